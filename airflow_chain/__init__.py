@@ -1,0 +1,1 @@
+"""The Airflow provider. It comes with a later issue; nothing works here yet."""

@@ -1,0 +1,55 @@
+"""``mlops-chain init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chain_client.cli.output import console, json_option, print_json, settings_of
+from chain_client.client import ChainClient
+from chain_client.home import Home
+from chain_client.types import to_hex
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def init(home: Path | None, as_json: bool) -> None:
+    """Make a home: keys, embedded chain, contract and log.
+
+    Safe to run again: what is there stays, and what a crash left unfinished is finished.
+
+    \b
+    Example:
+      mlops-chain --home /srv/mlops-chain init
+    """
+    settings = settings_of(home)
+    existed = Home(settings.home).exists()
+    client = ChainClient.open(settings, create=True)
+    deployment = client.deployment
+    document = {
+        "home": str(client.home),
+        "created": not existed,
+        "deployment_id": deployment.deployment_id,
+        "chain_id": deployment.chain_id,
+        "event_log": to_hex(deployment.event_log),
+        "log_id": to_hex(deployment.log_id),
+        "owner": to_hex(deployment.owner),
+        "writer": to_hex(deployment.writer),
+    }
+    client.close()
+    if as_json:
+        print_json(document)
+        return
+    out = console()
+    out.print(f"[green]{'ready' if existed else 'created'}[/] {document['home']}")
+    out.print(f"  deployment  {document['deployment_id']}")
+    out.print(f"  chain       {document['chain_id']} ({settings.ledger_url})")
+    out.print(f"  EventLog    {document['event_log']}")
+    out.print(f"  log writer  {document['writer']}")
+    if not existed:
+        out.print(
+            "next: MLFLOW_TRACKING_URI=chain+sqlite:///mlflow.db python train.py, "
+            "then mlops-chain verify"
+        )

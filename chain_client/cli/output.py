@@ -1,0 +1,125 @@
+"""How commands print: rich text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from chain_client.client import ChainClient
+from chain_client.config import Settings
+from chain_client.hosts import Progress as ProgressCallback
+
+_LONG_HEX = re.compile(r"\b((?:0x)?[0-9a-f]{8})[0-9a-f]{48}([0-9a-f]{8})\b")
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def json_option(function: _Function) -> _Function:
+    """The option ``--json`` that every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(
+        function
+    )
+
+
+def console() -> Console:
+    """Standard output for people."""
+    return Console(highlight=False)
+
+
+def print_error(text: str) -> None:
+    """One error line on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[bold red]error:[/] {escape(text)}"
+    )
+
+
+def shorten(text: str) -> str:
+    """Text with every 32-byte hash cut to its ends; ``--json`` prints hashes whole."""
+    return _LONG_HEX.sub(r"\1…\2", text)
+
+
+def print_rows(rows: Iterable[tuple[str, ...]]) -> None:
+    """Aligned rows on standard output: the last cell of each is plain text and wraps.
+
+    Args:
+        rows: cells; all but the last may carry rich's markup.
+    """
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for *cells, text in rows:
+        if not table.columns:
+            for _ in cells:
+                table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+        table.add_row(*cells, escape(text))
+    print_block(table)
+
+
+def print_block(block: RenderableType) -> None:
+    """Something that wraps, without the spaces that fill its lines: it is copied into tickets."""
+    out = console()
+    with out.capture() as captured:
+        out.print(block)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """A JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def settings_of(home: Path | None) -> Settings:
+    """Settings for the command line's home."""
+    return Settings.from_environment(os.environ, Path.cwd(), home=home)
+
+
+def open_client(home: Path | None) -> ChainClient:
+    """Open an existing home without contacting chain or log."""
+    from chain_client.errors import HomeMissing
+    from chain_client.home import Home
+    from chain_client.ledger.deployment import Deployment
+
+    settings = settings_of(home)
+    folder = Home(settings.home)
+    if not folder.exists():
+        raise HomeMissing(
+            f"there is no home at {settings.home}: run `mlops-chain init`, "
+            "or name it with --home or MLOPS_CHAIN_HOME"
+        )
+    return ChainClient(settings, Deployment.read(folder.deployment_file))
+
+
+@contextlib.contextmanager
+def progress_bars(*, shown: bool) -> Iterator[ProgressCallback]:
+    """Progress bars on a terminal's standard error, one for each kind of work, if shown."""
+    error = Console(stderr=True)
+    if not shown or not error.is_terminal:
+        yield lambda what, done, total: None
+        return
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=error,
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+
+    def advance(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=total)
+        bars.update(tasks[what], completed=done, total=total)
+
+    with bars:
+        yield advance

@@ -1,0 +1,213 @@
+"""``mlops-chain relay``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from chain_client.cli.output import (
+    console,
+    json_option,
+    open_client,
+    print_json,
+    print_rows,
+    progress_bars,
+    shorten,
+)
+from chain_client.client import ChainClient
+from chain_client.errors import AnotherRelay, LogUnavailable
+from chain_client.log import EntryStatus, LogHead
+from chain_client.relay.anchor import Anchored
+from chain_client.relay.ingest import Round
+from chain_client.types import SourceId, to_hex
+from chain_client.verify import read_spooled
+
+_logger = logging.getLogger(__name__)
+_NICENESS = 10
+_LOOK_S = 0.2
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Anchor everything spooled so far, then end.")
+@click.option("--until-idle", is_flag=True, help="End when there is nothing more to do.")
+@click.option(
+    "--patience",
+    "patience_s",
+    default=60.0,
+    show_default=True,
+    help="Seconds that --once waits for a chain that does not answer.",
+)
+@json_option
+@click.pass_obj
+def relay(
+    home: Path | None, once: bool, until_idle: bool, patience_s: float, as_json: bool
+) -> None:
+    """Move what is recorded into the log and onto the chain.
+
+    Without options it runs until it is stopped (SIGTERM or Ctrl-C end it after the round it is
+    in). One relay works at a time: a second one is refused, and `--once` waits for the first
+    to do the work.
+
+    \b
+    Examples:
+      mlops-chain relay --once      everything spooled so far is anchored and final
+      mlops-chain relay             as a service
+    """
+    client = open_client(home)
+    if once:
+        _drain(client, patience_s, as_json)
+        return
+    if until_idle:
+        os.nice(_NICENESS)
+    if logging.getLogger().level > logging.INFO:
+        # A service tells its story in the log; --once reports on standard output.
+        logging.getLogger("chain_client").setLevel(logging.INFO)
+    service = client.relay()
+    try:
+        service.start()
+    except AnotherRelay:
+        if until_idle:
+            # Two recorders may start a relay at once: the other one does the work.
+            if as_json:
+                print_json({"ok": True, "another_relay": True})
+            return
+        raise
+    totals = {"entries": 0, "anchors": 0, "gas_used": 0}
+    service.on_anchored = lambda anchored: _count(totals, anchored)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: service.stop())
+    _logger.info("relay of %s began (process %d)", client.home, os.getpid())
+    try:
+        service.run(until_idle=until_idle)
+        if as_json:
+            _report(client, totals, as_json)
+    finally:
+        service.close()
+        client.close()
+
+
+def _drain(client: ChainClient, patience_s: float, as_json: bool) -> None:
+    deadline = time.monotonic() + patience_s
+    totals = {"entries": 0, "anchors": 0, "gas_used": 0}
+    read = 0
+    others: _OthersWork | None = None
+    with progress_bars(shown=not as_json) as progress:
+
+        def on_anchored(anchored: Anchored) -> None:
+            _count(totals, anchored)
+            progress("anchoring entries", anchored.size, client.log.size())
+
+        def on_round(done: Round) -> None:
+            nonlocal read
+            read += done.entries
+            progress("reading the spool", read, read)
+
+        while True:
+            service = client.relay()
+            service.on_anchored = on_anchored
+            try:
+                service.start()
+            except AnotherRelay:
+                # Another relay does the work; if it ends or dies meanwhile, we do it.
+                others = others or _OthersWork(client)
+                if others.is_done():
+                    break
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_S)
+                continue
+            try:
+                service.drain(patience_s=max(0.0, deadline - time.monotonic()), on_round=on_round)
+                break
+            finally:
+                service.close()
+    _report(client, totals, as_json)
+
+
+class _OthersWork:
+    """What another relay has to do until all that is spooled now is final."""
+
+    def __init__(self, client: ChainClient) -> None:
+        self._client = client
+        self._wanted: dict[bytes, set[int]] | None = None
+        self._size: int | None = None
+
+    def is_done(self) -> bool:
+        """Whether it has done it; calls that are still running are not waited for."""
+        log = self._client.log
+        try:
+            if self._wanted is None:
+                self._wanted = read_spooled(self._client.folder.spool, log).settled
+            for source_id, sequences in list(self._wanted.items()):
+                sequences -= log.known(SourceId(source_id), sequences)
+                if not sequences:
+                    del self._wanted[source_id]
+            if self._wanted:
+                return False
+            if self._size is None:
+                self._size = log.size()
+            final = log.latest_head(EntryStatus.FINALIZED)
+            return (final.size if final else 0) >= self._size
+        except LogUnavailable:
+            return False
+
+
+def _count(totals: dict[str, int], anchored: Anchored) -> None:
+    totals["entries"] += anchored.entries
+    totals["anchors"] += 1
+    totals["gas_used"] += anchored.gas_used
+
+
+def _report(client: ChainClient, totals: dict[str, int], as_json: bool) -> None:
+    final = client.log.latest_head(EntryStatus.FINALIZED)
+    deployment = client.deployment
+    document = {
+        "ok": True,
+        "size": final.size if final else 0,
+        "root": to_hex(final.root) if final else None,
+        "block": final.block_number if final else None,
+        "transaction": _transaction(client, final) if final else None,
+        "chain_id": deployment.chain_id,
+        "event_log": to_hex(deployment.event_log),
+        **totals,
+    }
+    client.close()
+    if as_json:
+        print_json(document)
+        return
+    if final is None:
+        console().print("nothing is recorded yet")
+        return
+    rows = [
+        ("[green]final[/]", f"{document['size']} entries in block {document['block']}"),
+        ("chain", f"{document['chain_id']}, EventLog at {document['event_log']}"),
+        ("root", shorten(str(document["root"]))),
+    ]
+    if document["transaction"] is not None:
+        rows.append(("transaction", shorten(str(document["transaction"]))))
+    if totals["anchors"]:
+        gas, anchors = totals["gas_used"], totals["anchors"]
+        rows.append(
+            (
+                "this call",
+                f"{totals['entries']} new entries, {anchors} "
+                f"transaction{'s' if anchors > 1 else ''}, {gas:,} gas",
+            )
+        )
+    print_rows(rows)
+
+
+def _transaction(client: ChainClient, final: LogHead) -> str | None:
+    """Hash of the transaction that put a final head on chain, read from the chain."""
+    block = final.block_number
+    if block is None:
+        return None
+    for found in client.contract.heads(client.deployment.log_id, block, block):
+        if found.head.size == final.size:
+            return to_hex(found.tx_hash)
+    return None

@@ -1,0 +1,69 @@
+"""``mlops-chain status``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from chain_client.cli.output import console, json_option, open_client, print_json, print_rows
+from chain_client.status import Status, read_status
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def status(home: Path | None, as_json: bool) -> None:
+    """Show how far what is recorded has come, and what needs a person.
+
+    \b
+    Example:
+      mlops-chain status --json
+    """
+    client = open_client(home)
+    found = read_status(client)
+    client.close()
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+
+
+def _print(found: Status) -> None:
+    out = console()
+    print_rows(_rows(found))
+    for alarm in found.alarms:
+        out.print(
+            f"[bold red]alarm[/] {alarm['kind']} {escape(str(alarm['subject']))}: "
+            f"{escape(str(alarm['detail']))} ({alarm['count']}×)"
+        )
+    for text in found.trouble:
+        out.print(f"[yellow]not readable[/] {escape(text)}")
+
+
+def _rows(found: Status) -> Iterator[tuple[str, str]]:
+    yield "home", found.home
+    yield "deployment", found.deployment_id
+    for store in found.stores:
+        yield "database", f"{store['adapter']} {store['store_id']}"
+    yield (
+        "spool",
+        f"{_number(found.spooled_events)} events, {_number(found.in_flight_calls)} calls "
+        f"running, {found.live_sources} live sources, {found.spool_bytes:,} bytes",
+    )
+    if found.counts is not None:
+        yield "events", "  ".join(f"{name} {count:,}" for name, count in found.counts.items())
+    if found.head is not None:
+        head = found.head
+        yield "on chain", f"{head['size']} entries, block {head['block']}, chain {head['chain_id']}"
+    age = found.oldest_waiting_s
+    yield "oldest waiting", "none" if age is None else f"{age:.1f} s"
+    if found.relay is not None:
+        running = "running" if found.relay["running"] else "not running"
+        yield "relay", f"{running} ({found.relay['holder'] or 'no lease'})"
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"

@@ -1,0 +1,142 @@
+"""``mlops-chain verify``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+from chain_client.cli.output import (
+    console,
+    json_option,
+    open_client,
+    print_block,
+    print_json,
+    print_rows,
+    progress_bars,
+    shorten,
+)
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError, ConfigurationError
+from chain_client.events import Json
+from chain_client.hosts import Finding, Scope, StoreBinding
+from chain_client.verify.report import Check, Report, Verdict
+
+_SHOWN = 50
+
+
+@click.command()
+@click.option(
+    "--tracking-uri",
+    help="Compare this MLflow database only; default: MLFLOW_TRACKING_URI, else every database "
+    "that records into the home.",
+)
+@click.option("--run", "run_id", metavar="ID", help="Compare one run only.")
+@click.option("--model", metavar="NAME", help="Compare one registered model only.")
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context,
+    tracking_uri: str | None,
+    run_id: str | None,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Check chain, log and MLflow against each other, and name what differs.
+
+    Writes nothing. Exit code 0: it holds; 1: something differs; 2: something could not be
+    checked.
+
+    \b
+    Examples:
+      mlops-chain verify
+      mlops-chain verify --run 4f1c… --json
+    """
+    if run_id and model:
+        raise click.UsageError("give --run or --model, not both")
+    try:
+        client = open_client(context.obj)
+        bindings = _bindings(client, tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"))
+        with progress_bars(shown=not as_json) as progress:
+            report = client.verify(
+                Scope(run_id=run_id, model=model), bindings=bindings, progress=progress
+            )
+        client.close()
+    except ChainError as exc:
+        if as_json:
+            # A program gets the same document, whatever kept us from checking.
+            check = Check("home", False, str(exc), carried_out=False)
+            print_json(Report([check]).to_json())
+        raise
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+    context.exit(int(report.verdict))
+
+
+def _bindings(client: ChainClient, uri: str | None) -> list[StoreBinding]:
+    known = client.folder.bindings()
+    if uri is None or "://" not in uri:
+        return known
+    wanted = _normal(uri)
+    found = [binding for binding in known if _normal(binding.uri) == wanted]
+    if not found:
+        raise ConfigurationError(
+            f"the database of this tracking URI does not record into {client.home}; "
+            "databases that do are listed by `mlops-chain status`"
+        )
+    return found
+
+
+def _normal(uri: str) -> str:
+    """A URI without our prefix, and with a SQLite path made absolute."""
+    plain = uri.removeprefix("chain+").removeprefix("chain:")
+    if plain.startswith("sqlite:///"):
+        return "sqlite:///" + str(Path(plain.removeprefix("sqlite:///")).resolve())
+    return plain
+
+
+def _print(report: Report) -> None:
+    out = console()
+    print_rows(
+        (f"{number}.", _mark(check), f"[bold]{check.name}[/]", shorten(check.detail))
+        for number, check in enumerate(report.checks, 1)
+    )
+    for finding in report.findings[:_SHOWN]:
+        _print_finding(out, finding)
+    if len(report.findings) > _SHOWN:
+        out.print(f"\n… and {len(report.findings) - _SHOWN} more findings; --json prints all")
+    out.print()
+    verdict = {
+        Verdict.HOLDS: "[bold green]It holds.[/] What MLflow shows is what was recorded.",
+        Verdict.DIFFERS: "[bold red]Something differs.[/] Each finding names what and where.",
+        Verdict.NOT_CHECKED: "[bold yellow]Not everything could be checked.[/]",
+    }
+    out.print(verdict[report.verdict])
+
+
+def _mark(check: Check) -> str:
+    if check.ok:
+        return "[green]ok[/]"
+    return "[red]FAIL[/]" if check.carried_out else "[yellow]?[/]"
+
+
+def _print_finding(out: Console, finding: Finding) -> None:
+    # Nothing is cut or folded by us here: these lines are searched and copied.
+    out.print(f"\n[bold red]{finding.kind}[/]  [bold]{escape(finding.subject)}[/]", soft_wrap=True)
+    for name, value in (("expected", finding.expected), ("actual", finding.actual)):
+        if value is not None:
+            out.print(f"  {name:9} {escape(_short(value))}", soft_wrap=True)
+    print_block(Padding(escape(shorten(finding.detail)), (0, 0, 0, 2)))
+
+
+def _short(value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = shorten(text)
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,304 @@
+"""`ChainClient`: the one door that adapters and the CLI use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chain_client import journal
+from chain_client.clock import SystemClock
+from chain_client.config import Settings
+from chain_client.errors import (
+    ChainError,
+    HomeMismatch,
+    HomeMissing,
+    Unavailable,
+)
+from chain_client.events import Actor, Subject, new_event_id
+from chain_client.home import Home
+from chain_client.hosts import Progress, Scope, StoreBinding, load_host
+from chain_client.recorder import Recorder
+from chain_client.relay.starter import RelayStarter
+from chain_client.spool import Durability, SpoolWriter
+
+if TYPE_CHECKING:
+    from chain_client.ledger.base import Ledger
+    from chain_client.ledger.deployment import Deployment
+    from chain_client.ledger.event_log import EventLogContract
+    from chain_client.log import Log
+    from chain_client.relay.service import Relay
+    from chain_client.verify.report import Report
+
+_logger = logging.getLogger(__name__)
+
+_OPEN_PATIENCE_S = 2.0
+"""How long opening waits for a locked chain or log: training is not held up for long."""
+
+_recorders: dict[tuple[int, Path], Recorder] = {}
+_recorders_lock = threading.Lock()
+
+
+class ChainClient:
+    """A home, opened: its deployment, recorder, log, chain and verification.
+
+    Guarantee: `open` has checked that home, database, chain and contract belong together, as
+    far as they could be reached; recording through `recorder` then needs none of them.
+
+    Args:
+        settings: where everything is.
+        deployment: what was deployed for this home.
+    """
+
+    def __init__(self, settings: Settings, deployment: Deployment) -> None:
+        self.settings = settings
+        self.deployment = deployment
+        self.folder = Home(settings.home)
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings | None = None,
+        *,
+        create: bool = False,
+        expected_deployment_id: str | None = None,
+    ) -> ChainClient:
+        """Open a home.
+
+        Args:
+            settings: default: those of the environment and the current folder.
+            create: make the home, its keys, the embedded chain and the contract if missing.
+            expected_deployment_id: what the host's database says it belongs to.
+
+        Raises:
+            HomeMissing: there is no home, and none may be made here.
+            HomeMismatch: the home belongs to another deployment.
+            HomeNotWritable: the home, or its spool, can't be written.
+            SchemaTooNew: the home was written by a newer version.
+            WrongChain: the ledger is another chain.
+            ContractMissing: the contract is not at its address.
+            LogMismatch: log and chain contradict each other.
+        """
+        from chain_client.ledger.deployment import Deployment
+
+        chosen = settings or Settings.from_environment(os.environ, Path.cwd())
+        home = Home(chosen.home)
+        if not home.exists():
+            if not create or expected_deployment_id is not None:
+                raise HomeMissing(_missing(chosen, expected_deployment_id))
+            from chain_client.provision import provision
+
+            deployment = provision(chosen)
+            return cls(chosen, deployment)
+        deployment = Deployment.read(home.deployment_file)
+        if expected_deployment_id not in (None, deployment.deployment_id):
+            raise HomeMismatch(
+                f"the home {home.path} is of deployment {deployment.deployment_id}, but the "
+                f"database belongs to {expected_deployment_id}: set MLOPS_CHAIN_HOME to the home "
+                "that was used when this database was first recorded"
+            )
+        home.create_folders()
+        client = cls(chosen, deployment)
+        client._check_evidence()
+        return client
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self.settings.home
+
+    @property
+    def deployment_id(self) -> str:
+        """Id of this deployment; stands in every database that records here."""
+        return self.deployment.deployment_id
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder of this process for this home; every store of the process shares it."""
+        key = (os.getpid(), self.home)
+        with _recorders_lock:
+            recorder = _recorders.get(key)
+            if recorder is None:
+                recorder = _recorders[key] = self._make_recorder()
+            return recorder
+
+    def bind_store(self, binding: StoreBinding) -> None:
+        """Remember how the relay reaches a host's database.
+
+        Raises:
+            HomeNotWritable: the home can't be written.
+        """
+        self.folder.put_store(binding)
+
+    @cached_property
+    def log(self) -> Log:
+        """The log; its schema is checked when it is first used.
+
+        Raises:
+            SchemaTooNew: a newer version wrote it.
+            LogUnavailable: the database does not answer.
+        """
+        from chain_client.log import Log
+
+        log = Log(self.settings.resolve_url(self.settings.log_url))
+        log.check_schema()
+        return log
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The chain; not yet connected."""
+        from chain_client.ledger import open_ledger
+
+        return open_ledger(self.settings.resolve_url(self.settings.ledger_url))
+
+    @cached_property
+    def contract(self) -> EventLogContract:
+        """The deployed `EventLog`."""
+        from chain_client.ledger.event_log import EventLogContract
+
+        return EventLogContract(self.ledger, self.deployment.event_log)
+
+    def relay(self) -> Relay:
+        """A relay for this home, not yet started."""
+        from chain_client.provision import make_relay
+
+        return make_relay(self)
+
+    def verify(
+        self,
+        scope: Scope,
+        *,
+        bindings: list[StoreBinding] | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Compare chain, log, spool and the hosts' entities.
+
+        Args:
+            scope: what to compare in the hosts.
+            bindings: the databases; default: all that record here.
+            progress: told how far long steps are.
+        """
+        from chain_client.verify import Evidence, read_spooled, verify
+
+        evidence = Evidence(
+            deployment=self.deployment,
+            ledger=self.ledger,
+            log=self.log,
+            spooled=lambda: read_spooled(self.folder.spool, self.log),
+            bindings=self.folder.bindings() if bindings is None else bindings,
+            load_host=load_host,
+        )
+        return verify(evidence, scope, progress or (lambda what, done, total: None))
+
+    def close(self) -> None:
+        """Release log and chain; the recorder stays, it is the process's."""
+        for name in ("log", "ledger"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
+        self.__dict__.pop("contract", None)
+
+    def _make_recorder(self) -> Recorder:
+        settings = self.settings
+        spool = SpoolWriter(
+            self.folder.spool,
+            opening=_opening_body,
+            closing=_closing_body,
+            durability=Durability(settings.spool_durability),
+            segment_bytes=settings.spool_segment_bytes,
+        )
+        after: Callable[[], None] | None = None
+        if settings.relay_autostart:
+            after = RelayStarter(self.home, self.folder.relay_lock, self.folder.relay_log).ensure
+        return Recorder(spool, refuse=settings.spool_on_error == "refuse", after_append=after)
+
+    def _check_evidence(self) -> None:
+        """See that chain, contract and log belong together, as far as they answer now."""
+        from chain_client.ledger import open_ledger
+        from chain_client.ledger.deployment import check_deployment
+        from chain_client.ledger.event_log import EventLogContract
+        from chain_client.log import Log
+        from chain_client.relay.anchor import check_head
+
+        settings = self.settings
+        log = Log(settings.resolve_url(settings.log_url), timeout_s=_OPEN_PATIENCE_S)
+        ledger = open_ledger(settings.resolve_url(settings.ledger_url), timeout_s=_OPEN_PATIENCE_S)
+        try:
+            log.check_schema()
+            check_deployment(ledger, self.deployment)
+            contract = EventLogContract(ledger, self.deployment.event_log)
+            check_head(log, contract.head(self.deployment.log_id))
+        except Unavailable as exc:
+            _logger.warning(
+                "chain or log do not answer (%s); recording goes on, and the backlog waits in "
+                "the spool",
+                exc,
+            )
+        finally:
+            log.close()
+            ledger.close()
+
+
+def _missing(settings: Settings, expected: str | None) -> str:
+    if expected is not None:
+        return (
+            f"the database belongs to deployment {expected}, but there is no home at "
+            f"{settings.home}: set MLOPS_CHAIN_HOME to the home that was used when it was first "
+            "recorded (a new, empty chain is never started in its place)"
+        )
+    return f"there is no home at {settings.home}: run `mlops-chain init`, or set MLOPS_CHAIN_HOME"
+
+
+def _source_record(type_: str, payload: dict[str, object]) -> bytes:
+    clock = SystemClock()
+    return journal.encode_intent(
+        new_event_id(),
+        type_,
+        clock.time_us(),
+        clock.monotonic_us(),
+        Subject("", journal.SOURCE, ""),
+        Actor(),
+        payload,  # type: ignore[arg-type]
+    )
+
+
+def _opening_body() -> bytes:
+    return _source_record(
+        journal.SOURCE_OPENED,
+        {
+            "host": socket.gethostname(),
+            "boot": boot_id(),
+            "pid": os.getpid(),
+            "process": Path(sys.argv[0]).name if sys.argv else "",
+        },
+    )
+
+
+def _closing_body(count: int) -> bytes:
+    return _source_record(journal.SOURCE_CLOSED, {"events": count})
+
+
+def boot_id() -> str:
+    """What tells this boot of this machine from any other; its monotonic clock is one clock."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        pass
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            ["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        # No boot is like another then: order falls back to log order and claimed time.
+        return os.urandom(16).hex()
+
+
+__all__ = ["ChainClient", "ChainError", "boot_id"]

@@ -1,0 +1,212 @@
+"""Settings: one frozen object, built at the edge and passed down.
+
+A key ``a.b`` stands in ``<home>/config.toml`` under ``[a]`` as ``b`` and in the environment as
+``MLOPS_CHAIN_A_B``; the environment wins. Nobody else reads the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from chain_client.errors import ConfigurationError
+
+HOME_VARIABLE = "MLOPS_CHAIN_HOME"
+DEFAULT_HOME = ".mlops-chain"
+CONFIG_FILE = "config.toml"
+
+
+def _setting(key: str, default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"key": key, "help": help_text, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured. Relative paths are taken from the home.
+
+    Args:
+        home: absolute path of the home folder.
+    """
+
+    home: Path
+    ledger_url: str = _setting(
+        "ledger.url",
+        "embedded:chain/embedded.db",
+        "Where the chain is. `embedded:<file>` is the in-process chain.",
+    )
+    log_url: str = _setting(
+        "log.url",
+        "sqlite:///log.db",
+        "SQLAlchemy URL of the log's database.",
+    )
+    spool_durability: str = _setting(
+        "spool.durability",
+        "power",
+        "`power`: an intent is fsynced before the host's call, so it survives a power cut. "
+        "`process`: no fsync; survives the death of the process only.",
+        ("power", "process"),
+    )
+    spool_on_error: str = _setting(
+        "spool.on_error",
+        "continue",
+        "When the journal can't be written (disk full, read-only): `continue` lets training go "
+        "on and counts what was not recorded, `refuse` fails the call. Governance events are "
+        "always refused.",
+        ("continue", "refuse"),
+    )
+    spool_segment_bytes: int = _setting(
+        "spool.segment_bytes",
+        16 * 1024 * 1024,
+        "Size at which a journal file is finished and the next one begun.",
+    )
+    relay_autostart: bool = _setting(
+        "relay.autostart",
+        True,
+        "Whether the first recorder of a home starts a relay process of its own.",
+    )
+    relay_idle_s: float = _setting(
+        "relay.idle_s",
+        10.0,
+        "Seconds without a live source and without work after which a started relay ends.",
+    )
+    relay_max_batch: int = _setting(
+        "relay.max_batch",
+        4000,
+        "Most entries that one anchor adds to the head; 1 gives one transaction per event.",
+    )
+    relay_max_wait_s: float = _setting(
+        "relay.max_wait_s",
+        0.5,
+        "Longest time an entry waits for others before it is anchored.",
+    )
+    relay_lease_s: float = _setting(
+        "relay.lease_s",
+        15.0,
+        "Seconds after which a relay that stopped responding may be replaced.",
+    )
+    verify_clock_tolerance_s: float = _setting(
+        "verify.clock_tolerance_s",
+        300.0,
+        "How far the clocks of different machines may differ when events of different boots "
+        "are put in order.",
+    )
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str], cwd: Path, *, home: Path | None = None
+    ) -> Settings:
+        """Settings of the home that applies here.
+
+        Args:
+            environ: the environment, such as ``os.environ``.
+            cwd: folder in which ``.mlops-chain`` is looked for when nothing names a home.
+            home: home folder given on a command line; wins over the environment.
+
+        Raises:
+            ConfigurationError: an unknown key, a value of the wrong kind, or a config file that
+                is not TOML; the text names the key and where it stands.
+        """
+        chosen = home or Path(environ.get(HOME_VARIABLE) or cwd / DEFAULT_HOME)
+        chosen = (cwd / chosen.expanduser()).resolve()
+        values: dict[str, Any] = {}
+        for name, (value, origin) in _file_values(chosen / CONFIG_FILE).items():
+            values[name] = _convert(_FIELDS[name], value, origin)
+        for name, item in _FIELDS.items():
+            variable = variable_of(item.metadata["key"])
+            if variable in environ:
+                values[name] = _convert(item, environ[variable], variable)
+        return cls(home=chosen, **values)
+
+    def resolve_url(self, url: str) -> str:
+        """``url`` with a relative file path made absolute, taken from the home."""
+        for prefix in ("sqlite:///", "embedded:"):
+            if url.startswith(prefix):
+                return prefix + str(self.home / url.removeprefix(prefix))
+        return url
+
+
+_FIELDS: dict[str, Field[Any]] = {f.name: f for f in fields(Settings) if f.metadata}
+
+
+def setting_keys() -> dict[str, tuple[Any, str]]:
+    """Every key with its default and help text, in the order of the documentation."""
+    return {
+        f.metadata["key"]: (None if f.default is MISSING else f.default, f.metadata["help"])
+        for f in _FIELDS.values()
+    }
+
+
+def variable_of(key: str) -> str:
+    """Environment variable of a key: ``relay.idle_s`` → ``MLOPS_CHAIN_RELAY_IDLE_S``."""
+    return "MLOPS_CHAIN_" + key.replace(".", "_").upper()
+
+
+def _file_values(path: Path) -> dict[str, tuple[Any, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as exc:
+        raise ConfigurationError(f"can't read {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path} is not valid TOML: it is no UTF-8 text") from exc
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"{path} is not valid TOML: {exc}") from exc
+    by_key = {f.metadata["key"]: name for name, f in _FIELDS.items()}
+    found: dict[str, tuple[Any, str]] = {}
+    for section, content in document.items():
+        items = content.items() if isinstance(content, dict) else [("", content)]
+        for entry, value in items:
+            key = f"{section}.{entry}" if entry else section
+            if key not in by_key:
+                known = ", ".join(sorted(by_key))
+                raise ConfigurationError(f"{path}: unknown setting {key!r}; known are {known}")
+            found[by_key[key]] = (value, f"{key} in {path}")
+    return found
+
+
+def _convert(item: Field[Any], value: Any, origin: str) -> Any:
+    default = item.default
+    choices = item.metadata["choices"]
+    try:
+        if isinstance(default, bool):
+            return _to_bool(value)
+        if isinstance(default, int | float):
+            return _to_number(type(default), value)
+        if not isinstance(value, str):
+            raise ValueError("a text")
+    except ValueError as exc:
+        raise ConfigurationError(f"{origin}: expected {exc}, got {value!r}") from exc
+    if choices and value not in choices:
+        raise ConfigurationError(f"{origin}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("1", "true", "yes", "on"):
+        return True
+    if isinstance(value, str) and value.strip().lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("true or false")
+
+
+def _to_number(kind: type[Any], value: Any) -> Any:
+    wanted = "a whole number above 0" if kind is int else "a number above 0"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(wanted)
+    if kind is int and isinstance(value, float):
+        raise ValueError(wanted)
+    try:
+        number = kind(value)
+    except (ValueError, OverflowError):
+        raise ValueError(wanted) from None
+    if number <= 0 or number == float("inf") or number != number:
+        raise ValueError(wanted)
+    return number

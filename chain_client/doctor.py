@@ -1,0 +1,134 @@
+"""Everything a support engineer would ask first, as a list of checks."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, entry_points, version
+
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError
+from chain_client.hosts import ENTRY_POINT_GROUP, load_host
+from chain_client.provision import OWNER_KEY, WRITER_KEY
+from chain_client.relay.lock import is_relay_running
+from chain_client.status import read_status
+from chain_client.verify.report import Check
+
+_ENOUGH_DISK_BYTES = 1 << 30
+_PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
+
+
+def examine(client: ChainClient) -> Iterator[Check]:
+    """Carry out every check; one that fails stops no other."""
+    for name, examination in _EXAMINATIONS:
+        try:
+            problem, detail = examination(client)
+        except (ChainError, OSError) as exc:
+            problem, detail = True, str(exc)
+        yield Check(name, not problem, detail)
+
+
+def _versions(client: ChainClient) -> tuple[bool, str]:
+    found = [f"Python {sys.version.split()[0]}", f"SQLite {sqlite3.sqlite_version}"]
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return sys.version_info < (3, 11), ", ".join(found)
+
+
+def _home(client: ChainClient) -> tuple[bool, str]:
+    client.folder.create_folders()
+    free = shutil.disk_usage(client.home).free
+    return free < _ENOUGH_DISK_BYTES, f"{client.home} is writable, {free / 1e9:.1f} GB free"
+
+
+def _keys(client: ChainClient) -> tuple[bool, str]:
+    open_files = [
+        file.name
+        for file in client.folder.keys.iterdir()
+        if stat.S_IMODE(file.stat().st_mode) & 0o077
+    ]
+    if open_files:
+        names = ", ".join(sorted(open_files))
+        return True, f"others can read {names}: run chmod 600 on the files in {client.folder.keys}"
+    missing = [
+        uri.rpartition("/")[2]
+        for uri in (OWNER_KEY, WRITER_KEY)
+        if not (client.home / uri.removeprefix("keystore:")).exists()
+    ]
+    if missing:
+        return True, f"{', '.join(missing)} is missing: put it back from your backup"
+    return False, "readable by their owner only"
+
+
+def _chain(client: ChainClient) -> tuple[bool, str]:
+    from chain_client.ledger.deployment import check_deployment
+
+    check_deployment(client.ledger, client.deployment)
+    block = client.ledger.block()
+    return False, f"chain {client.deployment.chain_id} at block {block.number}, contract is whole"
+
+
+def _log(client: ChainClient) -> tuple[bool, str]:
+    from chain_client.relay.anchor import check_head
+
+    head = client.contract.head(client.deployment.log_id)
+    check_head(client.log, head)
+    return False, f"{client.log.size()} entries, {head.size} of them on chain"
+
+
+def _spool(client: ChainClient) -> tuple[bool, str]:
+    aside = [
+        file.name
+        for folder in ("corrupt", "aside")
+        for file in (client.folder.spool / folder).glob("*")
+    ]
+    if aside:
+        return True, f"{len(aside)} damaged pieces are kept aside in {client.folder.spool}"
+    return False, "nothing was damaged"
+
+
+def _relay(client: ChainClient) -> tuple[bool, str]:
+    running = is_relay_running(client.folder.relay_lock)
+    found = read_status(client)
+    waiting = (found.spooled_events or 0) + sum(
+        count
+        for name, count in (found.counts or {}).items()
+        if name not in ("finalized", "spooled")
+    )
+    if waiting and not running:
+        return True, f"{waiting} events wait and no relay runs: run `mlops-chain relay --once`"
+    return False, f"{'running' if running else 'not running'}, {waiting} events wait"
+
+
+def _alarms(client: ChainClient) -> tuple[bool, str]:
+    found = client.log.alarms()
+    if found:
+        return True, "; ".join(f"{a.kind} {a.subject}: {a.detail}" for a in found)
+    return False, "none"
+
+
+def _adapters(client: ChainClient) -> tuple[bool, str]:
+    names = sorted(e.name for e in entry_points(group=ENTRY_POINT_GROUP))
+    used = {binding.adapter for binding in client.folder.bindings()}
+    for name in used:
+        load_host(name)
+    return False, f"installed: {', '.join(names)}; in use: {', '.join(sorted(used)) or 'none'}"
+
+
+_EXAMINATIONS: tuple[tuple[str, Callable[[ChainClient], tuple[bool, str]]], ...] = (
+    ("versions", _versions),
+    ("home", _home),
+    ("keys", _keys),
+    ("chain", _chain),
+    ("log", _log),
+    ("spool", _spool),
+    ("adapters", _adapters),
+    ("relay", _relay),
+    ("alarms", _alarms),
+)

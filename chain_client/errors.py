@@ -1,0 +1,222 @@
+"""Every error that leaves this package, arranged by what the caller can do.
+
+::
+
+    ChainError
+    ├── Unavailable                 try again
+    │   ├── LedgerUnavailable         node or chain file does not answer
+    │   ├── LogUnavailable            log database does not answer, or is locked
+    │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
+    │   └── HostUnavailable           MLflow's or Airflow's store does not answer
+    ├── InvalidInput                mend the input
+    │   └── InvalidEvent
+    ├── ConfigurationError          mend the configuration or the deployment
+    │   ├── HomeNotWritable
+    │   ├── HomeMismatch              the home is not this database's
+    │   ├── HomeMissing
+    │   ├── SchemaTooNew              written by a newer version of mlops-chain
+    │   ├── SchemaTooOld              written by an older one, and not migrated yet
+    │   ├── LogCorrupt                the log database is damaged, or no log at all
+    │   ├── SourceForked              same source and sequence, other event: a copied spool
+    │   ├── WrongChain                other chain id than the deployment's
+    │   ├── ContractMissing           no code, or other code, at the contract's address
+    │   └── AnotherRelay              the lease is held by someone else
+    ├── TransactionFailed           the chain refused it
+    │   ├── CallReverted              raw revert data, inside the client only
+    │   ├── ContractReverted          with the contract's own error name
+    │   ├── TransactionRejected       refused for ever: nonce, funds, signature
+    │   └── ForeignNonce              someone else used our key
+    ├── PromotionDenied             ask for approval
+    └── VerificationFailed          do not trust
+        ├── InclusionFailed
+        ├── ConsistencyFailed
+        ├── LogMismatch               the log is not the one whose head is on chain
+        ├── LogBehindChain            … it is shorter than the head on chain
+        └── ChainBehindLog            the chain lost heads that were final
+
+No key, salt or payload ever stands in a message.
+"""
+
+from __future__ import annotations
+
+
+class ChainError(Exception):
+    """Root of every error raised by mlops-chain."""
+
+
+class Unavailable(ChainError):
+    """Try again: something outside does not answer now."""
+
+
+class LedgerUnavailable(Unavailable):
+    """The node, or the embedded chain's file, does not answer."""
+
+
+class LogUnavailable(Unavailable):
+    """The log database does not answer or stays locked."""
+
+
+class SpoolUnavailable(Unavailable):
+    """The journal file can't be written."""
+
+
+class HostUnavailable(Unavailable):
+    """The host's own store (MLflow, Airflow) does not answer."""
+
+
+class InvalidInput(ChainError, ValueError):
+    """Mend the input: the text says what was expected."""
+
+
+class InvalidEvent(InvalidInput):
+    """An event that can't be brought into canonical form."""
+
+
+class ConfigurationError(ChainError):
+    """Mend the configuration or the deployment; nothing was written."""
+
+
+class HomeNotWritable(ConfigurationError):
+    """The home folder can't be written."""
+
+
+class HomeMissing(ConfigurationError):
+    """The home folder does not exist, and may not be created here."""
+
+
+class HomeMismatch(ConfigurationError):
+    """The home belongs to another deployment than the database."""
+
+
+class SchemaTooNew(ConfigurationError):
+    """The home was written by a newer version of mlops-chain."""
+
+
+class SchemaTooOld(ConfigurationError):
+    """The log was written by an older version of mlops-chain; migrating it mends that."""
+
+
+class LogCorrupt(ConfigurationError):
+    """The log database is damaged, or is no log at all."""
+
+
+class SourceForked(ConfigurationError):
+    """A source gave the same sequence to another event: a copied spool or a restored snapshot.
+
+    Args:
+        source_id: the source, 16 bytes.
+        sequence: the first sequence that differs.
+    """
+
+    def __init__(self, source_id: bytes, sequence: int) -> None:
+        super().__init__(
+            f"source {source_id.hex()} gave sequence {sequence} to another event than the log "
+            "holds: its spool was copied, or the machine was restored from a snapshot. Nothing "
+            "was written; the relay goes on with it as a new source, marked as forked"
+        )
+        self.source_id = source_id
+        self.sequence = sequence
+
+
+class WrongChain(ConfigurationError):
+    """The ledger's chain id is not the deployment's."""
+
+
+class ContractMissing(ConfigurationError):
+    """No code, or other code than expected, at the contract's address."""
+
+
+class AnotherRelay(ConfigurationError):
+    """The lease is held, or was taken over, by another relay."""
+
+
+class TransactionFailed(ChainError):
+    """The chain refused a transaction; the text names the reason."""
+
+
+class ContractReverted(TransactionFailed):
+    """The contract reverted.
+
+    Args:
+        name: the contract's error name, such as ``NotWriter``; empty if it gave none.
+        text: what happened and what to do.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+class ForeignNonce(TransactionFailed):
+    """A transaction that is not ours used our key's nonce."""
+
+
+class PromotionDenied(ChainError):
+    """A gated change without approval; the text says what is missing."""
+
+
+class VerificationFailed(ChainError):
+    """Do not trust.
+
+    Args:
+        check: name of the failed check, such as ``inclusion``.
+        text: what was expected and what was found.
+    """
+
+    def __init__(self, check: str, text: str) -> None:
+        super().__init__(f"{check}: {text}")
+        self.check = check
+
+
+class InclusionFailed(VerificationFailed):
+    """An inclusion proof does not lead to the root."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("inclusion", text)
+
+
+class ConsistencyFailed(VerificationFailed):
+    """A consistency proof does not connect the two roots."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("consistency", text)
+
+
+class LogMismatch(VerificationFailed):
+    """The log can't reproduce the head on chain."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("head", text)
+
+
+class LogBehindChain(LogMismatch):
+    """The log is shorter than the head on chain."""
+
+
+class ChainBehindLog(LogMismatch):
+    """The chain no longer holds a head that was final."""
+
+
+class CallReverted(TransactionFailed):
+    """A contract call reverted; the bindings turn it into `ContractReverted`.
+
+    Args:
+        revert_data: what the contract returned: selector and arguments of its custom error.
+    """
+
+    def __init__(self, revert_data: bytes) -> None:
+        super().__init__(f"the contract call reverted with 0x{revert_data[:4].hex()}")
+        self.revert_data = revert_data
+
+
+class TransactionRejected(TransactionFailed):
+    """The chain refuses a transaction for ever.
+
+    Args:
+        reason: one of ``nonce_too_low``, ``nonce_gap``, ``insufficient_funds``,
+            ``invalid_signature``, ``wrong_chain``, ``fee_too_low``, ``gas_limit``, ``other``.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason

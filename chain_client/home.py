@@ -1,0 +1,110 @@
+"""The home folder: where what belongs to one deployment lies on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chain_client.errors import ConfigurationError, HomeNotWritable
+from chain_client.hosts import StoreBinding
+
+
+class Home:
+    """Paths of a home, and its small files.
+
+    Args:
+        path: absolute path of the folder; need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.deployment_file = path / "deployment.json"
+        self.keys = path / "keys"
+        self.chain = path / "chain"
+        self.spool = path / "spool"
+        self.stores = path / "stores"
+        self.relay_lock = path / "relay.lock"
+        self.relay_log = path / "relay.log"
+
+    def exists(self) -> bool:
+        """Whether a deployment was finished here."""
+        return self.deployment_file.exists()
+
+    def create_folders(self) -> None:
+        """Make the folders, private to their owner, where they are missing.
+
+        Raises:
+            HomeNotWritable: a folder can't be made or written.
+        """
+        try:
+            for folder in (self.path, self.keys, self.chain, self.spool, self.stores):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.path / f".probe-{os.getpid()}"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as exc:
+            raise HomeNotWritable(
+                f"the home {self.path} can't be written ({exc.strerror or exc}); make it "
+                "writable, or name another folder with MLOPS_CHAIN_HOME"
+            ) from exc
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home's lock: only one process sets a home up at a time."""
+        try:
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise HomeNotWritable(
+                f"the home {self.path} can't be written ({exc.strerror or exc})"
+            ) from exc
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def put_store(self, binding: StoreBinding) -> None:
+        """Remember how the relay reaches a host's database (a file of mode 0600).
+
+        Raises:
+            HomeNotWritable: the file can't be written.
+        """
+        content = json.dumps(
+            {"store_id": binding.store_id, "adapter": binding.adapter, "uri": binding.uri}
+        )
+        target = self.stores / f"{binding.store_id}.json"
+        try:
+            if target.exists() and target.read_text(encoding="utf-8") == content:
+                return
+            temporary = target.with_suffix(f".tmp{os.getpid()}")
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except OSError as exc:
+            raise HomeNotWritable(f"{target} can't be written ({exc.strerror or exc})") from exc
+
+    def bindings(self) -> list[StoreBinding]:
+        """Every host database that records here.
+
+        Raises:
+            ConfigurationError: a file is damaged.
+        """
+        found = []
+        for file in sorted(self.stores.glob("*.json")):
+            try:
+                content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+                found.append(StoreBinding(content["store_id"], content["adapter"], content["uri"]))
+            except (OSError, ValueError, KeyError, TypeError) as exc:
+                raise ConfigurationError(
+                    f"{file} is damaged; remove it: it is written again when its database is "
+                    "next opened with chain+…"
+                ) from exc
+        return found

@@ -1,0 +1,127 @@
+"""What the core asks of an adapter: resolving what is in doubt, and comparing entities.
+
+An adapter offers a `Host` by an entry point of group ``mlops_chain`` named like the adapter
+(``mlflow``). Relay and CLI load it when they need it; the core never imports an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Protocol, cast
+
+from chain_client.errors import ConfigurationError
+from chain_client.events import Event, Json, OutcomeStatus
+from chain_client.types import EventId
+
+ENTRY_POINT_GROUP = "mlops_chain"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBinding:
+    """A host's database that records into this home.
+
+    Args:
+        store_id: minted when the database was adopted; stands in every subject.
+        adapter: name of the adapter, such as ``mlflow``.
+        uri: how the adapter reaches it, without ``chain+``. May hold a password: never log it.
+    """
+
+    store_id: str
+    adapter: str
+    uri: str
+
+    def __repr__(self) -> str:
+        return f"StoreBinding(store_id={self.store_id!r}, adapter={self.adapter!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What the host's database shows of a call whose outcome is not known.
+
+    Args:
+        event_id: the intent.
+        status: RECOVERED, NOT_APPLIED, PARTLY_APPLIED or UNDETERMINED (or FAILED when the call
+            raised and nothing of it is there).
+        subject_id: id that the call minted, if it is recovered and minted one.
+        result: as the live call would have given it, if it is recovered.
+        detail: for PARTLY_APPLIED, what is there.
+    """
+
+    event_id: EventId
+    status: OutcomeStatus
+    subject_id: str | None = None
+    result: Mapping[str, Json] | None = None
+    detail: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that differs from what was recorded.
+
+    Args:
+        kind: stable name, such as ``metric_changed``, ``param_missing``, ``artifact_changed``.
+        subject: the entity as people name it, such as ``run 3f…/metric loss``.
+        expected: what was recorded (JSON), None if nothing may be there.
+        actual: what is there (JSON), None if nothing is.
+        detail: one sentence.
+    """
+
+    kind: str
+    subject: str
+    expected: Json
+    actual: Json
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to compare: everything, one run, or one registered model."""
+
+    run_id: str | None = None
+    model: str | None = None
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total) by long work."""
+
+
+class Host(Protocol):
+    """An adapter's side of recovery and verification."""
+
+    name: str
+
+    def resolve(self, store: StoreBinding, in_doubt: Sequence[Event]) -> list[Resolution]:
+        """Look at the host and say what became of each event, in the order given.
+
+        Raises:
+            HostUnavailable: the database does not answer now; the relay asks again later.
+        """
+
+    def compare(
+        self, store: StoreBinding, events: Iterable[Event], scope: Scope, progress: Progress
+    ) -> Iterator[Finding]:
+        """Compare the host's entities with what ``events`` (of this store, in log order) claim.
+
+        Raises:
+            HostUnavailable: the host can't be read.
+        """
+
+
+def load_host(name: str) -> Host:
+    """The adapter of that name.
+
+    Raises:
+        ConfigurationError: no such adapter is installed, or it can't be imported.
+    """
+    found = [e for e in entry_points(group=ENTRY_POINT_GROUP) if e.name == name]
+    if not found:
+        raise ConfigurationError(
+            f"no adapter named {name!r} is installed; "
+            f"install it, for example with: pip install 'mlops-chain[{name}]'"
+        )
+    try:
+        return cast(Host, found[0].load()())
+    except ImportError as exc:
+        raise ConfigurationError(f"the adapter {name!r} can't be imported: {exc}") from exc

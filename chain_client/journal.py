@@ -1,0 +1,174 @@
+"""The bodies of spool records: what the recorder writes and the relay reads.
+
+Fast encoding only (compact JSON, NaN allowed): canonical form and commitments are made later,
+in the relay. The spool gives each body its sequence and, to an outcome, its mark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from chain_client.errors import InvalidEvent
+from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
+from chain_client.types import EventId, SourceId
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+_decode = json.JSONDecoder().decode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+SOURCE = "source"
+"""Subject kind of a source's own records; their subject id is filled in by the relay."""
+SOURCE_OPENED = "source.opened"
+SOURCE_CLOSED = "source.closed"
+SOURCE_ABANDONED = "source.abandoned"
+"""Written by the relay as the last event of a source whose owner died without closing it."""
+EVENT_UNREADABLE = "source.event_unreadable"
+"""Stands in the place of an event that has no canonical form, so that its source goes on."""
+RECORDS_LOST = "source.records_lost"
+"""Says how many events could not be written while the journal was unavailable."""
+
+
+def encode_intent(
+    event_id: bytes,
+    type_: str,
+    time_us: int,
+    started_us: int,
+    subject: Subject,
+    actor: Actor,
+    payload: Mapping[str, Json],
+    result: Mapping[str, Json] | None = None,
+) -> bytes:
+    """Body of an INTENT, or with ``result`` of a NOTE.
+
+    Raises:
+        InvalidEvent: the payload holds something that is not JSON.
+    """
+    try:
+        text = _encode(
+            (
+                event_id.hex(),
+                type_,
+                time_us,
+                started_us,
+                (subject.store, subject.kind, subject.id),
+                (actor.authenticated, actor.claimed),
+                payload,
+                result,
+            )
+        )
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidEvent(f"the payload of {type_} can't be written as JSON") from exc
+    return _to_bytes(text)
+
+
+def _to_bytes(text: str) -> bytes:
+    """JSON text as UTF-8.
+
+    A lone surrogate has no place in UTF-8, and no host's database takes one: the text that
+    Python shows for it (a backslash, ``ud800``) stands in its place, so that a call which the
+    host is going to refuse is recorded like any other.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub(lambda match: f"\\\\u{ord(match[0]):04x}", text).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the recorder knew when the host's call ended."""
+
+    status: OutcomeStatus
+    ended_us: int
+    subject_id: str | None = None
+    result: Mapping[str, Json] | None = None
+    error: str | None = None
+    in_doubt: bool = False
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """Body of an OUTCOME.
+
+    Raises:
+        InvalidEvent: the result holds something that is not JSON.
+    """
+    try:
+        text = _encode(
+            (
+                outcome.status,
+                outcome.ended_us,
+                outcome.subject_id,
+                outcome.result,
+                outcome.error,
+                outcome.in_doubt,
+            )
+        )
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidEvent("the result of a call can't be written as JSON") from exc
+    return _to_bytes(text)
+
+
+def decode_outcome(body: bytes) -> Outcome:
+    """The inverse of `encode_outcome`."""
+    status, ended_us, subject_id, result, error, in_doubt = _decode(body.decode())
+    return Outcome(OutcomeStatus(status), ended_us, subject_id, result, error, in_doubt)
+
+
+def decode_intent(body: bytes, source_id: SourceId, sequence: int) -> Event:
+    """The event of an INTENT, with status UNDETERMINED until its outcome is known."""
+    event_id, type_, time_us, started_us, subject, actor, payload, result = cast(
+        "list[Any]", _decode(body.decode())
+    )
+    return Event(
+        EventId(bytes.fromhex(event_id)),
+        type_,
+        source_id,
+        sequence,
+        time_us,
+        OutcomeStatus.UNDETERMINED,
+        Subject(*subject),
+        Actor(*actor),
+        Timing(started_us),
+        payload,
+        result,
+    )
+
+
+def decode_note(body: bytes, source_id: SourceId, sequence: int) -> Event:
+    """The event of a NOTE, which needs no outcome."""
+    event = decode_intent(body, source_id, sequence)
+    subject = event.subject
+    if subject.kind == SOURCE:
+        subject = Subject(subject.store, SOURCE, source_id.hex())
+    started_us = event.timing.started_us
+    return replace(
+        event,
+        status=OutcomeStatus.DONE,
+        subject=subject,
+        timing=Timing(started_us, started_us, sequence + 1),
+    )
+
+
+def settle(event: Event, outcome: Outcome, settled_at: int) -> Event:
+    """``event`` (an intent) with its outcome."""
+    subject = event.subject
+    if outcome.subject_id is not None:
+        subject = Subject(subject.store, subject.kind, outcome.subject_id)
+    return Event(
+        event.event_id,
+        event.type,
+        event.source_id,
+        event.sequence,
+        event.time_us,
+        outcome.status,
+        subject,
+        event.actor,
+        Timing(event.timing.started_us, outcome.ended_us, settled_at),
+        event.payload,
+        outcome.result,
+        outcome.error,
+    )

@@ -1,0 +1,187 @@
+"""The deployment: which contract on which chain holds which log, and how it came there.
+
+Its file is written last: a home that has one is complete. Everything before that can be found
+again from what the transaction queue has stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from chain_client.errors import (
+    ConfigurationError,
+    ContractMissing,
+    ContractReverted,
+    LogMismatch,
+    WrongChain,
+)
+from chain_client.ledger.artifacts import load_artifact
+from chain_client.ledger.base import Call, Ledger, Receipt
+from chain_client.ledger.deployment_file import Deployment
+from chain_client.ledger.event_log import CONTRACT, EventLogContract, deploy_call
+from chain_client.signing.keccak import keccak256
+from chain_client.types import Address, Digest, LogId, from_hex, to_hex
+
+__all__ = ["Deployment", "Queue", "check_deployment", "deploy"]
+
+_logger = logging.getLogger(__name__)
+
+DEPLOY_PURPOSE = f"deploy:{CONTRACT}"
+"""Purpose of the transaction that deploys the contract."""
+OPEN_LOG_PURPOSE = "open-log:"
+"""Beginning of the purpose of the transaction that opens a log; the log's id follows."""
+
+
+class StoredCall(Protocol):
+    """A transaction that a queue has stored."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def failed(self) -> bool: ...
+
+
+class SettledCall(Protocol):
+    """A transaction that the chain holds."""
+
+    @property
+    def receipt(self) -> Receipt: ...
+
+
+class Queue(Protocol):
+    """What `deploy` needs of `chain_client.transactions.TransactionQueue`."""
+
+    @property
+    def sender(self) -> Address: ...
+    def resume(self) -> object: ...
+    def submit(self, call: Call, purpose: str) -> int: ...
+    def settle(self, tx_id: int, *, final: bool) -> SettledCall: ...
+    def find(self, purpose: str, *, prefix: bool) -> Sequence[StoredCall]: ...
+
+
+def deploy(
+    path: Path, *, ledger: Ledger, ledger_url: str, queue: Queue, writer: Address
+) -> Deployment:
+    """Deploy the contract, open a log in it, and write the deployment's file.
+
+    Guarantee: after a crash at any point, calling it again with the same queue goes on where it
+    broke off; there is never a second contract or log. If the file exists, it is only read.
+
+    Args:
+        path: the file to write.
+        ledger: the chain.
+        ledger_url: the chain's URL as it is to stand in the file.
+        queue: sends with the owner's key.
+        writer: address of the key that will anchor.
+
+    Raises:
+        ContractReverted: the contract refused.
+        ContractMissing: other code than ours stands where it was deployed.
+        ConfigurationError: a log was opened earlier, for another writer.
+        HomeNotWritable: the file can't be written.
+        LedgerUnavailable: the chain does not answer; call again later.
+        TransactionFailed: or a child of it, as `TransactionQueue.submit`.
+    """
+    if path.exists():
+        return Deployment.read(path)
+    queue.resume()
+    event_log = _deploy_contract(ledger, queue)
+    contract = EventLogContract(ledger, event_log)
+    log_id, block_number = _open_log(contract, queue, writer)
+    chain_id = ledger.chain_id()
+    deployment = Deployment(
+        deployment_id=_deployment_id(chain_id, event_log, log_id),
+        ledger_url=ledger_url,
+        chain_id=chain_id,
+        event_log=event_log,
+        code_hash=Digest(keccak256(ledger.code(event_log))),
+        log_id=log_id,
+        owner=queue.sender,
+        writer=writer,
+        block_number=block_number,
+    )
+    deployment.write(path)
+    _logger.info("EventLog is at %s on chain %s", to_hex(event_log), chain_id)
+    return deployment
+
+
+def _deploy_contract(ledger: Ledger, queue: Queue) -> Address:
+    stored = [tx for tx in queue.find(DEPLOY_PURPOSE, prefix=False) if not tx.failed]
+    if stored:
+        tx_id = stored[-1].id
+    else:
+        tx_id = queue.submit(deploy_call(queue.sender), DEPLOY_PURPOSE)
+    address = queue.settle(tx_id, final=True).receipt.contract_address
+    if address is None or not load_artifact(CONTRACT).matches(ledger.code(address)):
+        raise ContractMissing(
+            f"the transaction {tx_id} was to deploy {CONTRACT}, but its code is not on the chain: "
+            "an older version of mlops-chain began this home; remove it and begin again"
+        )
+    return address
+
+
+def _open_log(contract: EventLogContract, queue: Queue, writer: Address) -> tuple[LogId, int]:
+    stored = [tx for tx in queue.find(OPEN_LOG_PURPOSE, prefix=True) if not tx.failed]
+    if stored:
+        tx_id = stored[-1].id
+        log_id = LogId(from_hex(stored[-1].purpose.removeprefix(OPEN_LOG_PURPOSE), size=32))
+    else:
+        log_id = LogId(secrets.token_bytes(32))
+        call = contract.open_log_call(log_id, writer)
+        tx_id = queue.submit(call, OPEN_LOG_PURPOSE + to_hex(log_id))
+    block_number = queue.settle(tx_id, final=True).receipt.block_number
+    found = contract.log(log_id).writer
+    if found != writer:
+        raise ConfigurationError(
+            f"the log {to_hex(log_id)} has the writer {to_hex(found or b'')}, but this home's "
+            f"key is {to_hex(writer)}: put the writer's keystore back from your backup"
+        )
+    return log_id, block_number
+
+
+def _deployment_id(chain_id: int, event_log: Address, log_id: LogId) -> str:
+    """The same for the same log, so that a crash does not give a home a second id."""
+    data = b"mlops-chain deployment\0" + chain_id.to_bytes(32, "big") + event_log + log_id
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
+    """See that the chain is the deployment's, and holds its contract and its log.
+
+    Raises:
+        WrongChain: the ledger has another chain id.
+        ContractMissing: no code, or other code, at the contract's address.
+        LogMismatch: the contract knows no such log.
+        LedgerUnavailable: the chain does not answer.
+    """
+    chain_id = ledger.chain_id()
+    if chain_id != deployment.chain_id:
+        raise WrongChain(
+            f"the ledger {ledger.url} is chain {chain_id}, but the deployment is on chain "
+            f"{deployment.chain_id}; check ledger.url"
+        )
+    where = f"{to_hex(deployment.event_log)} on chain {chain_id} ({ledger.url})"
+    code = ledger.code(deployment.event_log)
+    if not code:
+        raise ContractMissing(
+            f"there is no contract at {where}: the chain was replaced or restored from an old "
+            "copy, or the node lags behind"
+        )
+    if keccak256(code) != deployment.code_hash:
+        raise ContractMissing(
+            f"the contract at {where} has the code {to_hex(keccak256(code))}, but "
+            f"{to_hex(deployment.code_hash)} was deployed"
+        )
+    try:
+        EventLogContract(ledger, deployment.event_log).log(deployment.log_id)
+    except ContractReverted as exc:
+        raise LogMismatch(
+            f"the contract at {where} does not hold the log {to_hex(deployment.log_id)}: {exc}"
+        ) from exc

@@ -1,0 +1,99 @@
+"""Reading entries: by index, in ranges, and by subject."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, select
+
+from chain_client.log.appending import decode_subject, encode_subject
+from chain_client.log.database import reading
+from chain_client.log.model import Entry
+from chain_client.log.schema import entries, payloads, sources, subjects
+from chain_client.types import LeafHash, SourceId
+
+CHUNK = 500
+"""Entries read at once; between two reads a writer can commit."""
+
+# Outer joins: an entry whose payload or source was removed must still be seen.
+_ENTRY = (
+    select(
+        entries.c.log_index,
+        entries.c.leaf_hash,
+        sources.c.source_id,
+        entries.c.sequence,
+        subjects.c.subject_key,
+        payloads.c.event,
+        payloads.c.seed,
+    )
+    .outerjoin(sources, sources.c.source_no == entries.c.source_no)
+    .outerjoin(payloads, payloads.c.log_index == entries.c.log_index)
+    .outerjoin(subjects, subjects.c.subject_no == payloads.c.subject_no)
+    .order_by(entries.c.log_index)
+)
+
+
+def read_range(engine: Engine, start: int, stop: int) -> Iterator[Entry]:
+    """Entries of ``start:stop`` in log order, as many as there are."""
+    while start < stop:
+        end = min(start + CHUNK, stop)
+        yield from _read(engine, entries.c.log_index >= start, entries.c.log_index < end)
+        start = end
+
+
+def read_some(engine: Engine, indexes: Sequence[int]) -> Iterator[Entry]:
+    """The entries with these indexes, in log order."""
+    for start in range(0, len(indexes), CHUNK):
+        part = list(indexes[start : start + CHUNK])
+        yield from _read(engine, entries.c.log_index.in_(part))
+
+
+def indexes_of_subjects(connection: Connection, prefix: str) -> array[int]:
+    """Indexes of all entries whose subject key begins with ``prefix``, in log order."""
+    low = encode_subject(prefix)
+    rows = (
+        select(payloads.c.log_index)
+        .join(subjects, subjects.c.subject_no == payloads.c.subject_no)
+        .where(subjects.c.subject_key >= low)
+        .order_by(payloads.c.log_index)
+    )
+    high = _successor(low)
+    if high is not None:
+        rows = rows.where(subjects.c.subject_key < high)
+    found: array[int] = array("q")
+    for part in connection.execute(rows.execution_options(yield_per=10_000)).scalars().partitions():
+        found.extend(part)
+    return found
+
+
+def _successor(prefix: bytes) -> bytes | None:
+    """The first key after all that begin with ``prefix``; None if there is none."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
+
+
+def _read(engine: Engine, *where: ColumnElement[bool]) -> list[Entry]:
+    with reading(engine) as connection:
+        return [_entry(row) for row in connection.execute(_ENTRY.where(*where))]
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    index, leaf_hash, source_id, sequence, subject_key, event, seed = row
+    return Entry(
+        index,
+        LeafHash(_to_bytes(leaf_hash) or b""),
+        SourceId(_to_bytes(source_id) or b""),
+        sequence,
+        None if subject_key is None else decode_subject(_to_bytes(subject_key) or b""),
+        _to_bytes(event),
+        _to_bytes(seed),
+    )
+
+
+def _to_bytes(value: object) -> bytes | None:
+    """A binary column's content; SQL functions such as ``replace`` leave text in it."""
+    if value is None or type(value) is bytes:
+        return value
+    return str(value).encode("utf-8", "surrogateescape")

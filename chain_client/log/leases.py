@@ -1,0 +1,102 @@
+"""Leases with fencing tokens: who may write, and how a writer that lost the right is stopped.
+
+The token is compared inside the transaction that writes, so a process that slept through the
+end of its lease can never write beside its successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from chain_client.errors import AnotherRelay
+from chain_client.log.model import Lease
+from chain_client.log.schema import leases
+
+
+def fence(connection: Connection, lease: Lease) -> None:
+    """See that nobody took the lease over; first statement of each transaction that writes.
+
+    Until the transaction ends nobody can take it over. The time is not looked at: as long as
+    nobody else has the lease, its holder may write.
+
+    Raises:
+        AnotherRelay: the lease has another token now.
+    """
+    # FOR UPDATE on a server; SQLite's BEGIN IMMEDIATE has locked all of it already.
+    token = connection.execute(
+        select(leases.c.token).where(leases.c.name == lease.name).with_for_update()
+    ).scalar_one_or_none()
+    if token != lease.token:
+        raise AnotherRelay(
+            f"the lease {lease.name!r} of {lease.holder} was taken over by another process; "
+            "nothing was written, this one must stop"
+        )
+
+
+def acquire(
+    connection: Connection,
+    name: str,
+    holder: str,
+    ttl_us: int,
+    now_us: int,
+    replace_dead: Callable[[str], bool] | None = None,
+) -> Lease:
+    """Take the lease if it is free, has expired or its holder is dead, with a higher token.
+
+    Raises:
+        AnotherRelay: somebody holds it.
+    """
+    row = connection.execute(
+        select(leases).where(leases.c.name == name).with_for_update()
+    ).one_or_none()
+    held = row is not None and row.expires_us > now_us
+    if row is not None and held and not (replace_dead is not None and replace_dead(row.holder)):
+        left_s = (row.expires_us - now_us) / 1e6
+        raise AnotherRelay(
+            f"{row.holder} holds the lease {name!r} for another {left_s:.0f} s; stop it, or wait "
+            "until its lease expires"
+        )
+    lease = Lease(name, holder, 1 if row is None else row.token + 1, now_us + ttl_us)
+    values = {"holder": holder, "token": lease.token, "expires_us": lease.expires_us}
+    if row is None:
+        try:
+            connection.execute(insert(leases).values(name=name, **values))
+        except IntegrityError as exc:  # a server lets two get so far; SQLite does not
+            raise AnotherRelay(f"another process just took the lease {name!r}") from exc
+    else:
+        connection.execute(update(leases).where(leases.c.name == name).values(**values))
+    return lease
+
+
+def extend(connection: Connection, lease: Lease, ttl_us: int, now_us: int) -> Lease:
+    """The lease with a later end; an expired one too, if nobody took it.
+
+    Raises:
+        AnotherRelay: somebody did.
+    """
+    fence(connection, lease)
+    extended = Lease(lease.name, lease.holder, lease.token, now_us + ttl_us)
+    connection.execute(
+        update(leases).where(leases.c.name == lease.name).values(expires_us=extended.expires_us)
+    )
+    return extended
+
+
+def give_back(connection: Connection, lease: Lease) -> None:
+    """End the lease now; nothing happens if somebody took it over."""
+    connection.execute(
+        update(leases)
+        .where(leases.c.name == lease.name, leases.c.token == lease.token)
+        .values(expires_us=0)
+    )
+
+
+def find(connection: Connection, name: str, now_us: int) -> Lease | None:
+    """The lease if somebody holds it now."""
+    row = connection.execute(
+        select(leases).where(leases.c.name == name, leases.c.expires_us > now_us)
+    ).one_or_none()
+    return None if row is None else Lease(row.name, row.holder, row.token, row.expires_us)

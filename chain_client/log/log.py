@@ -1,0 +1,177 @@
+"""The log: one door to its database. What each part does lives in the modules beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import select
+
+from chain_client.clock import Clock
+from chain_client.errors import InvalidInput
+from chain_client.log import appending, entries, leases, sources
+from chain_client.log.anchor_state import AnchorState
+from chain_client.log.database import reading, writing
+from chain_client.log.model import Entry, Lease, NewEntry, SourceProgress
+from chain_client.log.relay_state import RelayState
+from chain_client.log.schema import sources as sources_table
+from chain_client.log.tiles import Edge, TileSource, read_size
+from chain_client.merkle import consistency_proof_from, inclusion_proof_from, root_from
+from chain_client.steps import step
+from chain_client.types import Digest, SourceId
+
+
+class Log(AnchorState, RelayState):
+    """The sequenced log of one deployment.
+
+    Guarantee: entries are only ever added, at the end and whole batches at once; each event of a
+    source is there once; every write is refused to a process that lost its lease. A commit is on
+    disk when the method returns. Threads and forked children may share an object.
+
+    Every method raises `LogUnavailable` when the database does not answer, and `LogCorrupt` when
+    it is damaged; no exception of the database driver crosses.
+
+    Args:
+        url: ``sqlite:///<path>`` or ``postgresql+psycopg://…``.
+        clock: gives the times that are stored, and decides when a lease has expired.
+        timeout_s: how long a locked database is waited for.
+
+    Example:
+        >>> log = Log("sqlite:////var/lib/mlops-chain/log.db")
+        >>> log.create()
+        >>> lease = log.acquire_lease("relay", "host:1234", ttl_s=30)
+        >>> log.append(new_entries, progress, lease)
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, timeout_s: float = 5) -> None:
+        super().__init__(url, clock=clock, timeout_s=timeout_s)
+        self._appending = threading.Lock()
+        self._edge: Edge | None = None
+
+    def append(
+        self, entries: Sequence[NewEntry], progress: Sequence[SourceProgress], lease: Lease
+    ) -> int:
+        """Add entries at the end and note how far their sources were read, in one transaction.
+
+        Guarantee: all of it is on disk when this returns, or nothing of it if it raises. An event
+        that the log holds already (same source, sequence and event id) is skipped. Sources that
+        were not met before are noted.
+
+        Returns:
+            how many entries were added.
+
+        Raises:
+            SourceForked: a source gave a sequence to another event than the log holds.
+            AnotherRelay: the lease was taken over.
+            LogMismatch: the stored tree is not whole, so nothing can be added to it.
+            InvalidInput: an entry that can't be stored.
+        """
+        appending.check_entries(entries)
+        with self._appending:
+            edge, self._edge = self._edge, None
+            with writing(self.engine) as connection:
+                leases.fence(connection, lease)
+                now_us = self._clock.time_us()
+                named = [entry.source_id for entry in entries]
+                named += [row.source_id for row in progress]
+                numbers = sources.source_numbers(connection, named, now_us)
+                fresh = appending.without_known(connection, entries, numbers)
+                if edge is None or not edge.is_of(connection):
+                    edge = Edge.read(connection)
+                if fresh:
+                    appending.write_entries(connection, edge, fresh, numbers)
+                for row in progress:
+                    sources.write_progress(connection, row, numbers[row.source_id], now_us)
+                step("log.append.before_commit")
+            self._edge = edge
+        step("log.append.committed")
+        return len(fresh)
+
+    def known(self, source_id: SourceId, sequences: Iterable[int]) -> set[int]:
+        """Those of the source's sequences that the log holds."""
+        with reading(self.engine) as connection:
+            number = connection.execute(
+                select(sources_table.c.source_no).where(sources_table.c.source_id == source_id)
+            ).scalar_one_or_none()
+            if number is None:
+                return set()
+            return appending.held_sequences(connection, number, sequences)
+
+    def size(self) -> int:
+        """Number of entries."""
+        with reading(self.engine) as connection:
+            return read_size(connection)
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Entries of ``start:stop`` in log order, in constant memory.
+
+        An index without a row, as tampering leaves it, is passed over.
+
+        Args:
+            start: first index.
+            stop: index after the last; by default the size when this is called.
+        """
+        size = self.size()
+        return entries.read_range(
+            self.engine, max(start, 0), size if stop is None else min(stop, size)
+        )
+
+    def entry(self, index: int) -> Entry:
+        """One entry.
+
+        Raises:
+            InvalidInput: the log has no entry there.
+        """
+        for found in entries.read_some(self.engine, [index]):
+            return found
+        raise InvalidInput(f"the log has no entry {index}")
+
+    def find_events(self, subject_prefix: str) -> Iterator[Entry]:
+        """Entries whose subject key begins with ``subject_prefix``, in log order.
+
+        Takes 8 bytes of memory for each of them.
+        """
+        with reading(self.engine) as connection:
+            indexes = entries.indexes_of_subjects(connection, subject_prefix)
+        return entries.read_some(self.engine, indexes)
+
+    def root(self, size: int | None = None) -> Digest:
+        """Root over the first ``size`` entries, by default over all.
+
+        Raises:
+            InvalidInput: the log is shorter.
+            LogMismatch: stored nodes that it needs are missing.
+        """
+        with reading(self.engine) as connection:
+            size = _within(size, read_size(connection))
+            return root_from(TileSource(connection), size)
+
+    def inclusion_proof(self, index: int, size: int | None = None) -> list[Digest]:
+        """Proof that the entry is in the tree of the first ``size`` entries, by default of all.
+
+        Raises:
+            InvalidInput: index or size out of range.
+            LogMismatch: stored nodes that it needs are missing.
+        """
+        with reading(self.engine) as connection:
+            size = _within(size, read_size(connection))
+            return inclusion_proof_from(TileSource(connection), index, size)
+
+    def consistency_proof(self, old_size: int, new_size: int | None = None) -> list[Digest]:
+        """Proof that the log of ``old_size`` entries is a prefix of the one of ``new_size``.
+
+        Raises:
+            InvalidInput: sizes out of range.
+            LogMismatch: stored nodes that it needs are missing.
+        """
+        with reading(self.engine) as connection:
+            new_size = _within(new_size, read_size(connection))
+            return consistency_proof_from(TileSource(connection), old_size, new_size)
+
+
+def _within(size: int | None, available: int) -> int:
+    if size is None:
+        return available
+    if not 0 <= size <= available:
+        raise InvalidInput(f"expected a size from 0 to {available}, got {size}")
+    return size

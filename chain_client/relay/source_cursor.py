@@ -1,0 +1,124 @@
+"""Reading one source: which of its events are ready, which are still open.
+
+Pure bookkeeping over the records of a spool: it decides, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chain_client import journal
+from chain_client.errors import InvalidEvent
+from chain_client.events import Event, OutcomeStatus
+from chain_client.hosts import Resolution
+from chain_client.spool import Kind, Position, Record
+from chain_client.types import SourceId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An intent whose outcome is not known yet, and where it stands."""
+
+    event: Event
+    position: Position
+    error: str | None = None
+    """Class of the error the call raised, when it raised after part of its work."""
+    ended_us: int | None = None
+    settled_at: int | None = None
+
+
+class SourceCursor:
+    """What the relay knows of one source.
+
+    Guarantee: an event becomes ready exactly once, after its outcome; `low_water` never passes
+    an intent that is still open, so that reading again from there loses nothing.
+
+    Args:
+        source_id: the source.
+        start: where reading starts.
+        next_sequence: how many sequences earlier rounds have seen.
+    """
+
+    def __init__(self, source_id: SourceId, start: Position, next_sequence: int) -> None:
+        self.source_id = source_id
+        self.position = start
+        self.next_sequence = next_sequence
+        self.closed = False
+        self.open: dict[int, OpenIntent] = {}
+        self.doubtful: dict[int, OpenIntent] = {}
+
+    @property
+    def low_water(self) -> Position:
+        """Where a restarted relay must read again."""
+        waiting = [i.position for i in (*self.open.values(), *self.doubtful.values())]
+        return min(waiting, key=lambda p: (p.segment, p.offset), default=self.position)
+
+    def take(self, record: Record) -> Event | None:
+        """Take the next record; the event it completes, if any.
+
+        Raises:
+            InvalidEvent: the record's body can't be read, though its checksum holds.
+        """
+        try:
+            return self._take(record)
+        except (ValueError, TypeError, KeyError, IndexError) as exc:
+            raise InvalidEvent(
+                f"record {record.sequence} of source {self.source_id.hex()} has a valid checksum "
+                "and yet no valid content"
+            ) from exc
+        finally:
+            self.position = record.end
+
+    def _take(self, record: Record) -> Event | None:
+        if record.kind is Kind.OUTCOME:
+            return self._settle(record)
+        if record.kind is Kind.ABORT:
+            # The intent may not have been durable, and the host's call may have gone on without
+            # it: it stays open, and the host is asked once the owner is gone.
+            return None
+        self.next_sequence = max(self.next_sequence, record.sequence + 1)
+        if record.kind is Kind.NOTE:
+            event = journal.decode_note(record.body, self.source_id, record.sequence)
+            self.closed = self.closed or event.type == journal.SOURCE_CLOSED
+            return event
+        event = journal.decode_intent(record.body, self.source_id, record.sequence)
+        self.open[record.sequence] = OpenIntent(event, record.position)
+        return None
+
+    def _settle(self, record: Record) -> Event | None:
+        intent = self.open.pop(record.sequence, None)
+        if intent is None:
+            return None
+        outcome = journal.decode_outcome(record.body)
+        event = journal.settle(intent.event, outcome, record.mark)
+        if outcome.in_doubt:
+            self.doubtful[record.sequence] = OpenIntent(
+                intent.event, intent.position, outcome.error, outcome.ended_us, record.mark
+            )
+            return None
+        return event
+
+    def owner_died(self) -> None:
+        """The owner is gone: every open intent is in doubt."""
+        self.doubtful.update(self.open)
+        self.open.clear()
+
+    def resolve(self, sequence: int, resolution: Resolution) -> Event:
+        """The event of a doubtful intent, once the host was asked."""
+        intent = self.doubtful.pop(sequence)
+        event = intent.event
+        status = resolution.status
+        if status is OutcomeStatus.NOT_APPLIED and intent.error is not None:
+            status = OutcomeStatus.FAILED
+        subject = event.subject
+        if resolution.subject_id is not None:
+            subject = replace(subject, id=resolution.subject_id)
+        return replace(
+            event,
+            status=status,
+            subject=subject,
+            timing=replace(event.timing, ended_us=intent.ended_us, settled_at=intent.settled_at),
+            result=resolution.result,
+            error=intent.error,
+            detail=resolution.detail,
+        )

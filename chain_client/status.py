@@ -1,0 +1,125 @@
+"""What an operator wants to see at a glance."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError
+from chain_client.events import Json
+from chain_client.log import EntryStatus
+from chain_client.relay.lock import is_relay_running
+from chain_client.relay.service import LEASE
+from chain_client.spool import list_sources
+from chain_client.verify import read_spooled
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State of a home; parts that could not be read are None, and `trouble` says why."""
+
+    home: str
+    deployment_id: str
+    stores: list[dict[str, str]]
+    spooled_events: int | None
+    in_flight_calls: int | None
+    live_sources: int
+    spool_bytes: int
+    counts: dict[str, int] | None
+    oldest_waiting_s: float | None
+    head: dict[str, Json] | None
+    relay: dict[str, Json] | None
+    alarms: list[dict[str, Json]]
+    trouble: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name, and ``ok``."""
+        document: dict[str, Any] = {"ok": not self.trouble and not self.alarms}
+        document.update({name: getattr(self, name) for name in self.__slots__})
+        return document
+
+
+def read_status(client: ChainClient) -> Status:
+    """Read everything that can be read; nothing is written and nothing raised for what can't."""
+    trouble: list[str] = []
+    spooled: int | None = None
+    in_flight: int | None = None
+    counts: dict[str, int] | None = None
+    oldest: float | None = None
+    relay: dict[str, Json] | None = None
+    head: dict[str, Json] | None = None
+    alarms: list[dict[str, Json]] = []
+    live, spool_bytes = 0, 0
+    try:
+        live = sum(reader.is_live() for reader in list_sources(client.folder.spool))
+        spool_bytes = _size_bytes(client.folder.spool)
+    except ChainError as exc:
+        trouble.append(f"spool: {exc}")
+    stores: list[dict[str, str]] = []
+    try:
+        bindings = client.folder.bindings()
+        stores = [{"store_id": b.store_id, "adapter": b.adapter} for b in bindings]
+    except ChainError as exc:
+        trouble.append(f"stores: {exc}")
+    try:
+        log = client.log
+        alarms = [
+            {"kind": a.kind, "subject": a.subject, "detail": a.detail, "count": a.count}
+            for a in log.alarms()
+        ]
+        holder = log.holder(LEASE)
+        relay = {
+            "running": is_relay_running(client.folder.relay_lock),
+            "holder": holder.holder if holder else None,
+        }
+        found = read_spooled(client.folder.spool, log)
+        in_flight = sum(1 for e in found.events.values() if e.timing.ended_us is None)
+        spooled = len(found.events) - in_flight
+        counts = {str(status): count for status, count in log.counts().items()}
+        counts[EntryStatus.SPOOLED] = spooled
+        oldest_us = log.oldest_unfinal_us()
+        if found.events:
+            first_us = min(event.time_us for event in found.events.values())
+            oldest_us = first_us if oldest_us is None else min(oldest_us, first_us)
+        if oldest_us is not None:
+            oldest = max(0.0, time.time() - oldest_us / 1e6)
+    except ChainError as exc:
+        trouble.append(f"log: {exc}")
+    try:
+        on_chain = client.contract.head(client.deployment.log_id)
+        head = {
+            "size": on_chain.size,
+            "root": "0x" + on_chain.root.hex(),
+            "block": on_chain.block_number,
+            "chain_id": client.deployment.chain_id,
+        }
+    except ChainError as exc:
+        trouble.append(f"chain: {exc}")
+    return Status(
+        home=str(client.home),
+        deployment_id=client.deployment_id,
+        stores=stores,
+        spooled_events=spooled,
+        in_flight_calls=in_flight,
+        live_sources=live,
+        spool_bytes=spool_bytes,
+        counts=counts,
+        oldest_waiting_s=oldest,
+        head=head,
+        relay=relay,
+        alarms=alarms,
+        trouble=trouble,
+    )
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        # A relay removes files meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total

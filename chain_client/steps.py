@@ -1,0 +1,48 @@
+"""Named steps at which a process may die, so that tests can make it die there.
+
+A step costs one comparison when nobody listens. Production code never sets `on_step`;
+`chain_client.testing.kill_at` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+on_step: Callable[[str], None] | None = None
+"""Called with the step's name, when a test has set it."""
+
+STEPS = (
+    # spool (the recording process)
+    "spool.opened",
+    "spool.intent.before_write",
+    "spool.intent.written",
+    "spool.intent.synced",
+    "spool.outcome.before_write",
+    "spool.outcome.written",
+    "spool.segment.rotated",
+    "spool.closed",
+    # relay: spool to log
+    "relay.records.read",
+    "relay.resolved",
+    "log.append.before_commit",
+    "log.append.committed",
+    "spool.segment.before_remove",
+    "spool.segment.removed",
+    # relay: log to chain
+    "anchor.head.chosen",
+    "transaction.signed",
+    "transaction.stored",
+    "transaction.sent",
+    "transaction.included",
+    "embedded.block.before_commit",
+    "embedded.block.committed",
+    "anchor.head.included",
+    "anchor.head.finalized",
+)
+"""Every step, in the order in which one event meets them."""
+
+
+def step(name: str) -> None:
+    """Mark that the step ``name`` of `STEPS` was reached."""
+    if on_step is not None:
+        on_step(name)

@@ -1,0 +1,283 @@
+"""A ledger in memory, with scripted faults: for tests of what sends transactions.
+
+It keeps nonces, a pool, blocks and receipts like a node, and runs no contract: what a call
+returns is given by the test. Faults are asked for by name and happen once, in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chain_client.errors import ChainError, LedgerUnavailable, TransactionRejected
+from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Fees, Receipt
+from chain_client.signing.keccak import keccak256
+from chain_client.types import Address, Digest, TxHash
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A signed EIP-1559 transaction, decoded."""
+
+    raw: bytes
+    tx_hash: TxHash
+    chain_id: int
+    sender: Address
+    nonce: int
+    call: Call
+
+    @classmethod
+    def from_raw(cls, raw: bytes) -> Transaction:
+        """Decode a signed transaction and recover its sender.
+
+        Raises:
+            TransactionRejected: ``invalid_signature``.
+        """
+        import coincurve
+        import rlp
+
+        try:
+            fields: Any = rlp.decode(raw[1:])
+            unsigned = raw[:1] + rlp.encode(fields[:9])
+            signature = fields[10].rjust(32, b"\0") + fields[11].rjust(32, b"\0")
+            parity = bytes([int.from_bytes(fields[9], "big")])
+            public = coincurve.PublicKey.from_signature_and_message(
+                signature + parity, keccak256(unsigned), hasher=None
+            )
+        except Exception as exc:
+            raise TransactionRejected("invalid_signature", "no signed transaction") from exc
+        return cls(
+            raw=raw,
+            tx_hash=TxHash(keccak256(raw)),
+            chain_id=int.from_bytes(fields[0], "big"),
+            sender=Address(keccak256(public.format(compressed=False)[1:])[12:]),
+            nonce=int.from_bytes(fields[1], "big"),
+            call=Call(
+                Address(fields[5]) if fields[5] else None,
+                fields[7],
+                int.from_bytes(fields[6], "big"),
+            ),
+        )
+
+
+class SimulatedLedger:
+    """An in-memory chain that misbehaves when told to.
+
+    Args:
+        chain_id: as the chain would say.
+        auto_mine: a block for each transaction at once; else `mine` makes blocks.
+        finality_depth: blocks on top of a block that make it final; 0: a block is final at once.
+    """
+
+    url = "simulated:"
+
+    def __init__(
+        self, *, chain_id: int = 31337, auto_mine: bool = True, finality_depth: int = 0
+    ) -> None:
+        self.auto_mine = auto_mine
+        self.finality_depth = finality_depth
+        self.sent: list[bytes] = []
+        """Every raw transaction that was handed over, in order, repeats included."""
+        self.calls: Counter[str] = Counter()
+        """How often each method was called."""
+        self.codes: dict[Address, bytes] = {}
+        self.code_of_new_contracts = b"\x00"
+        self.reverting: set[bytes] = set()
+        """Call data of transactions that fail when they are included."""
+        self.on_estimate: Callable[[Call], int] = lambda call: 50_000
+        """May raise `CallReverted`."""
+        self.on_call: Callable[[Call], bytes] = lambda call: b""
+        """May raise `CallReverted`."""
+        self._chain_id = chain_id
+        self._faults: dict[str, deque[ChainError | str | None]] = defaultdict(deque)
+        self._pool: dict[TxHash, Transaction] = {}
+        self._blocks: list[tuple[Block, list[Transaction]]] = []
+        self._foreign: Counter[Address] = Counter()
+        self._salt = itertools.count()
+        self._append([])
+
+    # what a test does to the chain
+
+    def fail(self, method: str, *faults: ChainError | None) -> None:
+        """Let the next calls of ``method`` raise these, in order; None lets one pass."""
+        self._faults[method].extend(faults)
+
+    def lose_reply(self, times: int = 1) -> None:
+        """Take the next transactions, but let the sender see a timeout."""
+        self._faults["send"].extend(["reply lost"] * times)
+
+    def drop_silently(self, times: int = 1) -> None:
+        """Answer the next sends with success, and lose the transactions."""
+        self._faults["send"].extend(["dropped"] * times)
+
+    def calm(self) -> None:
+        """Take back the faults that were asked for and did not happen yet."""
+        self._faults.clear()
+
+    def mine(self, blocks: int = 1) -> None:
+        """Make blocks; the first takes from the pool all that is in nonce order."""
+        for _ in range(blocks):
+            taken: list[Transaction] = []
+            for tx in sorted(self._pool.values(), key=lambda tx: tx.nonce):
+                if tx.nonce == self._nonce(tx.sender) + sum(t.sender == tx.sender for t in taken):
+                    taken.append(tx)
+            for tx in taken:
+                del self._pool[tx.tx_hash]
+            self._append(taken)
+
+    def use_nonce(self, sender: Address) -> None:
+        """Somebody else's transaction with this key is included."""
+        self._foreign[sender] += 1
+
+    def forget_foreign(self, sender: Address) -> None:
+        """The foreign transactions vanish again, as after a reorg."""
+        del self._foreign[sender]
+
+    def empty_pool(self) -> None:
+        """Forget what is not included, as a restarted node does."""
+        self._pool.clear()
+
+    def reorg(self, depth: int, *, keep: bool = False) -> None:
+        """Replace the last ``depth`` blocks by as many empty ones and one more.
+
+        Args:
+            depth: number of blocks that vanish.
+            keep: their transactions return to the pool; else they are lost.
+        """
+        vanished = self._blocks[-depth:]
+        del self._blocks[-depth:]
+        if keep:
+            self._pool.update({tx.tx_hash: tx for _, txs in vanished for tx in txs})
+        for _ in range(depth + 1):
+            self._append([])
+
+    def included(self, sender: Address | None = None) -> list[Transaction]:
+        """Every transaction in the chain, in order."""
+        return [
+            tx for _, txs in self._blocks for tx in txs if sender is None or tx.sender == sender
+        ]
+
+    # the interface of `chain_client.ledger.base.Ledger`
+
+    def chain_id(self) -> int:
+        self._enter("chain_id")
+        return self._chain_id
+
+    def block(self, at: BlockTag | int = "latest") -> Block:
+        self._enter("block")
+        if isinstance(at, int):
+            if not 0 <= at < len(self._blocks):
+                raise LedgerUnavailable(f"the chain has no block {at}")
+            return self._blocks[at][0]
+        depth = self.finality_depth if at == "finalized" else 0
+        return self._blocks[max(0, len(self._blocks) - 1 - depth)][0]
+
+    def code(self, address: Address) -> bytes:
+        self._enter("code")
+        return self.codes.get(address, b"")
+
+    def balance_wei(self, address: Address) -> int:
+        self._enter("balance_wei")
+        return 10**18
+
+    def nonce(self, address: Address) -> int:
+        self._enter("nonce")
+        return self._nonce(address)
+
+    def fees(self) -> Fees:
+        self._enter("fees")
+        return Fees(max_fee_wei=2_000_000_000, max_priority_fee_wei=1_000_000_000)
+
+    def estimate_gas(self, call: Call, sender: Address) -> int:
+        self._enter("estimate_gas")
+        return self.on_estimate(call)
+
+    def call(
+        self, call: Call, at: BlockTag | int = "latest", sender: Address | None = None
+    ) -> bytes:
+        self._enter("call")
+        return self.on_call(call)
+
+    def send(self, raw: bytes) -> TxHash:
+        self.sent.append(raw)
+        fault = self._enter("send")
+        tx = Transaction.from_raw(raw)
+        if fault == "dropped":
+            return tx.tx_hash
+        self._take(tx)
+        if fault == "reply lost":
+            raise LedgerUnavailable("no reply within the timeout")
+        return tx.tx_hash
+
+    def receipt(self, tx_hash: TxHash) -> Receipt | None:
+        self._enter("receipt")
+        for block, txs in self._blocks:
+            for tx in txs:
+                if tx.tx_hash == tx_hash:
+                    return self._receipt(block, tx)
+        return None
+
+    def events(
+        self, address: Address, topics: tuple[Digest | None, ...], from_block: int, to_block: int
+    ) -> list[EventRecord]:
+        self._enter("events")
+        return []
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _enter(self, method: str) -> str | None:
+        self.calls[method] += 1
+        fault = self._faults[method].popleft() if self._faults[method] else None
+        if isinstance(fault, ChainError):
+            raise fault
+        return fault
+
+    def _nonce(self, sender: Address) -> int:
+        return len(self.included(sender)) + self._foreign[sender]
+
+    def _take(self, tx: Transaction) -> None:
+        known = {*self._pool, *(t.tx_hash for t in self.included())}
+        if tx.tx_hash in known:
+            return
+        if tx.chain_id != self._chain_id:
+            raise TransactionRejected("invalid_signature", "signed for another chain")
+        expected = self._nonce(tx.sender)
+        if tx.nonce < expected:
+            raise TransactionRejected("nonce_too_low", f"nonce {tx.nonce}, expected {expected}")
+        if self.auto_mine and tx.nonce > expected:
+            raise TransactionRejected("nonce_gap", f"nonce {tx.nonce}, expected {expected}")
+        self._pool[tx.tx_hash] = tx
+        if self.auto_mine:
+            self.mine()
+
+    def _append(self, txs: list[Transaction]) -> None:
+        number = len(self._blocks)
+        seed = f"{number}/{next(self._salt)}".encode()
+        self._blocks.append(
+            (Block(number, Digest(hashlib.sha256(seed).digest()), 1_700_000_000 + number, 1), txs)
+        )
+        for tx in txs:
+            if tx.call.to is None:
+                self.codes[_new_address(tx)] = self.code_of_new_contracts
+
+    def _receipt(self, block: Block, tx: Transaction) -> Receipt:
+        return Receipt(
+            tx_hash=tx.tx_hash,
+            block_number=block.number,
+            block_hash=block.hash,
+            succeeded=tx.call.data not in self.reverting,
+            gas_used=50_000,
+            contract_address=_new_address(tx) if tx.call.to is None else None,
+            events=(),
+        )
+
+
+def _new_address(tx: Transaction) -> Address:
+    import rlp
+
+    return Address(keccak256(rlp.encode([tx.sender, tx.nonce]))[12:])

@@ -1,0 +1,299 @@
+"""Sends transactions so that each is included exactly once, whatever dies in between.
+
+Signed bytes are stored before they are sent, and the same bytes are sent until the chain shows
+what became of them; nothing is signed again while that is unknown. What each reply means is
+decided in `state`; rows are kept in `store` and moved on by `delivery`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chain_client.clock import Clock, SystemClock
+from chain_client.errors import (
+    CallReverted,
+    ContractReverted,
+    InvalidInput,
+    LedgerUnavailable,
+    WrongChain,
+)
+from chain_client.ledger.base import Call, Ledger
+from chain_client.signing import Signer, TransactionFields, sign_transaction
+from chain_client.steps import step
+from chain_client.transactions.delivery import Delivery
+from chain_client.transactions.model import SettledTransaction, StoredTransaction
+from chain_client.transactions.revert import explain_plainly, reason_of
+from chain_client.transactions.state import (
+    SETTLED_FOR_GOOD,
+    UNSETTLED,
+    TransactionStatus,
+    next_nonce,
+)
+from chain_client.transactions.store import TransactionStore
+from chain_client.types import Address
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from chain_client.log.model import Lease
+
+_logger = logging.getLogger(__name__)
+
+_INCLUDED = TransactionStatus.INCLUDED
+_REPLACED = TransactionStatus.REPLACED
+_UNSETTLED_OR_STOPPED = UNSETTLED | {_REPLACED}
+
+
+class TransactionQueue:
+    """Sends what one key signs. Its owner is one thread of one process, by the key's lease.
+
+    Args:
+        engine: of the log database, which keeps the rows.
+        ledger: the chain.
+        signer: the key.
+        lease: gives the lease `key_lease_name` that the caller holds and renews; its token is
+            checked in every SQL transaction that writes a row.
+        chain_id: the only chain anything is signed for.
+        clock: for the rows' time and for what is due.
+        explain: turns a revert into the contract's own error, such as `event_log.explain`.
+        alarm: called with (kind, subject, detail) when a foreign transaction shows up, such as
+            `Log.raise_alarm`.
+        wait: called with the seconds between two look-ups.
+        poll_s: seconds between two look-ups while a transaction is on its way.
+        resend_s: bytes that are missing for so long are sent again.
+        gas_margin: the gas limit is the estimate times this.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        signer: Signer,
+        *,
+        lease: Callable[[], Lease],
+        chain_id: int,
+        clock: Clock | None = None,
+        explain: Callable[[CallReverted], ContractReverted] | None = None,
+        alarm: Callable[[str, str, str], None] | None = None,
+        wait: Callable[[float], None] = time.sleep,
+        poll_s: float = 0.2,
+        resend_s: float = 15,
+        gas_margin: float = 1.2,
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._signer = signer
+        self._lease = lease
+        self._chain_id = chain_id
+        self._clock = clock or SystemClock()
+        self._explain = explain or explain_plainly
+        self._alarm = alarm
+        self._wait = wait
+        self._poll_s = poll_s
+        self._resend_us = round(resend_s * 1e6)
+        self._gas_margin = gas_margin
+        self._opened: tuple[TransactionStore, Delivery] | None = None
+        self._resumed = False
+
+    def submit(self, call: Call, purpose: str, *, gas_limit: int | None = None) -> int:
+        """Sign, store and send a transaction; `settle` waits for it, also after a crash.
+
+        What a crashed owner left is settled first. A purpose that is already on its way is not
+        signed again: its id is returned. If the chain does not answer *after* the
+        bytes were stored, that is no error here: `settle` sends them again.
+
+        Args:
+            call: what it does.
+            purpose: short stable text, such as ``anchor:0x…:4000``, by which it is found again.
+            gas_limit: most gas it may use; by default the estimate with a margin.
+
+        Returns:
+            the row's id.
+
+        Raises:
+            ContractReverted: it would revert; nothing was stored or sent.
+            LedgerUnavailable: the chain does not answer, or has not taken an earlier
+                transaction yet; nothing was stored.
+            TransactionRejected: the chain refuses it. It stays stored and is sent again, unless
+                no chain can ever take it (``invalid_signature``, ``gas_limit``).
+            ForeignNonce: someone else uses the key; it is stopped.
+            InvalidInput: another call is on its way for this purpose.
+            AnotherRelay: the key's lease is lost; nothing was stored.
+            LogUnavailable: the database does not answer; nothing was stored.
+            WrongChain: the ledger is another chain; nothing was stored.
+        """
+        store, delivery = self._open()
+        on_its_way = [r for r in store.with_status(_UNSETTLED_OR_STOPPED) if r.purpose == purpose]
+        if any(row.to_call() != call for row in on_its_way):
+            raise InvalidInput(f"another call is on its way for {purpose!r}; settle it first")
+        if not self._resumed:
+            self.resume()
+        for row in store.with_status({TransactionStatus.SIGNED, _REPLACED}):
+            delivery.advance(row)
+            if store.get(row.id).status is TransactionStatus.SIGNED:
+                raise LedgerUnavailable(
+                    f"the chain has not taken the transaction for {row.purpose!r} yet; nothing "
+                    "new is signed before it has"
+                )
+        if on_its_way:
+            return on_its_way[-1].id
+        row = self._sign_and_store(store, call, purpose, gas_limit)
+        delivery.send_new(row)
+        return row.id
+
+    def settle(
+        self, tx_id: int, *, final: bool = False, timeout_s: float = 60
+    ) -> SettledTransaction:
+        """Wait until the chain holds a transaction; lost bytes are sent again.
+
+        Args:
+            tx_id: as `submit` gave it.
+            final: wait until its block is final.
+            timeout_s: how long to wait.
+
+        Raises:
+            ContractReverted: it is on chain and failed.
+            LedgerUnavailable: not on chain (or not final) in time; it stays stored.
+            TransactionRejected: as `submit`, for it or an earlier one.
+            ForeignNonce: another transaction has its nonce; the key is stopped.
+            AnotherRelay: the key's lease is lost.
+            LogUnavailable: the database does not answer.
+            InvalidInput: no such transaction.
+        """
+        settled = self._settle(tx_id, final, timeout_s)
+        if not settled.receipt.succeeded:
+            raise reason_of(self._ledger, self.get(tx_id), self._explain)
+        return settled
+
+    def resume(self, *, timeout_s: float = 60) -> list[SettledTransaction]:
+        """Settle everything an earlier owner left, in the order of the nonces.
+
+        Returns:
+            what was on its way and is on chain now; a failed one has a failed receipt.
+
+        Raises:
+            LedgerUnavailable: not all of it is on chain in time; call again later.
+            TransactionRejected: the chain refuses one; as `submit`.
+            ForeignNonce: someone else uses the key; it is stopped.
+            AnotherRelay: the key's lease is lost.
+            LogUnavailable: the database does not answer.
+            WrongChain: the ledger is another chain.
+        """
+        store, _ = self._open()
+        self.watch()
+        settled = []
+        for row in store.with_status(_UNSETTLED_OR_STOPPED):
+            settled.append(self._settle(row.id, False, timeout_s))
+            _logger.info("settled what an earlier process left: %s", row.purpose)
+        self._resumed = True
+        return settled
+
+    def watch(self) -> list[StoredTransaction]:
+        """Look once at every transaction that is included but not final (reorg watch).
+
+        Returns:
+            those whose status changed: final now, or sent again because their block vanished.
+
+        Raises:
+            LedgerUnavailable: the chain does not answer.
+            TransactionRejected: the chain refuses one that vanished; it stays stored.
+            ForeignNonce: another transaction took the nonce of a vanished one.
+            AnotherRelay: the key's lease is lost.
+            LogUnavailable: the database does not answer.
+        """
+        store, delivery = self._open()
+        changed = []
+        for row in store.with_status({_INCLUDED}):
+            delivery.advance(row)
+            now = store.get(row.id)
+            if now.status is not row.status:
+                changed.append(now)
+        return changed
+
+    @property
+    def sender(self) -> Address:
+        """Address of the key.
+
+        Raises:
+            ConfigurationError: the key can't be read or unlocked.
+        """
+        return self._signer.address()
+
+    def pending(self) -> list[StoredTransaction]:
+        """All that is not settled for good, in the order of the nonces."""
+        return self._open()[0].with_status(_UNSETTLED_OR_STOPPED | {_INCLUDED})
+
+    def get(self, tx_id: int) -> StoredTransaction:
+        """A stored transaction.
+
+        Raises:
+            InvalidInput: this key has no such transaction.
+            LogUnavailable: the database does not answer.
+        """
+        return self._open()[0].get(tx_id)
+
+    def find(self, purpose: str, *, prefix: bool = False) -> list[StoredTransaction]:
+        """Stored transactions of a purpose, or of all that begin with it, oldest first."""
+        return self._open()[0].with_purpose(purpose, prefix=prefix)
+
+    def _open(self) -> tuple[TransactionStore, Delivery]:
+        if self._opened is None:
+            found = self._ledger.chain_id()
+            if found != self._chain_id:
+                raise WrongChain(
+                    f"the ledger {self._ledger.url} is chain {found}, but the deployment is on "
+                    f"chain {self._chain_id}; nothing is sent to it"
+                )
+            store = TransactionStore(self._engine, self.sender, self._lease)
+            delivery = Delivery(self._ledger, store, self._clock, self._resend_us, self._alarm)
+            self._opened = store, delivery
+        return self._opened
+
+    def _sign_and_store(
+        self, store: TransactionStore, call: Call, purpose: str, gas_limit: int | None
+    ) -> StoredTransaction:
+        if gas_limit is None:
+            try:
+                estimate = self._ledger.estimate_gas(call, self.sender)
+                gas_limit = math.ceil(estimate * self._gas_margin)
+            except CallReverted as exc:
+                raise self._explain(exc) from exc
+        fees = self._ledger.fees()
+        fields = TransactionFields(
+            chain_id=self._chain_id,
+            nonce=next_nonce(self._ledger.nonce(self.sender), store.nonces()),
+            max_fee_wei=fees.max_fee_wei,
+            max_priority_fee_wei=fees.max_priority_fee_wei,
+            gas_limit=gas_limit,
+            to=call.to,
+            data=call.data,
+            value_wei=call.value_wei,
+        )
+        signed = sign_transaction(self._signer, fields)
+        step("transaction.signed")
+        row = store.add(fields.nonce, purpose, call, signed, self._clock.time_us())
+        step("transaction.stored")
+        return row
+
+    def _settle(self, tx_id: int, final: bool, timeout_s: float) -> SettledTransaction:
+        store, delivery = self._open()
+        deadline_us = self._clock.monotonic_us() + round(timeout_s * 1e6)
+        enough = SETTLED_FOR_GOOD if final else SETTLED_FOR_GOOD | {_INCLUDED}
+        row = store.get(tx_id)
+        while True:
+            for earlier in store.with_status(_UNSETTLED_OR_STOPPED, up_to_nonce=row.nonce - 1):
+                delivery.advance(earlier)
+            receipt = delivery.advance(row)
+            row = store.get(tx_id)
+            if receipt is not None and row.status in enough:
+                return SettledTransaction(row.id, row.purpose, row.nonce, row.status, receipt)
+            if self._clock.monotonic_us() >= deadline_us:
+                raise LedgerUnavailable(
+                    f"the transaction for {row.purpose!r} is not {'final' if final else 'on chain'}"
+                    f" after {timeout_s:g} s; it is stored, and the same bytes are sent again"
+                )
+            self._wait(self._poll_s)

@@ -1,0 +1,217 @@
+"""The rows of the transaction queue: one sender's signed transactions.
+
+Every write re-reads the lease in its own SQL transaction, so that an owner who lost the key's
+lease, however long it slept, changes nothing. No exception of SQLAlchemy crosses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from chain_client.errors import ConfigurationError, InvalidInput
+from chain_client.ledger.base import Call, Receipt
+from chain_client.log.database import reading, writing
+from chain_client.log.leases import fence
+from chain_client.log.model import Lease
+from chain_client.log.schema import transactions
+from chain_client.signing import SignedTransaction
+from chain_client.transactions.model import StoredTransaction
+from chain_client.transactions.state import SETTLED_FOR_GOOD, TransactionStatus
+from chain_client.types import Address, Digest, TxHash, to_hex
+
+_REVERTED = "reverted"
+_PURPOSE_MAX_CHARS = 200
+
+
+def key_lease_name(address: Address) -> str:
+    """Name of the lease that makes a process the only owner of a key."""
+    return f"key:{to_hex(address)}"
+
+
+class TransactionStore:
+    """One sender's rows in the log database.
+
+    Args:
+        engine: of the log database.
+        sender: address of the key.
+        lease: gives the lease ``key:<address>`` that the caller holds and renews.
+    """
+
+    def __init__(self, engine: Engine, sender: Address, lease: Callable[[], Lease]) -> None:
+        self._engine = engine
+        self._sender = sender
+        self._lease = lease
+        self._open_from_nonce = 0
+        """All rows below are settled for good; so a long history is not read again and again."""
+        self._settled_more = True
+
+    def add(
+        self, nonce: int, purpose: str, call: Call, signed: SignedTransaction, created_us: int
+    ) -> StoredTransaction:
+        """Store a signed transaction durably, before anything is sent.
+
+        Raises:
+            InvalidInput: the purpose is empty or too long.
+            AnotherRelay: the key's lease is lost; nothing was stored.
+            LogUnavailable: the database does not answer; nothing was stored.
+        """
+        if not 0 < len(purpose) <= _PURPOSE_MAX_CHARS:
+            raise InvalidInput(f"a purpose has 1 to {_PURPOSE_MAX_CHARS} characters")
+        values: dict[str, Any] = {
+            "sender": self._sender,
+            "nonce": nonce,
+            "purpose": purpose,
+            "to": call.to,
+            "data": call.data,
+            "raw": signed.raw,
+            "tx_hash": signed.tx_hash,
+            "status": TransactionStatus.SIGNED.value,
+            "created_us": created_us,
+        }
+        with self._writing() as connection:
+            key = connection.execute(insert(transactions).values(values)).inserted_primary_key
+        assert key is not None
+        return self.get(int(key[0]))
+
+    def set_status(
+        self, tx_id: int, status: TransactionStatus, receipt: Receipt | None
+    ) -> StoredTransaction:
+        """Set what is known of a row; without a receipt its block is cleared.
+
+        Raises:
+            AnotherRelay: the key's lease is lost; nothing was changed.
+            LogUnavailable: the database does not answer; nothing was changed.
+        """
+        values: dict[str, Any] = {
+            "status": status.value,
+            "block_number": receipt.block_number if receipt else None,
+            "block_hash": receipt.block_hash if receipt else None,
+            "gas_used": receipt.gas_used if receipt else None,
+            "error": _REVERTED if receipt and not receipt.succeeded else None,
+        }
+        with self._writing() as connection:
+            connection.execute(
+                update(transactions)
+                .where(transactions.c.id == tx_id, transactions.c.sender == self._sender)
+                .values(values)
+            )
+        self._settled_more = self._settled_more or status in SETTLED_FOR_GOOD
+        return self.get(tx_id)
+
+    def remove(self, tx_id: int) -> None:
+        """Forget a row that no chain can ever take; its nonce is free again.
+
+        Raises:
+            AnotherRelay: the key's lease is lost; nothing was changed.
+            LogUnavailable: the database does not answer; nothing was changed.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                delete(transactions).where(
+                    transactions.c.id == tx_id, transactions.c.sender == self._sender
+                )
+            )
+
+    def get(self, tx_id: int) -> StoredTransaction:
+        """The row.
+
+        Raises:
+            InvalidInput: this sender has no such row.
+            LogUnavailable: the database does not answer.
+        """
+        rows = self._rows(transactions.c.id == tx_id)
+        if not rows:
+            raise InvalidInput(f"no transaction {tx_id} of {to_hex(self._sender)} is stored")
+        return rows[0]
+
+    def with_status(
+        self, statuses: Iterable[TransactionStatus], *, up_to_nonce: int | None = None
+    ) -> list[StoredTransaction]:
+        """Rows in these states, none of which is for good, in the order of their nonces."""
+        self._skip_settled()
+        where: list[Any] = [
+            transactions.c.nonce >= self._open_from_nonce,
+            transactions.c.status.in_([status.value for status in statuses]),
+        ]
+        if up_to_nonce is not None:
+            where.append(transactions.c.nonce <= up_to_nonce)
+        return self._rows(*where)
+
+    def with_purpose(self, purpose: str, *, prefix: bool = False) -> list[StoredTransaction]:
+        """Rows of this purpose (or of all that begin with it), in the order of their nonces."""
+        column = transactions.c.purpose
+        return self._rows(
+            column.startswith(purpose, autoescape=True) if prefix else column == purpose
+        )
+
+    def nonces(self) -> list[tuple[int, TransactionStatus]]:
+        """Nonce and status of the newest row, and of the newest that is settled for good."""
+        newest = (
+            select(transactions.c.nonce, transactions.c.status)
+            .where(transactions.c.sender == self._sender)
+            .order_by(transactions.c.nonce.desc())
+            .limit(1)
+        )
+        settled = newest.where(transactions.c.status.in_(sorted(SETTLED_FOR_GOOD)))
+        with reading(self._engine) as connection:
+            rows = [*connection.execute(newest), *connection.execute(settled)]
+        return [(int(nonce), TransactionStatus(status)) for nonce, status in rows]
+
+    def _skip_settled(self) -> None:
+        if not self._settled_more:
+            return
+        ours = transactions.c.sender == self._sender
+        lowest_open = select(func.min(transactions.c.nonce)).where(
+            ours,
+            transactions.c.nonce >= self._open_from_nonce,
+            transactions.c.status.not_in(sorted(SETTLED_FOR_GOOD)),
+        )
+        with reading(self._engine) as connection:
+            nonce = connection.execute(lowest_open).scalar_one()
+            if nonce is None:
+                highest = connection.execute(
+                    select(func.max(transactions.c.nonce)).where(ours)
+                ).scalar_one()
+                nonce = self._open_from_nonce if highest is None else highest + 1
+        self._open_from_nonce = nonce
+        self._settled_more = False
+
+    def _rows(self, *where: Any) -> list[StoredTransaction]:
+        query = (
+            select(transactions)
+            .where(transactions.c.sender == self._sender, *where)
+            .order_by(transactions.c.nonce)
+        )
+        with reading(self._engine) as connection:
+            return [_from_row(row) for row in connection.execute(query).mappings()]
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        lease = self._lease()
+        needed = key_lease_name(self._sender)
+        if lease.name != needed:
+            raise ConfigurationError(f"the lease {needed!r} is needed here, not {lease.name!r}")
+        with writing(self._engine) as connection:
+            fence(connection, lease)
+            yield connection
+
+
+def _from_row(row: Any) -> StoredTransaction:
+    return StoredTransaction(
+        id=row["id"],
+        sender=Address(row["sender"]),
+        nonce=row["nonce"],
+        purpose=row["purpose"],
+        raw=row["raw"],
+        tx_hash=TxHash(row["tx_hash"]),
+        status=TransactionStatus(row["status"]),
+        block_number=row["block_number"],
+        block_hash=None if row["block_hash"] is None else Digest(row["block_hash"]),
+        gas_used=row["gas_used"],
+        failed=row["error"] is not None,
+        created_us=row["created_us"],
+    )

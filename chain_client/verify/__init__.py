@@ -1,0 +1,7 @@
+"""Verification of a home: chain, log, sources and the hosts' entities."""
+
+from chain_client.verify.report import Check, Report, Verdict
+from chain_client.verify.spooled import Spooled, read_spooled
+from chain_client.verify.verifier import Evidence, verify
+
+__all__ = ["Check", "Evidence", "Report", "Spooled", "Verdict", "read_spooled", "verify"]

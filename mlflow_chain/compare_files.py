@@ -1,0 +1,136 @@
+"""Comparing stored files with what was recorded of them, on all cores."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from chain_client.errors import HostUnavailable
+from chain_client.events import Json
+from chain_client.hosts import Finding, Progress
+from mlflow_chain.differences import missing, unexpected
+from mlflow_chain.locations import relative, to_location
+from mlflow_chain.order import ABSENT, UNKNOWN, Register
+from mlflow_chain.state import State
+from mlflow_chain.stored_files import (
+    Stored,
+    find_stored_file,
+    is_loading_note,
+    list_stored_files,
+)
+
+
+_logger = logging.getLogger(__name__)
+
+_PROXIED = "mlflow-artifacts:"
+
+
+class FileComparison:
+    """Compares the files below the roots of runs and logged models.
+
+    Args:
+        state: what was recorded.
+        progress: told how many roots are done.
+    """
+
+    def __init__(self, state: State, progress: Progress) -> None:
+        self._progress = progress
+        self._by_root: dict[str, dict[str, Register]] = {}
+        self._files = dict(state.files)
+
+    def compare(self, roots: dict[str, tuple[str, bool]]) -> Iterator[Finding]:
+        """Compare everything below some roots.
+
+        Args:
+            roots: by artifact URI, what it is the root of, and whether that is older than
+                adoption: then files that nobody recorded are no finding.
+
+        Raises:
+            HostUnavailable: a storage does not answer; raised after all others are compared.
+        """
+        self._assign(roots)
+        unreachable: HostUnavailable | None = None
+        proxied = 0
+        # SHA-256 releases the interpreter's lock, so threads use every core.
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            for done, (root, (owner, before)) in enumerate(roots.items()):
+                self._progress("comparing files", done, len(roots))
+                if root.startswith(_PROXIED) and not self._by_root[root]:
+                    proxied += 1
+                    continue
+                try:
+                    yield from self._compare_root(pool, root, owner, before)
+                except HostUnavailable as exc:
+                    unreachable = exc
+        if proxied:
+            _logger.warning(
+                "%d runs or models keep their files behind a server (mlflow-artifacts:); this "
+                "version does not record files that a server takes, so they are not compared",
+                proxied,
+            )
+        if unreachable is not None:
+            raise unreachable
+
+    def _assign(self, roots: dict[str, tuple[str, bool]]) -> None:
+        """Give each recorded file to the root it lies below; the longest one wins."""
+        known = {to_location(root): root for root in roots}
+        self._by_root = {root: {} for root in roots}
+        for location, register in self._files.items():
+            folder = location
+            while folder and folder not in known:
+                shorter = folder.rpartition("/")[0]
+                folder = shorter if shorter != folder else ""
+            if folder:
+                path = relative(folder, location)
+                if path is not None:
+                    self._by_root[known[folder]][path] = register
+
+    def _compare_root(
+        self, pool: ThreadPoolExecutor, root: str, owner: str, before: bool
+    ) -> Iterator[Finding]:
+        expected = self._by_root[root]
+        present = set(list_stored_files(root))
+        wanted = [path for path in sorted(expected) if path in present]
+        stored = dict(zip(wanted, pool.map(lambda path: find_stored_file(root, path), wanted)))
+        for path, register in sorted(expected.items()):
+            finding = _compare_file(f"{owner}/artifact {path}", register, stored.get(path))
+            if finding is not None and not is_loading_note(root, path):
+                yield finding
+        if not before:
+            for path in sorted(present - expected.keys()):
+                if is_loading_note(root, path):
+                    continue
+                yield unexpected("artifact", f"{owner}/artifact {path}", path)
+
+
+def _compare_file(subject: str, register: Register, stored: Stored | None) -> Finding | None:
+    actual = ABSENT if stored is None else stored
+    if register.allows(actual):
+        return None
+    expected = _shown(register.expected())
+    if stored is None:
+        detail = "the file was recorded and is not there"
+        return missing("artifact", subject, expected, detail)
+    if register.expected() is ABSENT:
+        return Finding(
+            "artifact_unexpected",
+            subject,
+            None,
+            _shown(stored),
+            "the file was deleted and is there",
+        )
+    return Finding(
+        "artifact_changed",
+        subject,
+        expected,
+        _shown(stored),
+        "the file is not the one that was recorded",
+    )
+
+
+def _shown(value: object) -> Json:
+    if value is ABSENT or value is UNKNOWN or not isinstance(value, tuple):
+        return None
+    return {"size": value[0], "sha256": value[1]}

@@ -1,0 +1,47 @@
+"""Comparing registered models, versions and aliases with what was recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chain_client.hosts import Finding
+from mlflow_chain.differences import compare_fields, compare_keys, missing, unexpected
+from mlflow_chain.entities import RegisteredModelView
+from mlflow_chain.state import RegisteredModelState
+
+
+def compare_registered_model(
+    name: str, expected: RegisteredModelState | None, view: RegisteredModelView | None
+) -> Iterator[Finding]:
+    """One registered model with its versions."""
+    subject = f"model {name}"
+    if expected is not None and expected.wild:
+        return
+    if view is None:
+        if expected is not None and expected.exists.must():
+            yield missing("model", subject, name, "the model was recorded and is not there")
+        return
+    if expected is None or not expected.exists.may():
+        yield unexpected("model", subject, name)
+        return
+    yield from compare_fields("model", subject, expected.fields, view.fields)
+    yield from compare_keys("tag", subject, expected.tags, view.tags)
+    yield from compare_keys("alias", subject, expected.aliases, view.aliases)
+    shown = {version.version: version for version in view.versions}
+    for number, version in sorted(expected.versions.items()):
+        about = f"{subject}/version {number}"
+        found = shown.pop(number, None)
+        if version.wild:
+            continue
+        if found is None:
+            if version.exists.must():
+                detail = "the version was recorded and is not there"
+                yield missing("version", about, number, detail)
+            continue
+        if not version.exists.may():
+            yield unexpected("version", about, number)
+            continue
+        yield from compare_fields("version", about, version.fields, found.fields)
+        yield from compare_keys("tag", about, version.tags, found.tags)
+    for number in shown:
+        yield unexpected("version", f"{subject}/version {number}", number)

@@ -1,0 +1,210 @@
+"""Comparing a database with the state that was recorded, in the scope that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from chain_client.hosts import Finding, Progress, Scope
+from mlflow_chain.compare_files import FileComparison
+from mlflow_chain.compare_registry import compare_registered_model
+from mlflow_chain.compare_runs import compare_experiment, compare_logged_model, compare_run
+from mlflow_chain.differences import missing, unexpected, unreadable
+from mlflow_chain.entities import ExperimentView, LoggedModelView, RunView
+from mlflow_chain.reader import Reader, Unreadable
+from mlflow_chain.state import State
+
+
+class Comparison:
+    """Finds what differs.
+
+    Args:
+        state: what was recorded.
+        reader: the database.
+        progress: told how far it is.
+    """
+
+    def __init__(self, state: State, reader: Reader, progress: Progress) -> None:
+        self._state = state
+        self._reader = reader
+        self._progress = progress
+        self._roots: dict[str, tuple[str, bool]] = {}
+
+    def find(self, scope: Scope) -> Iterator[Finding]:
+        """Everything in the scope that is not as it was recorded.
+
+        Raises:
+            HostUnavailable: database or file storage do not answer.
+        """
+        if scope.run_id is not None:
+            yield from self._one_run(scope.run_id)
+        elif scope.model is not None:
+            yield from self._one_model(scope.model)
+        else:
+            yield from self._experiments()
+            yield from self._all_models()
+        files = FileComparison(self._state, self._progress)
+        yield from files.compare(self._roots)
+
+    def _one_run(self, run_id: str) -> Iterator[Finding]:
+        expected = self._state.runs.get(run_id)
+        known = expected is not None and expected.exists.may()
+        view = None
+        try:
+            view = self._reader.find_run(run_id)
+        except Unreadable:
+            yield unreadable("run", f"run {run_id}")
+            return
+        if view is None:
+            if expected is None or not known or expected.exists.must():
+                detail = "the run was recorded and is not there" if known else "nobody knows it"
+                yield missing("run", f"run {run_id}", run_id, detail)
+            return
+        yield from self._run(view)
+        for model_id, model in list(self._state.logged_models.items()):
+            if run_id in model.fields["source_run_id"].values():
+                yield from self._logged_model(model_id)
+
+    def _one_model(self, name: str) -> Iterator[Finding]:
+        yield from self._models([name], everything=False)
+        try:
+            view = self._reader.find_registered_model(name)
+        except Unreadable:
+            return
+        if view is None and name not in self._state.models:
+            yield missing("model", f"model {name}", name, "nobody knows it")
+        for version in view.versions if view is not None else ():
+            source = str(version.fields["source"] or "")
+            if source.startswith("models:/m-"):
+                yield from self._logged_model(source.removeprefix("models:/").partition("/")[0])
+                continue
+            run_id = version.fields["run_id"]
+            run = self._reader.find_run(str(run_id)) if run_id else None
+            if run is not None:
+                self._add_run_root(run)
+
+    def _experiments(self) -> Iterator[Finding]:
+        experiments: dict[str, ExperimentView] = {}
+        runs: set[str] = set()
+        models: set[str] = set()
+        try:
+            for experiment in self._reader.experiments():
+                experiments[experiment.id] = experiment
+        except Unreadable:
+            yield unreadable("experiment", "experiments")
+        for done, experiment in enumerate(experiments.values()):
+            self._progress("comparing experiments", done, len(experiments))
+            name = f"experiment {experiment.id}"
+            expected = self._state.experiments.get(experiment.id)
+            if expected is None:
+                yield unexpected("experiment", name, experiment.fields["name"])
+            else:
+                yield from compare_experiment(expected, experiment)
+            yield from _guarded("run", f"{name}/runs", self._runs(experiment.id, runs))
+            listed = self._reader.logged_models(experiment.id)
+            yield from _guarded(
+                "logged_model", f"{name}/logged models", self._logged_models(listed, models)
+            )
+        deleted = self._reader.deleted_logged_models()
+        yield from _guarded(
+            "logged_model", "deleted logged models", self._logged_models(deleted, models)
+        )
+        yield from self._unseen(experiments.keys(), runs, models)
+
+    def _unseen(
+        self, experiments: Collection[str], runs: set[str], models: set[str]
+    ) -> Iterator[Finding]:
+        """What was recorded and is in no listing: gone, or hidden by a change."""
+        for experiment_id, state in self._state.experiments.items():
+            if experiment_id not in experiments and state.exists.must():
+                name = state.fields["name"].expected()
+                detail = "the experiment was recorded and is not there"
+                yield missing("experiment", f"experiment {experiment_id}", name, detail)
+        for run_id, run in list(self._state.runs.items()):
+            if run_id not in runs and run.exists.must():
+                yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id))
+        for model_id, model in list(self._state.logged_models.items()):
+            if model_id not in models and model.exists.must():
+                yield from self._logged_model(model_id)
+
+    def _hidden_run(self, run_id: str) -> Iterator[Finding]:
+        view = self._reader.find_run(run_id)
+        if view is not None:
+            yield from self._run(view)
+            return
+        detail = "the run was recorded and is not there"
+        yield missing("run", f"run {run_id}", run_id, detail)
+
+    def _runs(self, experiment_id: str, seen: set[str]) -> Iterator[Finding]:
+        for view in self._reader.runs(experiment_id):
+            seen.add(view.id)
+            yield from self._run(view)
+
+    def _run(self, view: RunView) -> Iterator[Finding]:
+        yield from _guarded("run", f"run {view.id}", compare_run(self._state, self._reader, view))
+        self._add_run_root(view)
+
+    def _add_run_root(self, view: RunView) -> None:
+        state = self._state.runs.get(view.id)
+        # The recorded root counts: the one in the database may have been changed.
+        for root in _roots(state, "artifact_uri", view.fields["artifact_uri"]):
+            before = state is None or state.before or state.wild
+            self._roots[root] = (f"run {view.id}", before)
+
+    def _logged_models(self, views: Iterator[LoggedModelView], seen: set[str]) -> Iterator[Finding]:
+        for view in views:
+            seen.add(view.id)
+            yield from self._logged_model_view(view)
+
+    def _logged_model(self, model_id: str) -> Iterator[Finding]:
+        try:
+            view = self._reader.find_logged_model(model_id)
+        except Unreadable:
+            yield unreadable("logged_model", f"logged model {model_id}")
+            return
+        if view is not None:
+            yield from self._logged_model_view(view)
+            return
+        state = self._state.logged_models.get(model_id)
+        if state is not None and state.exists.must():
+            detail = "the logged model was recorded and is not there"
+            yield missing("logged_model", f"logged model {model_id}", model_id, detail)
+
+    def _logged_model_view(self, view: LoggedModelView) -> Iterator[Finding]:
+        state = self._state.logged_models.get(view.id)
+        yield from compare_logged_model(state, view)
+        for root in _roots(state, "artifact_location", view.fields["artifact_location"]):
+            before = state is None or state.before or state.wild
+            self._roots[root] = (f"logged model {view.id}", before)
+
+    def _all_models(self) -> Iterator[Finding]:
+        names: list[str] = []
+        try:
+            names = self._reader.registered_model_names()
+        except Unreadable:
+            yield unreadable("model", "models")
+        yield from self._models(names, everything=True)
+
+    def _models(self, names: list[str], *, everything: bool) -> Iterator[Finding]:
+        known = list(self._state.models) if everything else []
+        wanted = list(dict.fromkeys([*names, *known]))
+        for done, name in enumerate(wanted):
+            self._progress("comparing models", done, len(wanted))
+            yield from _guarded("model", f"model {name}", self._registered_model(name))
+
+    def _registered_model(self, name: str) -> Iterator[Finding]:
+        view = self._reader.find_registered_model(name)
+        yield from compare_registered_model(name, self._state.models.get(name), view)
+
+
+def _guarded(kind: str, subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The same findings; and one more if the API breaks on the way."""
+    try:
+        yield from findings
+    except Unreadable:
+        yield unreadable(kind, subject)
+
+
+def _roots(state: Any, field: str, actual: object) -> list[str]:
+    recorded = state.fields[field].values() if state is not None else []
+    return [root for root in recorded or [actual] if isinstance(root, str) and root]

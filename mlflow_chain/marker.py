@@ -1,0 +1,145 @@
+"""Markers: rows that MLflow's own transaction commits together with the change.
+
+Whether a call that overwrites was applied can't be seen by looking. So its transaction also
+inserts the id of its event: if the marker is there, the change was committed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from mlflow_chain.capture import capture, kind_of
+from mlflow_chain.recording import Call, current_call
+
+METADATA = sqlalchemy.MetaData()
+
+MARKERS = sqlalchemy.Table(
+    "mlops_chain_markers",
+    METADATA,
+    sqlalchemy.Column("event_id", sqlalchemy.String(32), primary_key=True),
+    sqlalchemy.Column("commit_no", sqlalchemy.Integer, primary_key=True, autoincrement=False),
+    sqlalchemy.Column("created_ms", sqlalchemy.BigInteger, nullable=False),
+    sqlalchemy.Column("written", sqlalchemy.Text, nullable=False),
+)
+"""One row for each marked commit; ``written`` holds the captured rows as JSON."""
+
+DEPLOYMENT = sqlalchemy.Table(
+    "mlops_chain_deployment",
+    METADATA,
+    sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True, autoincrement=False),
+    sqlalchemy.Column("deployment_id", sqlalchemy.String(64), nullable=False),
+    sqlalchemy.Column("store_id", sqlalchemy.String(64), nullable=False),
+    sqlalchemy.Column("adopted_us", sqlalchemy.BigInteger, nullable=True),
+)
+"""At most one row: whose database this is. ``adopted_us`` is NULL until the baseline is whole."""
+
+_CALL = "mlops_chain_call"
+_TOUCHED = "mlops_chain_touched"
+_PENDING = "mlops_chain_pending"
+_INSERT = MARKERS.insert()
+
+SessionMaker = Callable[..., AbstractContextManager[Session]]
+
+
+def mark_sessions(inner: SessionMaker) -> SessionMaker:
+    """A session maker like ``inner`` whose writing sessions commit the marker of their call."""
+
+    def managed(*args: Any, **kwargs: Any) -> AbstractContextManager[Session]:
+        call = current_call.get()
+        reads = kwargs.get("read_only", args[0] if args else True)
+        if call is None or not call.marks or reads:
+            return inner(*args, **kwargs)
+        return _marked(inner, args, kwargs, call)
+
+    return managed
+
+
+@contextmanager
+def _marked(
+    inner: SessionMaker, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call
+) -> Iterator[Session]:
+    with inner(*args, **kwargs) as session:
+        # A sessionmaker gives its sessions a class of their own: listening there touches nobody
+        # else's sessions, and costs once.
+        _listen(session if type(session) is Session else type(session))
+        session.info[_CALL] = call
+        session.info[_TOUCHED] = {}
+        yield session
+
+
+def _listen(target: Any) -> None:
+    if not event.contains(target, "before_commit", _before_commit):
+        event.listen(target, "before_flush", _before_flush)
+        event.listen(target, "before_commit", _before_commit)
+        event.listen(target, "after_commit", _after_commit)
+        event.listen(target, "after_rollback", _after_rollback)
+
+
+def _before_flush(session: Session, context: Any, instances: Any) -> None:
+    call: Call | None = session.info.get(_CALL)
+    if call is None or not call.captures:
+        return
+    touched = session.info[_TOUCHED]
+    for item in (*session.new, *session.dirty, *session.deleted):
+        if kind_of(item) in call.captures:
+            touched[id(item)] = item
+
+
+def _before_commit(session: Session) -> None:
+    call: Call | None = session.info.get(_CALL)
+    if call is None:
+        return
+    session.flush()
+    rows = capture(session.info[_TOUCHED].values())
+    if not rows and (call.only_captured or call.commits):
+        return
+    session.connection().execute(
+        _INSERT,
+        {
+            "event_id": call.event_id.hex(),
+            "commit_no": call.commits,
+            "created_ms": time.time_ns() // 1_000_000,
+            "written": json.dumps(rows),
+        },
+    )
+    session.info[_PENDING] = rows
+
+
+def _after_commit(session: Session) -> None:
+    rows = session.info.pop(_PENDING, None)
+    if rows is None:
+        return
+    call: Call = session.info[_CALL]
+    call.rows += rows
+    call.commits += 1
+    session.info[_TOUCHED] = {}
+
+
+def _after_rollback(session: Session) -> None:
+    if session.info.pop(_PENDING, None) is not None or _TOUCHED in session.info:
+        session.info[_TOUCHED] = {}
+
+
+def read_markers(
+    connection: sqlalchemy.Connection, event_ids: list[bytes]
+) -> dict[bytes, list[Any]]:
+    """The captured rows of each event that has a marker; an event without one is missing."""
+    found: dict[bytes, list[Any]] = {}
+    for start in range(0, len(event_ids), 500):
+        chunk = [event_id.hex() for event_id in event_ids[start : start + 500]]
+        query = (
+            sqlalchemy.select(MARKERS.c.event_id, MARKERS.c.written)
+            .where(MARKERS.c.event_id.in_(chunk))
+            .order_by(MARKERS.c.event_id, MARKERS.c.commit_no)
+        )
+        for event_id, written in connection.execute(query):
+            found.setdefault(bytes.fromhex(event_id), []).extend(json.loads(written))
+    return found

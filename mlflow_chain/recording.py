@@ -1,0 +1,85 @@
+"""Where a wrapped store records to, and the call that is under way."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chain_client.events import Actor, Json
+from chain_client.recorder import Recorder
+from mlflow_chain.capture import Row
+
+if TYPE_CHECKING:
+    from chain_client.client import ChainClient
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The home and the store id under which a store's writes are recorded.
+
+    Args:
+        client: the home.
+        store_id: minted when the database was adopted.
+        actor: who acts in this process.
+    """
+
+    client: ChainClient
+    store_id: str
+    actor: Actor
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder of the process that asks, which may be a fork of the one that wrapped."""
+        return self.client.recorder
+
+
+@dataclass(slots=True)
+class Call:
+    """One recorded call while it runs.
+
+    Args:
+        event_id: id of its intent.
+        marks: whether its commits carry markers.
+        only_captured: whether a commit is marked only if it wrote captured rows.
+        captures: kinds of rows to capture.
+        rows: what its committed transactions wrote.
+        commits: how many markers are committed.
+    """
+
+    event_id: bytes
+    marks: bool
+    only_captured: bool = False
+    captures: frozenset[str] = frozenset()
+    rows: list[Row] = field(default_factory=list)
+    commits: int = 0
+
+
+current_call: ContextVar[Call | None] = ContextVar("mlflow_chain_call", default=None)
+"""The outermost recorded call of this thread; calls that a store makes to itself see it."""
+
+UNMAPPED = "unmapped"
+"""Payload part of a call whose arguments could not be read."""
+
+
+def unmapped(error: Exception) -> dict[str, Json]:
+    """Payload of a call whose arguments could not be read: nobody can know what it changed."""
+    return {UNMAPPED: type(error).__name__}
+
+
+def is_plain_refusal(error: BaseException) -> bool:
+    """Whether MLflow refused a call before it wrote anything."""
+    code: Any = getattr(error, "error_code", None)
+    return code in _REFUSALS
+
+
+_REFUSALS = frozenset(
+    {
+        "INVALID_PARAMETER_VALUE",
+        "INVALID_STATE",
+        "PERMISSION_DENIED",
+        "RESOURCE_ALREADY_EXISTS",
+        "RESOURCE_DOES_NOT_EXIST",
+        "RESOURCE_LIMIT_EXCEEDED",
+    }
+)

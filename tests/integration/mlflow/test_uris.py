@@ -1,0 +1,37 @@
+"""What a user sees for a URI that can't be recorded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking._model_registry.utils import _get_store as get_registry_store
+from mlflow.tracking._tracking_service.utils import _get_store
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("chain+http://localhost:1", "--backend-store-uri chain"),
+        ("chain+https://localhost:1", "--backend-store-uri chain"),
+        ("chain+file:///tmp/x", "sqlite"),
+        ("chain:foo", "sqlite"),
+        ("chain:foo://x", "'foo'"),
+        ("chain+foo://x", "chain\\+sqlite"),
+    ],
+)
+def test_an_unknown_inner_store_is_refused_before_any_work(uri: str, says: str) -> None:
+    with pytest.raises(MlflowException, match=says) as caught:
+        _get_store(uri)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    with pytest.raises(MlflowException, match=says):
+        get_registry_store(uri)
+
+
+def test_importing_mlflow_warns_of_nothing_of_ours() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", "import mlflow.tracking"], capture_output=True, text=True, check=True
+    )
+    assert "chain" not in run.stderr
