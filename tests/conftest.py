@@ -1,0 +1,101 @@
+"""What holds for every test: a clean environment, a folder of its own, no process left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+CLEANED = ("MLFLOW_", "MLOPS_CHAIN_", "AIRFLOW", "_MLFLOW_")
+"""Variables with these prefixes never reach a test from outside."""
+
+SESSION = "PYTEST_SESSION_MARK"
+"""Inherited by every process that a test starts, so that the last check can find it."""
+
+# The same examples in every run of `make test`; `make soak` looks further, and at random.
+settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=15)
+settings.register_profile("soak", deadline=None, max_examples=5_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    os.environ[SESSION] = uuid.uuid4().hex
+    os.environ["DO_NOT_TRACK"] = "true"  # MLflow reports its use over the network otherwise
+    for name in list(os.environ):
+        if name.startswith(CLEANED):
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts in an empty folder, so nothing is written into the checkout."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(CLEANED):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def founded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that is made once; each test works on a copy (`home`)."""
+    from chain_client import ChainClient, Settings
+
+    folder = tmp_path_factory.mktemp("founded") / "home"
+    settings = Settings.from_environment(
+        {"MLOPS_CHAIN_RELAY_AUTOSTART": "false"}, folder.parent, home=folder
+    )
+    ChainClient.open(settings, create=True).close()
+    return folder
+
+
+@pytest.fixture
+def home(founded_home: Path, tmp_path: Path) -> Path:
+    """A fresh copy of a whole home."""
+    copy = tmp_path / "home"
+    shutil.copytree(founded_home, copy)
+    return copy
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_process_is_left() -> Iterator[None]:
+    """Whatever the tests started has ended when they end, detached relays included."""
+    yield
+    left = _started_here()
+    if not left:
+        return
+    _, alive = psutil.wait_procs(left, timeout=30)
+    found = [_describe(process) for process in alive]
+    for process in alive:
+        process.kill()
+    assert not found, "processes left running:\n" + "\n".join(found)
+
+
+def _started_here() -> list[psutil.Process]:
+    ours = {os.getpid(), os.getppid()}
+    mark = os.environ[SESSION]
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid in ours or process.environ().get(SESSION) != mark:
+                continue
+            if any("resource_tracker" in word for word in process.cmdline()):
+                continue  # ends with the Python process that owns it
+        except psutil.Error:
+            continue
+        left.append(process)
+    return left
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        test = process.environ().get("PYTEST_CURRENT_TEST", "outside a test")
+        return f"{process.pid} {' '.join(process.cmdline())!r}, started in {test}"
+    except psutil.Error:
+        return f"{process.pid}, ended just now"
