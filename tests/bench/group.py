@@ -1,0 +1,59 @@
+"""One group of rows in a process of its own: ``python -m tests.bench.group NAME …``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from tests.bench.bench_home import Options
+from tests.bench.figures import Row
+from tests.bench.fsyncs import FsyncCount
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "mlflow": ("log_metric", "log_batch", "create_run", "set_alias", "log_artifact"),
+    "recorder": ("recorder_process", "recorder_power"),
+    "relay": ("relay_events", "relay_metrics", "relay_lag"),
+    "million": ("log_disk", "relay_memory", "gas", "verify"),
+}
+"""Rows by group, in the order of the table."""
+
+
+def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
+    """The wanted rows of a group."""
+    if name == "mlflow":
+        from tests.bench.artifact_rows import artifact_rows
+        from tests.bench.mlflow_rows import mlflow_rows
+
+        return mlflow_rows(options, syncs) + artifact_rows(options)
+    if name == "recorder":
+        from tests.bench.recorder_rows import recorder_rows
+
+        return recorder_rows(options, syncs)
+    if name == "relay":
+        from tests.bench.relay_rows import relay_rows
+
+        return relay_rows(options)
+    from tests.bench.million_rows import million_rows
+
+    return million_rows(options)
+
+
+def main() -> None:
+    """Measure, and write the rows as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=GROUPS)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--rows", required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--library", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    syncs = FsyncCount()
+    options = Options(given.work, given.quick, frozenset(given.rows.split(",")), given.library)
+    rows = measure(given.name, options, syncs)
+    given.out.write_text(json.dumps([row.to_json() for row in rows]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
