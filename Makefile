@@ -1,0 +1,57 @@
+# Thin: each line calls a tool. `make` alone lists the targets.
+#
+# Three things can be given, such as `make PYTHON=python3.12 test`:
+#   PYTHON=python3.12   the interpreter for the environment (default: the first of 3.11–3.13)
+#   VENV=.venv          where the environment is
+#   BENCH='--rows gas'  options of the bench
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-pythons check format bench soak contracts docs clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
+
+$(READY): pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' tools/make-venv $(VENV)
+	@touch $@
+
+demo: $(READY) ## train, verify, tamper, and see what verify names
+	@$(BIN)/python examples/demo.py
+
+check: $(READY) ## lint, format, types, import contracts, documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q tests/unit/repository/test_docs.py
+
+test: check ## every check, every test, and the core under other Pythons
+	$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
+	@tools/test-pythons $(VENV)
+
+test-pythons: $(READY) ## the core's unit tests under each Python 3.11–3.13 found here
+	@tools/test-pythons $(VENV)
+
+bench: $(READY) ## wrapped against plain: table and bench-results.json
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+soak: $(READY) ## long runs: more examples, more kills
+	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 --dist worksteal -m "soak or not soak" --timeout 3600
+
+docs: $(READY) ## check that links and headings of the documents hold
+	$(BIN)/pytest -q tests/unit/repository/test_docs.py
+
+format: $(READY) ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment, caches and build results
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf contracts/node_modules contracts/out contracts/cache bench-results.json
+
+# Target `contracts`: rebuild and test the Solidity contracts.
+-include contracts/contracts.mk
