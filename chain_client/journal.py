@@ -16,7 +16,9 @@ from chain_client.errors import InvalidEvent
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
 from chain_client.types import EventId, SourceId
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+# Circles are looked for: without that, one ends in the death of a process whose recursion limit
+# was raised, as training code does.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _decode = json.JSONDecoder().decode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,31 @@ def home(founded_home: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "home"
     shutil.copytree(founded_home, copy)
     return copy
+
+
+@pytest.fixture
+def mlops_chain(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """The command line in this process: give its words, get exit code, output and errors."""
+    from chain_client.cli import main
+
+    level = logging.getLogger("chain_client").level
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["mlops-chain", *map(str, words)])
+        capsys.readouterr()
+        code: object = 0
+        try:
+            main()
+        except SystemExit as exc:
+            code = exc.code
+        out, err = capsys.readouterr()
+        assert isinstance(code, int | None)
+        return code or 0, out, err
+
+    yield run
+    logging.getLogger("chain_client").setLevel(level)
 
 
 @pytest.fixture(autouse=True, scope="session")

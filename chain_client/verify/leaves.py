@@ -122,7 +122,9 @@ def check_tree(log: Log) -> list[Finding]:
 
 def _take_sequences(result: LeafCheck, check: RangeCheck) -> None:
     for source_id, sequence, _ in check.noted:
-        result.trackers.setdefault(source_id, SequenceTracker()).closed_at = sequence
+        tracker = result.trackers.setdefault(source_id, SequenceTracker())
+        known = tracker.closed_at
+        tracker.closed_at = sequence if known is None else min(known, sequence)
     for source_id, sequences in check.sequences.items():
         tracker = result.trackers.setdefault(source_id, SequenceTracker())
         for sequence in sequences:

@@ -1,0 +1,134 @@
+"""The command line: help, JSON, exit codes, and errors without a traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chain_client.cli import cli
+from chain_client.client import ChainClient
+
+Run = Callable[..., tuple[int, str, str]]
+COMMANDS = sorted(cli.commands)
+ENDING = [(name, []) for name in COMMANDS if name != "relay"] + [
+    ("relay", ["--once"]),
+    ("relay", ["--until-idle"]),
+]
+"""Every command, in a form that ends by itself."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(mlops_chain: Run, command: str) -> None:
+    code, out, _ = mlops_chain(command, "--help")
+    assert code == 0
+    assert "Example" in out
+    assert f"mlops-chain {command}" in out or f"{command}\n" in out
+    assert "--json" in out
+
+
+def test_the_commands_are_those_of_the_documents() -> None:
+    assert {"doctor", "init", "relay", "status", "verify"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(("command", "words"), ENDING, ids=str)
+def test_json_is_one_document(
+    mlops_chain: Run,
+    home: Path,
+    command: str,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The process of the tests keeps its priority and its signal handlers.
+    monkeypatch.setattr("os.nice", lambda increment: 0)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    monkeypatch.setenv("MLOPS_CHAIN_RELAY_IDLE_S", "0.01")
+    code, out, _ = mlops_chain("--home", home, command, *words, "--json")
+    assert code == 0
+    assert json.loads(out).get("ok", True) is True
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "init"])
+@pytest.mark.parametrize("json_wanted", [False, True])
+def test_a_missing_home_is_an_error_on_standard_error(
+    mlops_chain: Run, tmp_path: Path, command: str, json_wanted: bool
+) -> None:
+    words = ["--json"] if json_wanted else []
+    code, out, err = mlops_chain("--home", tmp_path / "none", command, *words)
+    assert code == 2
+    assert err.startswith("error: there is no home at ")
+    assert "mlops-chain init" in err
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "none").exists()
+    if command == "verify" and json_wanted:
+        document = json.loads(out)
+        assert (document["ok"], document["findings"]) == (False, [])
+    else:
+        assert out == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["verify", "--nonsense"], ["verify", "--run", "a", "--model", "b"]]
+)
+def test_a_wrong_word_is_an_error_with_exit_code_2(
+    mlops_chain: Run, home: Path, words: list[str]
+) -> None:
+    code, out, err = mlops_chain("--home", home, *words)
+    assert (code, out) == (2, "")
+    assert "Error" in err
+
+
+def test_what_nobody_expected_is_no_finding_and_shows_no_traceback(
+    mlops_chain: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a payload")
+
+    monkeypatch.setattr(ChainClient, "verify", fail)
+    code, out, err = mlops_chain("--home", home, "verify")
+    assert code == 2
+    assert "unexpected RuntimeError" in err
+    assert "a payload" not in out + err
+    assert "Traceback" not in out + err
+
+
+def test_init_again_changes_nothing(mlops_chain: Run, home: Path) -> None:
+    before = json.loads(mlops_chain("--home", home, "init", "--json")[1])
+    again = json.loads(mlops_chain("--home", home, "init", "--json")[1])
+    assert before == again
+    assert before["created"] is False
+
+
+def test_init_makes_a_home_and_says_what_comes_next(mlops_chain: Run, tmp_path: Path) -> None:
+    code, out, _ = mlops_chain("--home", tmp_path / "new", "init")
+    assert code == 0
+    assert "created" in out
+    assert "MLFLOW_TRACKING_URI=chain+sqlite:///mlflow.db" in out
+    assert (tmp_path / "new" / "deployment.json").exists()
+
+
+def test_the_home_of_the_environment_is_used(
+    mlops_chain: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_CHAIN_HOME", str(home))
+    code, out, _ = mlops_chain("status", "--json")
+    assert (code, json.loads(out)["home"]) == (0, str(home))
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "doctor"])
+def test_people_are_told_what_programs_are(mlops_chain: Run, home: Path, command: str) -> None:
+    code, out, _ = mlops_chain("--home", home, command)
+    assert code == 0
+    assert "chain" in out
+    assert "Traceback" not in out
+
+
+def test_a_tracking_uri_that_records_elsewhere_could_not_be_checked(
+    mlops_chain: Run, home: Path
+) -> None:
+    words = ("verify", "--tracking-uri", "sqlite:////srv/other.db")
+    code, _, err = mlops_chain("--home", home, *words)
+    assert code == 2
+    assert "does not record into" in err
