@@ -1,61 +1,14 @@
-"""What Hypothesis draws in more than one test: JSON values, names, events.
-
-Strategies reach for what is hard on purpose: numbers at the edges of exactness, strings that look
-like typed numbers, names whose order differs between UTF-8 and UTF-16.
-"""
+"""Hypothesis strategies for what the tests share: JSON values, events, trees."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import TypeAlias
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from chain_client.events import (
-    RESERVED_FIELDS,
-    Actor,
-    Event,
-    Json,
-    OutcomeStatus,
-    Subject,
-    Timing,
-)
+from chain_client.events import RESERVED_FIELDS, Actor, Event, Json, OutcomeStatus, Subject, Timing
 from chain_client.types import EventId, SourceId
 
-MetricRow: TypeAlias = list[Json]
-"""Key, value, timestamp in ms, step."""
-
-EDGE_FLOATS = (
-    0.0,
-    -0.0,
-    1.0,
-    1e-7,
-    1e-6,
-    1e16,
-    1e21,
-    1e20,
-    5e-324,
-    1.7976931348623157e308,
-    float(2**53),
-    float("nan"),
-    float("inf"),
-    float("-inf"),
-)
-EDGE_INTS = (0, -1, 2**53 - 1, 2**53, 2**53 + 1, -(2**53), 2**63, 10**30)
-EDGE_TEXTS = (
-    "",
-    "number:",
-    "number:NaN",
-    "number:9007199254740992",
-    "string:",
-    "string:number:NaN",
-    "numbers",
-    "\u2028\x7f\x00",
-    '"\\/\b\f\n\r\t',
-    "\ufb33",
-    "\U0001f600",
-)
+_TYPED = ("number:", "string:")
 
 
 def examples(count: int) -> int:
@@ -70,108 +23,101 @@ def examples(count: int) -> int:
     return count * 20 if profile == "soak" else count
 
 
-def texts(max_size: int = 20) -> st.SearchStrategy[str]:
-    """Text that UTF-8 can hold; some of it looks like a typed string."""
-    return st.one_of(
-        st.text(max_size=max_size),
-        st.sampled_from(EDGE_TEXTS),
-        st.builds(str.__add__, st.sampled_from(("number:", "string:")), st.text(max_size=max_size)),
+texts = st.text(max_size=12) | st.sampled_from(["loss", "€\U0001f600\ufb33", 'a\n"\\\x7f\x0f', ""])
+"""Text that UTF-8 can hold."""
+
+plain_texts = texts.filter(lambda text: not text.startswith(_TYPED))
+"""Text that RFC 8785 and we write alike."""
+
+typed_texts = st.builds(lambda prefix, text: prefix + text, st.sampled_from(_TYPED), texts)
+"""Text that looks like our typed strings."""
+
+plain_numbers = (
+    st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-100, 100)
+    | st.integers(-1000, 1000).map(float)
+)
+"""Numbers that RFC 8785 and we write alike."""
+
+numbers = plain_numbers | st.floats() | st.integers()
+"""Every number, those without RFC 8785 form included."""
+
+plain_values: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | plain_numbers | plain_texts,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    max_leaves=12,
+)
+"""JSON values that RFC 8785 and we write alike."""
+
+values: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | numbers | texts | typed_texts,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    max_leaves=12,
+)
+"""All JSON values that have a canonical form."""
+
+
+@st.composite
+def tables(draw: st.DrawFn, cells: st.SearchStrategy[Json] = values) -> list[Json]:
+    """Lists of rows, most of them of one width and with one type a column."""
+    kinds = st.sampled_from(
+        [texts, typed_texts, numbers, st.floats(), st.floats(-1, 1), st.integers(), cells]
     )
+    columns = draw(st.lists(kinds, max_size=4))
+    rows = draw(st.lists(st.tuples(*columns).map(list), max_size=12))
+    return [*rows, *draw(st.just([]) | st.lists(cells, max_size=2))]
 
 
-def integers() -> st.SearchStrategy[int]:
-    """Ints of any size, often around 2**53."""
-    return st.one_of(st.integers(), st.sampled_from(EDGE_INTS))
+field_names = (
+    st.sampled_from(["metrics", "params", "tags", "name", "\U0001f600", "\ufb33"])
+    | st.text(min_size=1, max_size=8)
+).filter(lambda name: "/" not in name and name not in RESERVED_FIELDS)
+"""Names that parts of a payload may have."""
 
-
-def floats() -> st.SearchStrategy[float]:
-    """All floats: subnormal, whole, NaN, infinite."""
-    return st.one_of(st.floats(), st.sampled_from(EDGE_FLOATS))
-
-
-def json_scalars() -> st.SearchStrategy[Json]:
-    """JSON values that hold no others."""
-    return st.one_of(st.none(), st.booleans(), integers(), floats(), texts())
-
-
-def json_values(max_leaves: int = 12) -> st.SearchStrategy[Json]:
-    """JSON values of lists and dicts; no tuples, so they compare equal after a round trip."""
-    return st.recursive(
-        json_scalars(),
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=5), st.dictionaries(texts(8), inner, max_size=5)
-        ),
-        max_leaves=max_leaves,
-    )
-
-
-def field_names() -> st.SearchStrategy[str]:
-    """Names that a part of a payload may have."""
-    return st.one_of(
-        st.sampled_from(("metrics", "params", "tags", "name", "value")),
-        texts(8),
-    ).filter(lambda name: name != "" and "/" not in name and name not in RESERVED_FIELDS)
-
-
-def metric_rows(min_size: int = 0, max_size: int = 20) -> st.SearchStrategy[list[MetricRow]]:
-    """The rows of a ``log_batch``: key, value, timestamp in ms, step."""
-    row: st.SearchStrategy[MetricRow] = st.builds(
-        lambda key, value, timestamp_ms, step: [key, value, timestamp_ms, step],
-        st.one_of(st.sampled_from(("loss", "accuracy")), texts(8)),
-        floats(),
-        st.integers(0, 2**42),
-        st.integers(-10, 10**6),
-    )
-    return st.lists(row, min_size=min_size, max_size=max_size)
-
-
-def payloads() -> st.SearchStrategy[dict[str, Json]]:
-    """Payloads of an event, tables of metrics among them."""
-    return st.dictionaries(
-        field_names(), st.one_of(json_values(), metric_rows(max_size=5)), max_size=4
-    )
-
-
-def ids() -> st.SearchStrategy[bytes]:
-    """Ids of events and sources, and seeds: 16 bytes."""
-    return st.binary(min_size=16, max_size=16)
-
-
-seeds = ids
-
-
-def subjects() -> st.SearchStrategy[Subject]:
-    """Entities of a host."""
-    kinds = st.sampled_from(("run", "experiment", "registered_model", "model_version"))
-    return st.builds(Subject, texts(8), st.one_of(kinds, texts(8)), texts())
+_counts = st.integers(0, 2**53 - 1)
+_objects = st.dictionaries(texts, values, max_size=3)
 
 
 def events(
-    payload: st.SearchStrategy[Mapping[str, Json]] | None = None,
+    payloads: st.SearchStrategy[dict[str, Json]] | None = None,
 ) -> st.SearchStrategy[Event]:
-    """Whole events of every status, also with members that no host would combine."""
-    numbers = st.integers(0, 2**53 - 1)
-    parts = st.dictionaries(texts(8), json_values(6), max_size=3)
+    """Events of every status; lists in them are lists, never tuples."""
     return st.builds(
         Event,
-        event_id=ids().map(EventId),
-        type=st.one_of(st.sampled_from(("run.created", "run.metrics_logged")), texts()),
-        source_id=ids().map(SourceId),
-        sequence=numbers,
-        time_us=numbers,
+        event_id=st.binary(min_size=16, max_size=16).map(EventId),
+        type=texts | typed_texts,
+        source_id=st.binary(min_size=16, max_size=16).map(SourceId),
+        sequence=_counts,
+        time_us=_counts,
         status=st.sampled_from(OutcomeStatus),
-        subject=subjects(),
-        actor=st.builds(Actor, st.none() | texts(), st.none() | texts()),
-        timing=st.builds(Timing, numbers, st.none() | numbers, st.none() | numbers),
-        payload=payloads() if payload is None else payload,
-        result=st.none() | parts,
-        error=st.none() | texts(),
-        detail=st.none() | parts,
+        subject=st.builds(Subject, texts, texts, texts),
+        actor=st.builds(Actor, st.none() | texts, st.none() | texts),
+        timing=st.builds(Timing, _counts, st.none() | _counts, st.none() | _counts),
+        payload=payloads or st.dictionaries(field_names, values | tables(), max_size=4),
+        result=st.none() | _objects,
+        error=st.none() | texts,
+        detail=st.none() | _objects,
     )
 
 
+metric_rows: st.SearchStrategy[list[Json]] = st.lists(
+    st.tuples(
+        st.sampled_from(["loss", "accuracy"]) | texts,
+        st.floats(),
+        st.integers(0, 2**42),
+        st.integers(-10, 10**6),
+    ).map(list),
+    max_size=20,
+)
+"""Tables of metrics as ``log_batch`` takes them: key, value, timestamp in ms, step."""
+
+seeds = st.binary(min_size=16, max_size=16)
+"""Seeds of events."""
+
+
 def leaf_hashes(min_size: int = 0, max_size: int = 70) -> st.SearchStrategy[list[bytes]]:
-    """Lists of different hashes, long enough for every shape of a small tree."""
+    """Lists of different leaf hashes, long enough for every shape of a small tree."""
     return st.builds(
         lambda size, salt: [bytes([salt]) * 28 + index.to_bytes(4, "big") for index in range(size)],
         st.integers(min_size, max_size),
