@@ -1,9 +1,10 @@
 # Thin: each line calls a tool. `make` alone lists the targets.
 #
-# Three things can be given, such as `make PYTHON=python3.12 test`:
+# What can be given, such as `make PYTHON=python3.12 test`:
 #   PYTHON=python3.12   the interpreter for the environment (default: the first of 3.11–3.13)
 #   VENV=.venv          where the environment is
 #   BENCH='--rows gas'  options of the bench
+#   SOAK_S, SOAK_SEED   how long `make soak` may take (3600 s), and which run it repeats
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -26,21 +27,21 @@ check: $(READY) ## lint, format, types, import contracts, documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit/repository/test_docs.py
 
-test: check ## every check, every test, and the core under other Pythons
-	$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
+test: check ## every check, every test, and the pure rooms under other Pythons
+	$(BIN)/pytest -n 2 --dist worksteal
 	@tools/test-pythons $(VENV)
 
-test-pythons: $(READY) ## the core's unit tests under each Python 3.11–3.13 found here
+test-pythons: $(READY) ## the tests of formats and storage under each Python 3.11–3.13 found here
 	@tools/test-pythons $(VENV)
 
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-soak: $(READY) ## long runs: more examples, more kills
-	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 --dist worksteal -m "soak or not soak" --timeout 3600
+soak: $(READY) ## long storms and random search, SOAK_S seconds at most
+	@tools/soak $(VENV)
 
 docs: $(READY) ## check that links and headings of the documents hold
 	$(BIN)/pytest -q tests/unit/repository/test_docs.py
@@ -49,8 +50,8 @@ format: $(READY) ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove the environment, caches and build results
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove .venv, caches and build results
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf contracts/node_modules contracts/out contracts/cache bench-results.json
 
 # Target `contracts`: rebuild and test the Solidity contracts.
