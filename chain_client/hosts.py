@@ -76,6 +76,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A part that could not be compared: the verification then does not say that it holds.
+
+    Args:
+        subject: what was left out, as people name it.
+        reason: one sentence, with what to do.
+    """
+
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What to compare: everything, one run, or one registered model."""
 
@@ -101,7 +114,7 @@ class Host(Protocol):
 
     def compare(
         self, store: StoreBinding, events: Iterable[Event], scope: Scope, progress: Progress
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Finding | Unchecked]:
         """Compare the host's entities with what ``events`` (of this store, in log order) claim.
 
         Raises:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from chain_client.errors import HostUnavailable
 from chain_client.events import Json
-from chain_client.hosts import Finding, Progress
+from chain_client.hosts import Finding, Progress, Unchecked
 from mlflow_chain.differences import missing, unexpected
 from mlflow_chain.locations import relative, to_location
 from mlflow_chain.order import ABSENT, UNKNOWN, Register
@@ -20,9 +19,6 @@ from mlflow_chain.stored_files import (
     is_loading_note,
     list_stored_files,
 )
-
-
-_logger = logging.getLogger(__name__)
 
 _PROXIED = "mlflow-artifacts:"
 
@@ -40,18 +36,14 @@ class FileComparison:
         self._by_root: dict[str, dict[str, Register]] = {}
         self._files = dict(state.files)
 
-    def compare(self, roots: dict[str, tuple[str, bool]]) -> Iterator[Finding]:
+    def compare(self, roots: dict[str, tuple[str, bool]]) -> Iterator[Finding | Unchecked]:
         """Compare everything below some roots.
 
         Args:
             roots: by artifact URI, what it is the root of, and whether that is older than
                 adoption: then files that nobody recorded are no finding.
-
-        Raises:
-            HostUnavailable: a storage does not answer; raised after all others are compared.
         """
         self._assign(roots)
-        unreachable: HostUnavailable | None = None
         proxied = 0
         # SHA-256 releases the interpreter's lock, so threads use every core.
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -63,15 +55,13 @@ class FileComparison:
                 try:
                     yield from self._compare_root(pool, root, owner, before)
                 except HostUnavailable as exc:
-                    unreachable = exc
+                    yield Unchecked(owner, str(exc))
         if proxied:
-            _logger.warning(
-                "%d runs or models keep their files behind a server (mlflow-artifacts:); this "
-                "version does not record files that a server takes, so they are not compared",
-                proxied,
+            yield Unchecked(
+                f"files of {proxied} runs or models",
+                "they lie behind a server (mlflow-artifacts:), and this version does not record "
+                "files that a server takes",
             )
-        if unreachable is not None:
-            raise unreachable
 
     def _assign(self, roots: dict[str, tuple[str, bool]]) -> None:
         """Give each recorded file to the root it lies below; the longest one wins."""

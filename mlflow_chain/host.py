@@ -9,7 +9,14 @@ import sqlalchemy
 
 from chain_client.errors import HostUnavailable
 from chain_client.events import Event
-from chain_client.hosts import Finding, Progress, Resolution, Scope, StoreBinding
+from chain_client.hosts import (
+    Finding,
+    Progress,
+    Resolution,
+    Scope,
+    StoreBinding,
+    Unchecked,
+)
 from mlflow_chain.comparison import Comparison
 from mlflow_chain.marker import MARKERS, read_markers
 from mlflow_chain.reader import Reader
@@ -30,7 +37,7 @@ class MlflowHost:
 
     def compare(
         self, store: StoreBinding, events: Iterable[Event], scope: Scope, progress: Progress
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Finding | Unchecked]:
         """Compare all that is in the scope; see `chain_client.hosts.Host`."""
         state = replay(events, scope)
         with closing(Reader(store.uri)) as reader:

@@ -30,8 +30,9 @@ from chain_client.spool import remove_unborn
 _logger = logging.getLogger(__name__)
 
 LEASE = "relay"
-_POLL_MIN_S = 0.02
-_POLL_MAX_S = 0.25
+_POLL_S = 0.2
+"""Pause between rounds. Each round that finds something costs some fsyncs, which the training
+beside it would feel: so it gathers for a while, unless more is waiting than it could read."""
 _RETRY_MAX_S = 5.0
 
 
@@ -138,34 +139,29 @@ class Relay:
             ConfigurationError: the chain or its contract is another; likewise.
         """
         idle_since_us: int | None = None
-        pause_s = _POLL_MIN_S
         while not self._stop.is_set():
             if not self._home.exists():
                 raise HomeMissing(f"the home {self._home.path} was removed; this relay ends")
-            did, busy = self._turn()
-            if did:
+            unread, busy = self._turn()
+            now_us = self._clock.monotonic_us()
+            if busy:
                 idle_since_us = None
-                pause_s = _POLL_MIN_S
-            else:
-                pause_s = min(pause_s * 1.5, _POLL_MAX_S)
-                now_us = self._clock.monotonic_us()
-                if busy:
-                    idle_since_us = None
-                elif idle_since_us is None:
-                    idle_since_us = now_us
-                elif until_idle and now_us - idle_since_us >= self._settings.idle_s * 1e6:
-                    _logger.info("nothing to do for %.0f s: ending", self._settings.idle_s)
-                    return
-            self._stop.wait(pause_s)
+            elif idle_since_us is None:
+                idle_since_us = now_us
+            elif until_idle and now_us - idle_since_us >= self._settings.idle_s * 1e6:
+                _logger.info("nothing to do for %.0f s: ending", self._settings.idle_s)
+                return
+            if not unread:
+                self._stop.wait(_POLL_S)
 
     def _turn(self) -> tuple[bool, bool]:
-        """One round; whether it did something, and whether more is to be expected."""
+        """One round; whether more can be read at once, and whether more is to be expected."""
         try:
             done, anchored = self.run_round()
             if done is None:
                 return False, True
             if done.entries or anchored or done.unread:
-                return True, True
+                return done.unread, True
             return False, bool(done.live_sources or done.in_doubt or self._pending())
         except LogUnavailable as exc:
             self._note_log_trouble(exc)
@@ -211,7 +207,7 @@ class Relay:
                     self._chain_trouble(exc)
                 if self._clock.monotonic_us() >= deadline_us:
                     raise
-            self._stop.wait(_POLL_MAX_S)
+            self._stop.wait(_POLL_S)
 
     def run_round(self) -> tuple[Round | None, Anchored | None]:
         """Ingest once and, if it is time, anchor once.
@@ -227,8 +223,11 @@ class Relay:
             self._note_log_trouble(exc)
             return None, None
         self._log_trouble = False
-        if self._waiting_since_us is None and done.entries:
-            self._waiting_since_us = self._clock.monotonic_us()
+        if self._waiting_since_us is None and done.oldest_us is not None:
+            # The time in the spool counts too, as far as the recorder's clock can be believed.
+            waited_us = self._clock.time_us() - done.oldest_us
+            most_us = int(self._settings.max_wait_s * 1e6)
+            self._waiting_since_us = self._clock.monotonic_us() - min(max(waited_us, 0), most_us)
         return done, self._anchor_when_due(lease)
 
     def _ingest(self, lease: Lease) -> Round:

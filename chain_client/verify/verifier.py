@@ -32,14 +32,14 @@ from chain_client.errors import (
 )
 from chain_client.event_codec import decode_event
 from chain_client.events import Event
-from chain_client.hosts import Finding, Host, Progress, Scope, StoreBinding
+from chain_client.hosts import Finding, Host, Progress, Scope, StoreBinding, Unchecked
 from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment, check_deployment
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import Log
 from chain_client.relay.anchor import check_head
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
-from chain_client.verify.report import Check, Report
+from chain_client.verify.report import Check, Report, Verdict
 from chain_client.verify.sequences import find_gaps, find_understated
 from chain_client.verify.spooled import Spooled
 
@@ -182,7 +182,8 @@ def _check_log(
         report.conclude(
             "sources",
             findings,
-            f"{len(promised)} source{'' if len(promised) == 1 else 's'}, {spooled.live_sources} of them live",
+            f"{len(promised)} source{'' if len(promised) == 1 else 's'}, "
+            f"{spooled.live_sources} of them live",
         )
 
 
@@ -237,16 +238,13 @@ def _compare(
 ) -> None:
     """Compare one database; what differs only because it is written to meanwhile is dropped."""
     name = binding.adapter
+    log_is_whole = report.verdict is not Verdict.DIFFERS
     try:
         host = evidence.load_host(binding.adapter)
-        findings = list(
-            host.compare(binding, _events(evidence, binding, progress), scope, progress)
-        )
+        findings, unchecked = _compare_once(evidence, host, binding, scope, progress)
         tries = 1
         while findings and tries < _COMPARE_TRIES and evidence.spooled().live_sources:
-            again = list(
-                host.compare(binding, _events(evidence, binding, progress), scope, progress)
-            )
+            again, unchecked = _compare_once(evidence, host, binding, scope, progress)
             findings = [finding for finding in again if finding in findings]
             tries += 1
     except VerificationFailed as exc:
@@ -264,4 +262,30 @@ def _compare(
             what = f"run {scope.run_id}"
         elif scope.model is not None:
             what = f"model {scope.model}"
-        report.conclude(name, findings, f"{what} in store {binding.store_id} was compared")
+        detail = f"{what} in store {binding.store_id} was compared"
+        if findings and not log_is_whole:
+            detail += "; the log is not whole, so some may follow from what it lacks"
+        report.conclude(name, findings, detail)
+        if unchecked:
+            left_out = "; ".join(f"{part.subject}: {part.reason}" for part in unchecked)
+            report.checks.append(Check(f"{name} rest", False, left_out, carried_out=False))
+
+
+def _compare_once(
+    evidence: Evidence, host: Host, binding: StoreBinding, scope: Scope, progress: Progress
+) -> tuple[list[Finding], list[Unchecked]]:
+    findings: list[Finding] = []
+    unchecked: list[Unchecked] = []
+    events = _events(evidence, binding, progress)
+    try:
+        for found in host.compare(binding, events, scope, progress):
+            if isinstance(found, Unchecked):
+                unchecked.append(found)
+            else:
+                findings.append(found)
+    except Unavailable as exc:
+        if not findings:
+            raise
+        # What was found before the host stopped answering stays found.
+        unchecked.append(Unchecked(binding.adapter, str(exc)))
+    return findings, unchecked
