@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, TypeAlias
 
+from chain_client.compact_json import MAX_LEVELS, too_deep
 from chain_client.errors import InvalidEvent
 from chain_client.events import Json
 
@@ -28,13 +29,17 @@ _TYPED = ("number:", "string:")
 _REPR = re.compile(r"(-?)(\d)(?:\.(\d+))?e([+-]\d+)")
 
 
-def encode(value: Json) -> bytes:
+_Encoder: TypeAlias = Callable[[Any], str]
+
+
+def encode(value: Json, max_levels: int = MAX_LEVELS) -> bytes:
     """Canonical bytes of a value; different values never share bytes.
 
     Tuples are written as lists.
 
     Args:
         value: None, bool, int, float, str, list, tuple or dict with str keys, nested.
+        max_levels: up to `MAX_LEVELS`; how many lists and objects may stand inside each other.
 
     Raises:
         InvalidEvent: any other type, a lone surrogate, an int of thousands of digits, or nesting
@@ -44,12 +49,12 @@ def encode(value: Json) -> bytes:
     b'{"a":"number:NaN","b":1}'
     """
     try:
-        return to_text(value).encode()
+        return _BY_LEVELS[max_levels](value).encode()
     except (UnicodeEncodeError, RecursionError) as exc:
         raise _invalid(exc) from None
 
 
-def encode_each(values: Sequence[Json]) -> list[bytes]:
+def encode_each(values: Sequence[Json], max_levels: int = MAX_LEVELS) -> list[bytes]:
     """The same as ``[encode(value) for value in values]``, faster where values look alike.
 
     Lists of one length are encoded column by column.
@@ -58,23 +63,17 @@ def encode_each(values: Sequence[Json]) -> list[bytes]:
         InvalidEvent: as `encode`, for any of the values.
     """
     if len(values) < 4:
-        return [encode(value) for value in values]
+        return [encode(value, max_levels) for value in values]
     try:
         # Canonical text has no raw line feed in it: RFC 8785 escapes control characters.
-        return "\n".join(_texts(values)).encode().split(b"\n")
+        return "\n".join(_texts(values, max_levels)).encode().split(b"\n")
     except (UnicodeEncodeError, RecursionError) as exc:
         raise _invalid(exc) from None
 
 
 def to_text(value: Json) -> str:
     """Canonical text, still unchecked: lone surrogates show when it is encoded."""
-    encoder = _ENCODERS.get(type(value))
-    if encoder is not None:
-        return encoder(value)
-    for kind, encoder in _ENCODERS.items():
-        if isinstance(value, kind):
-            return encoder(value)
-    raise InvalidEvent(f"expected a JSON value, got one of type {type(value).__name__}")
+    return _BY_LEVELS[MAX_LEVELS](value)
 
 
 def sort_keys(keys: Iterable[str]) -> list[str]:
@@ -143,32 +142,60 @@ def _from_exponent(text: str) -> str:
     return f"{sign}{first}{'.' if rest else ''}{rest}e{point - 1:+d}"
 
 
-def _from_list(value: Iterable[Json]) -> str:
-    return f"[{','.join(map(to_text, value))}]"
-
-
-def _from_dict(value: dict[str, Json]) -> str:
-    for key in value:
-        if not isinstance(key, str):
-            raise InvalidEvent(f"expected str keys, got one of type {type(key).__name__}")
-    members = [f"{encode_basestring(key)}:{to_text(value[key])}" for key in sort_keys(value)]
-    return f"{{{','.join(members)}}}"
-
-
-_ENCODERS: dict[type, Callable[[Any], str]] = {
+_SCALARS: dict[type, _Encoder] = {
     str: _from_str,
     float: _from_float,
     bool: {True: "true", False: "false"}.__getitem__,
     int: _from_int,
-    list: _from_list,
-    tuple: _from_list,
-    dict: _from_dict,
     type(None): lambda _: "null",
 }
 """By type; for subclasses the first that fits, so bool stands before int."""
 
 
-def _texts(values: Sequence[Json]) -> list[str]:
+def _refuse(_: Any) -> str:
+    raise too_deep()
+
+
+def _choose(from_list: _Encoder, from_dict: _Encoder) -> _Encoder:
+    """An encoder of any value."""
+    encoders = {**_SCALARS, list: from_list, tuple: from_list, dict: from_dict}
+    find = encoders.get
+
+    def from_any(value: Json) -> str:
+        encoder = find(type(value))
+        if encoder is not None:
+            return encoder(value)
+        for kind, encoder in encoders.items():
+            if isinstance(value, kind):
+                return encoder(value)
+        raise InvalidEvent(f"expected a JSON value, got one of type {type(value).__name__}")
+
+    return from_any
+
+
+def _around(inner: _Encoder) -> _Encoder:
+    """An encoder of any value that leaves what lists and objects hold to ``inner``."""
+
+    def from_list(value: Iterable[Json]) -> str:
+        return f"[{','.join(map(inner, value))}]"
+
+    def from_dict(value: dict[str, Json]) -> str:
+        for key in value:
+            if not isinstance(key, str):
+                raise InvalidEvent(f"expected str keys, got one of type {type(key).__name__}")
+        members = [f"{encode_basestring(key)}:{inner(value[key])}" for key in sort_keys(value)]
+        return f"{{{','.join(members)}}}"
+
+    return _choose(from_list, from_dict)
+
+
+_BY_LEVELS = [_choose(_refuse, _refuse)]
+"""Encoders by how deep a value may nest: a bound that costs nothing while encoding."""
+for _ in range(MAX_LEVELS):
+    _BY_LEVELS.append(_around(_BY_LEVELS[-1]))
+
+
+def _texts(values: Sequence[Json], max_levels: int) -> list[str]:
     """Texts of many values; those of one type are made by one call for each step."""
     kinds = set(map(type, values))
     if kinds == {float}:
@@ -184,15 +211,15 @@ def _texts(values: Sequence[Json]) -> list[str]:
     if kinds == {int}:
         if min(values) >= -MAX_INT and max(values) <= MAX_INT:  # type: ignore[type-var,operator]
             return list(map(repr, values))
-    elif kinds <= {list, tuple}:
+    elif kinds <= {list, tuple} and max_levels:
         widths = set(map(len, values))  # type: ignore[arg-type]
         if len(widths) == 1 and widths != {0}:
-            columns = [_texts(column) for column in zip(*values)]
+            columns = [_texts(column, max_levels - 1) for column in zip(*values)]
             return [f"[{text}]" for text in map(",".join, zip(*columns))]
-    return list(map(to_text, values))
+    return list(map(_BY_LEVELS[max_levels], values))
 
 
 def _invalid(exc: UnicodeEncodeError | RecursionError) -> InvalidEvent:
     if isinstance(exc, RecursionError):
-        return InvalidEvent("expected a JSON value, got one nested too deep or in a circle")
+        return too_deep()
     return InvalidEvent("expected text that UTF-8 can hold, got a lone surrogate")

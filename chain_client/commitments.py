@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from chain_client import merkle
 from chain_client.canonical import encode, encode_each, key_text, sort_keys, to_text
+from chain_client.compact_json import MAX_LEVELS
 from chain_client.errors import InclusionFailed, InvalidEvent, InvalidInput
 from chain_client.events import (
     LIST_FIELDS_EXCLUDED,
@@ -32,6 +33,9 @@ ID_BYTES = 16
 """Length of the id of an event or source."""
 SALT_BYTES = 32
 """Length of the salt of a field or item."""
+
+_PART_LEVELS = MAX_LEVELS - 1
+"""A payload is one value; its parts stand one level deep in it."""
 
 _sha256 = hashlib.sha256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
@@ -127,7 +131,7 @@ def leaf_data(event: Event, seed: bytes) -> bytes:
 
     Raises:
         InvalidEvent: the payload uses a reserved name or one with ``/`` in it, or a value has no
-            canonical form.
+            canonical form; payload, result and detail may each nest `MAX_LEVELS` deep.
         InvalidInput: a seed of another length.
     """
     _check_seed(seed)
@@ -170,8 +174,10 @@ class _Salts:
         return inner, self._outer
 
 
-def _item_hashes(salts: _Salts, name: str, items: Sequence[Json]) -> list[bytes]:
-    bodies = encode_each(items)
+def _item_hashes(
+    salts: _Salts, name: str, items: Sequence[Json], max_levels: int = MAX_LEVELS
+) -> list[bytes]:
+    bodies = encode_each(items, max_levels)
     numbers: Sequence[bytes] = _NUMBERS
     if len(bodies) > len(_NUMBERS):
         numbers = [b"%d" % number for number in range(len(bodies))]
@@ -190,14 +196,16 @@ def _item_hashes(salts: _Salts, name: str, items: Sequence[Json]) -> list[bytes]
 def _leaf_text(event: Event, salts: _Salts) -> str:
     _check_header(event)
     fields = event.to_fields()
+    payload = event.payload
     parts = []
     for name in sort_keys(fields):
         value = fields[name]
         if isinstance(value, list | tuple) and name not in LIST_FIELDS_EXCLUDED:
-            root = merkle.root(_item_hashes(salts, name, value))
+            root = merkle.root(_item_hashes(salts, name, value, _PART_LEVELS - 1))
             text = f'{{"items":{len(value)},"root":"0x{root.hex()}"}}'
         else:
-            digest = _sha256(salts.salt(name.encode()) + encode(value)).hexdigest()
+            levels = _PART_LEVELS if name in payload else MAX_LEVELS
+            digest = _sha256(salts.salt(name.encode()) + encode(value, levels)).hexdigest()
             text = f'"0x{digest}"'
         parts.append(f"{key_text(name)}:{text}")
     return (

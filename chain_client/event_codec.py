@@ -5,9 +5,9 @@ Never hashed: what is hashed is made by `chain_client.commitments`.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from chain_client import compact_json
 from chain_client.errors import InvalidEvent
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
 from chain_client.types import EventId, SourceId
@@ -15,14 +15,16 @@ from chain_client.types import EventId, SourceId
 STORED_VERSION = 1
 """First element of the array."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+_MAX_LEVELS = compact_json.MAX_LEVELS + 1
+"""Payload, result and detail stand one level deep in the array."""
 
 
 def encode_event(event: Event) -> bytes:
     """Stored form of an event; `decode_event` gives an equal event back, tuples as lists.
 
     Raises:
-        InvalidEvent: a value that JSON can't hold, or a lone surrogate.
+        InvalidEvent: a value that JSON can't hold, a lone surrogate, or a payload, result or
+            detail of more than `compact_json.MAX_LEVELS` levels.
     """
     subject, actor, timing = event.subject, event.actor, event.timing
     row = (
@@ -42,12 +44,12 @@ def encode_event(event: Event) -> bytes:
         None if event.detail is None else dict(event.detail),
     )
     try:
-        return _encode(row).encode()
+        return compact_json.to_text(row, _MAX_LEVELS).encode()
     except UnicodeEncodeError:
         raise InvalidEvent("expected text that UTF-8 can hold, got a lone surrogate") from None
-    except RecursionError:
-        raise InvalidEvent("expected JSON values, got one nested too deep") from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as exc:
+        if isinstance(exc, InvalidEvent):
+            raise
         raise InvalidEvent("expected JSON values, got something else") from None
 
 
@@ -58,12 +60,10 @@ def decode_event(data: bytes) -> Event:
         InvalidEvent: bytes that are not a stored event of this version.
     """
     try:
-        row = json.loads(data.decode())
+        row = compact_json.from_bytes(data, _MAX_LEVELS)
         if type(row) is not list or len(row) != 14 or row[0] != STORED_VERSION:
             raise InvalidEvent(f"expected a stored event of version {STORED_VERSION}")
         return _from_row(row)
-    except RecursionError:
-        raise InvalidEvent("expected a stored event, got one nested too deep") from None
     except (TypeError, ValueError) as exc:
         if isinstance(exc, InvalidEvent):
             raise

@@ -5,7 +5,7 @@ Values are plain: ints, bytes, bools, strings, lists; an address is 20 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -147,32 +147,56 @@ def _type(item: Mapping[str, Any]) -> str:
 def _encode(what: str, parameters: Sequence[_Parameter], args: Sequence[object]) -> bytes:
     from eth_abi import encode
     from eth_abi.exceptions import EncodingError
+    from eth_abi.grammar import parse
 
     if len(args) != len(parameters):
         raise InvalidInput(f"{what} takes {len(parameters)} arguments, got {len(args)}")
-    values = [_shown(arg, parameter) for arg, parameter in zip(args, parameters)]
+    types = [parameter.type for parameter in parameters]
     try:
-        return bytes(encode([parameter.type for parameter in parameters], values))
+        return bytes(encode(types, [_shown(arg, parse(kind)) for arg, kind in zip(args, types)]))
     except (EncodingError, TypeError) as exc:
         raise InvalidInput(f"an argument of {what} has the wrong type or size: {exc}") from exc
 
 
-def _shown(value: object, parameter: _Parameter) -> object:
-    """As eth_abi takes it: an address in hex."""
-    if parameter.type == "address" and isinstance(value, bytes):
+def _shown(value: Any, kind: Any) -> Any:
+    """As eth_abi takes it: an address in hex, and fixed bytes of just their size."""
+    if isinstance(value, list | tuple):
+        return _each(_shown, value, kind)
+    if isinstance(value, bytes) and kind.to_type_str() == "address":
         return to_hex(value)
+    size = kind.sub if getattr(kind, "base", "") == "bytes" else None
+    if isinstance(value, bytes) and size not in (None, len(value)):  # eth_abi would fill it up
+        raise TypeError(f"{kind.to_type_str()} has {size} bytes, got {len(value)}")
     return value
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    """As we give it: an address in bytes."""
+    if isinstance(value, list | tuple):
+        return _each(_plain, value, kind)
+    if kind.to_type_str() == "address":
+        return Address(bytes.fromhex(value[2:]))
+    return value
+
+
+def _each(
+    change: Callable[[Any, Any], Any], values: list[Any] | tuple[Any, ...], kind: Any
+) -> list[Any] | tuple[Any, ...]:
+    """Change the items of an array, or the members of a struct."""
+    kinds = [kind.item_type] * len(values) if kind.is_array else getattr(kind, "components", ())
+    if len(kinds) != len(values):
+        raise TypeError(f"{len(values)} values are no {kind.to_type_str()}")
+    return type(values)(change(value, inner) for value, inner in zip(values, kinds))
 
 
 def _decode(what: str, parameters: Sequence[_Parameter], data: bytes) -> tuple[Any, ...]:
     from eth_abi import decode
     from eth_abi.exceptions import DecodingError
+    from eth_abi.grammar import parse
 
+    types = [parameter.type for parameter in parameters]
     try:
-        values = decode([parameter.type for parameter in parameters], data)
+        values = decode(types, data)
     except (DecodingError, OverflowError, ValueError) as exc:
         raise InvalidInput(f"these {len(data)} bytes are not what {what} has") from exc
-    return tuple(
-        Address(bytes.fromhex(value[2:])) if parameter.type == "address" else value
-        for value, parameter in zip(values, parameters)
-    )
+    return tuple(_plain(value, parse(kind)) for value, kind in zip(values, types))

@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import rlp
-from eth.exceptions import UnrecognizedTransactionType
-from eth.vm.forks.cancun.transactions import CancunTransactionBuilder
 from eth_utils.exceptions import ValidationError
 
 from chain_client.errors import TransactionRejected
+from chain_client.signing.recursion_limit import unchanged_recursion_limit
 from chain_client.types import Address, to_hex
+
+with unchanged_recursion_limit():
+    from eth.exceptions import UnrecognizedTransactionType
+    from eth.vm.forks.cancun.transactions import CancunTransactionBuilder
 
 GAS_CAP = 30_000_000
 """Most gas of one transaction or view, and so the most that one can compute."""

@@ -18,21 +18,24 @@ from functools import cache
 from typing import Any
 
 import rlp
-from eth.chains.base import MiningChain
-from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.db.backends.base import BaseAtomicDB
-from eth.exceptions import PyEVMError, Revert, VMError
-from eth.vm.chain_context import ChainContext
-from eth.vm.forks.cancun import CancunVM
-from eth.vm.spoof import SpoofTransaction
 from eth_utils.exceptions import ValidationError
 from trie.exceptions import MissingTrieNode
 
-from chain_client.errors import CallReverted, TransactionRejected
+from chain_client.errors import CallReverted, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Block, Call, EventRecord, Receipt
 from chain_client.ledger.embedded_admission import GAS_CAP, check_against, decode
 from chain_client.ledger.embedded_tables import NewBlock, Snapshot
+from chain_client.signing.recursion_limit import unchanged_recursion_limit
 from chain_client.types import Address, Digest, TxHash
+
+with unchanged_recursion_limit():
+    from eth.chains.base import MiningChain
+    from eth.constants import CREATE_CONTRACT_ADDRESS
+    from eth.db.backends.base import BaseAtomicDB
+    from eth.exceptions import PyEVMError, Revert, VMError
+    from eth.vm.chain_context import ChainContext
+    from eth.vm.forks.cancun import CancunVM
+    from eth.vm.spoof import SpoofTransaction
 
 _BLOCK_GAS_LIMIT = 2 * GAS_CAP
 _GENESIS_BALANCE_WEI = 10**24
@@ -201,6 +204,11 @@ class Evm:
             yield
         except (PyEVMError, MissingTrieNode, rlp.exceptions.RLPException, KeyError) as exc:
             raise self._snapshot.damaged() from exc
+        except RecursionError as exc:
+            raise LedgerUnavailable(
+                "the embedded chain can't follow calls of contracts that nest this deep; "
+                "use a chain of its own node for such contracts"
+            ) from exc
 
     def _pending_header(self) -> Any:
         return self._chain.create_header_from_parent(

@@ -50,6 +50,7 @@ class ChainStore:
         self._connection: sqlite3.Connection | None = None
         self._file_id: tuple[int, int] | None = None
         self._identity: Identity | None = None
+        self._checked_version: int | None = None
         _stores.add(self)
 
     @contextmanager
@@ -111,6 +112,7 @@ class ChainStore:
             connection = self._connected()
             connection.execute(begin)
             try:
+                self._check_when_changed(connection)
                 yield connection
             finally:
                 if connection.in_transaction:
@@ -119,6 +121,8 @@ class ChainStore:
             self._disconnect()
             raise self._unavailable(exc) from exc
         finally:
+            if self._checked_version is None:
+                self._disconnect()
             self._lock.release()
 
     def _connected(self) -> sqlite3.Connection:
@@ -140,27 +144,32 @@ class ChainStore:
         if self._connection is None:
             self._connection = connect(self.path, self._timeout_s)
             self._file_id = file_id
-            self._check(self._connection)
+            self._checked_version = None
         return self._connection
+
+    def _check_when_changed(self, connection: sqlite3.Connection) -> None:
+        """Look again what the file is whenever others wrote it: a copy over it may be a restore."""
+        (data_version,) = connection.execute("PRAGMA data_version").fetchone()
+        if data_version != self._checked_version:
+            self._checked_version = None
+            self._check(connection)
+            self._checked_version = data_version
 
     def _check(self, connection: sqlite3.Connection) -> None:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application_id != APPLICATION_ID:
-            self._disconnect()
             raise LedgerUnavailable(
                 f"{self.path} is not an embedded chain, or was emptied; "
                 "put it back from your backup"
             )
         if version > FORMAT:
-            self._disconnect()
             raise SchemaTooNew(
                 f"the embedded chain {self.path} has format {version}, this version of "
                 f"mlops-chain knows up to {FORMAT}: install the newer version that wrote it"
             )
         identity = Snapshot(connection, self.path).identity()
         if self._identity not in (None, identity):
-            self._disconnect()
             raise WrongChain(
                 f"{self.path} now holds another chain (id {identity.chain_id}) than before; "
                 "put the right file back"

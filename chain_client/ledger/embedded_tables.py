@@ -58,9 +58,16 @@ class Snapshot:
         self._path = path
 
     def identity(self) -> Identity:
-        """Chain id and genesis hash."""
+        """Chain id and genesis hash.
+
+        Raises:
+            LedgerUnavailable: there is none (a damaged file).
+        """
         row = self._connection.execute("SELECT chain_id FROM chain").fetchone()
-        return Identity(int(row[0]), self.block(0).hash)
+        try:
+            return Identity(int(row[0]), self.block(0).hash)
+        except (TypeError, ValueError) as exc:
+            raise self.damaged() from exc
 
     def node(self, key: bytes) -> bytes | None:
         """What the EVM stored under ``key``; 32-byte keys are the keccak-256 of their value.

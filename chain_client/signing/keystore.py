@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from chain_client.errors import ConfigurationError, InvalidInput
 from chain_client.signing.keccak import keccak256, prefer_fast_keccak
+from chain_client.signing.recursion_limit import unchanged_recursion_limit
 from chain_client.types import Address, to_hex
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def create_keystore(path: Path, *, password: str | None = None) -> Address:
         ConfigurationError: the file exists, or can't be written.
     """
     import coincurve
-    import eth_keyfile
+
+    with unchanged_recursion_limit():
+        import eth_keyfile
 
     prefer_fast_keccak()
     key = coincurve.PrivateKey()
@@ -148,7 +151,9 @@ def _write_new(path: Path, text: str) -> None:
 
 def _read(path: Path, password: str | None) -> coincurve.PrivateKey:
     import coincurve
-    import eth_keyfile
+
+    with unchanged_recursion_limit():
+        import eth_keyfile
 
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -192,6 +197,11 @@ def _read_password(keystore: Path) -> str:
             f"no password was given for the keystore {keystore}, "
             f"and {file} can't be read: {exc.strerror}"
         ) from exc
+    except ValueError:  # without the cause: its text shows bytes of the file
+        raise ConfigurationError(
+            f"no password was given for the keystore {keystore}, and {file} is damaged; "
+            "restore it from your backup"
+        ) from None
 
 
 def _address_of(key: coincurve.PrivateKey) -> Address:

@@ -1,0 +1,99 @@
+"""Compact JSON text of bounded nesting: the form in which events are kept, never hashed.
+
+Text and values that nest too deep are refused before anything recurses into them. So the bound
+is the same under every interpreter, and hostile bytes can't exhaust the stack, not even where
+another library has raised Python's recursion limit.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from chain_client.errors import InvalidEvent
+
+MAX_LEVELS = 64
+"""Most lists and objects that may stand inside each other in a value; ``[]`` has one level."""
+
+_SAFE_RECURSION_LIMIT = 3_000
+"""Up to here the encoder of CPython 3.11, at 115 bytes a level, fits into any thread's stack."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+_BRACKETS = b"[]{}"
+_NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+
+
+def to_text(value: Any, max_levels: int) -> str:
+    """Compact JSON text; NaN and infinities as Python's `json` writes them.
+
+    Raises:
+        InvalidEvent: it nests deeper than ``max_levels``, or in a circle.
+        TypeError, ValueError: something that JSON can't hold.
+    """
+    if sys.getrecursionlimit() > _SAFE_RECURSION_LIMIT:
+        _check_value(value, max_levels)
+    try:
+        text = _encode(value)
+    except RecursionError:
+        raise too_deep() from None
+    if text.count("[") + text.count("{") > max_levels:
+        _check_text(text.encode("utf-8", "surrogatepass"), max_levels)
+    return text
+
+
+def from_bytes(data: bytes, max_levels: int) -> Any:
+    """The value of JSON text in UTF-8.
+
+    Raises:
+        InvalidEvent: it nests deeper than ``max_levels``, or its brackets are not in pairs.
+        ValueError: no JSON text.
+    """
+    if data.count(b"[") + data.count(b"{") > max_levels:
+        _check_text(data, max_levels)
+    try:
+        return json.loads(data.decode())
+    except RecursionError:
+        raise too_deep() from None
+
+
+def too_deep() -> InvalidEvent:
+    """The error for what is nested too deep."""
+    return InvalidEvent(
+        f"expected a JSON value of at most {MAX_LEVELS} levels, "
+        "got one nested deeper or in a circle"
+    )
+
+
+def _check_text(data: bytes, max_levels: int) -> None:
+    """Refuse text that nests too deep; other damage may pass.
+
+    A parser can't get deeper into the text than its brackets outside of strings do, with the two
+    kinds taken for one. Each round removes the innermost level of those.
+    """
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside_strings = b"".join(data.split(b'"')[::2])
+    brackets = outside_strings.translate(_TO_SQUARE, _NO_BRACKETS)
+    for _ in range(max_levels):
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return
+    raise InvalidEvent(
+        f"expected JSON text of at most {max_levels} levels, with its brackets in pairs"
+    )
+
+
+def _check_value(value: Any, max_levels: int) -> None:
+    """Refuse a value that nests too deep, without recursion."""
+    path = [iter((value,))]
+    while path:
+        for item in path[-1]:
+            if isinstance(item, list | tuple | dict):
+                if len(path) > max_levels:
+                    raise too_deep()
+                path.append(iter(item.values() if isinstance(item, dict) else item))
+                break
+        else:
+            path.pop()
