@@ -87,12 +87,6 @@ class Settings:
         15.0,
         "Seconds after which a relay that stopped responding may be replaced.",
     )
-    verify_clock_tolerance_s: float = _setting(
-        "verify.clock_tolerance_s",
-        300.0,
-        "How far the clocks of different machines may differ when events of different boots "
-        "are put in order.",
-    )
 
     @classmethod
     def from_environment(
