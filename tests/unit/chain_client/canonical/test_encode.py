@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-import sys
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain_client.canonical import MAX_INT, encode, encode_each
+from chain_client.compact_json import MAX_LEVELS
 from chain_client.errors import InvalidEvent
 from chain_client.events import Json
 from tests import strategies
@@ -78,13 +78,13 @@ def test_every_control_character_is_escaped_as_the_library_does() -> None:
         assert encode(chr(code)) == rfc8785.dumps(chr(code))
 
 
-@settings(max_examples=2000)
+@settings(max_examples=strategies.examples(2000))
 @given(strategies.plain_values)
 def test_bytes_are_those_of_the_rfc8785_library(value: Any) -> None:
     assert encode(value) == rfc8785.dumps(value)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=strategies.examples(1000))
 @given(st.lists(st.binary(min_size=8, max_size=8), min_size=4, max_size=40))
 def test_floats_of_random_bits_are_those_of_the_rfc8785_library(bits: list[bytes]) -> None:
     floats = [struct.unpack(">d", value)[0] for value in bits]
@@ -92,14 +92,14 @@ def test_floats_of_random_bits_are_those_of_the_rfc8785_library(bits: list[bytes
     assert encode_each(floats) == [rfc8785.dumps(value) for value in floats]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=strategies.examples(1000))
 @given(strategies.tables())
 def test_encoding_each_of_many_gives_the_bytes_of_encoding_one(rows: list[Json]) -> None:
     assert encode_each(rows) == [encode(row) for row in rows]
     assert encode_each(tuple(rows)) == [encode(row) for row in rows]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=strategies.examples(1000))
 @given(strategies.values)
 def test_the_bytes_say_the_value(value: Json) -> None:
     assert _same(_read(encode(value)), value)
@@ -187,7 +187,7 @@ def _circle() -> list[Any]:
 
 def _deep() -> list[Any]:
     value: list[Any] = []
-    for _ in range(sys.getrecursionlimit() * 2):
+    for _ in range(200_000):
         value = [value]
     return value
 
@@ -218,3 +218,26 @@ def test_what_has_no_canonical_form_is_refused_without_showing_it(value: Any) ->
     with pytest.raises(InvalidEvent) as many:
         encode_each([value] * 4)
     assert "secret" not in f"{one.value}{many.value}"
+
+
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}])
+def test_values_nest_64_levels_and_no_deeper(wrap: Any) -> None:
+    value: Any = 0
+    for _ in range(MAX_LEVELS):
+        value = wrap(value)
+    assert len(encode(value)) > 2 * MAX_LEVELS
+    assert encode_each([value] * 4) == [encode(value)] * 4
+    for deeper in [wrap(value), {"b": [], "a": value}]:
+        with pytest.raises(InvalidEvent, match="64 levels"):
+            encode(deeper)
+        with pytest.raises(InvalidEvent, match="64 levels"):
+            encode_each([deeper] * 4)
+
+
+def test_a_tighter_bound_can_be_asked_for() -> None:
+    assert encode([[1]], 2) == b"[[1]]"
+    assert encode("a", 0) == b'"a"'
+    with pytest.raises(InvalidEvent):
+        encode([[1]], 1)
+    with pytest.raises(InvalidEvent):
+        encode_each([[[1]]] * 4, 1)

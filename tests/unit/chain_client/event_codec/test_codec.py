@@ -33,7 +33,7 @@ EVENT = Event(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=strategies.examples(500))
 @given(strategies.events())
 def test_a_stored_event_comes_back_and_seals_alike(event: Event) -> None:
     stored = encode_event(event)
@@ -92,7 +92,10 @@ def _row(**changes: Any) -> bytes:
         b"[1]",
         b"\xff\xfe",
         b'"' + b"x" * 40,
-        b"[" * (sys.getrecursionlimit() * 100),
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'["]",' * 200_000,
+        b"[" * 200_000 + b"]" * 200_000,
         b"[" + b"9" * 5000 + b"]",
         _row(at_0=2),
         _row(at_1="00" * 15),
@@ -126,7 +129,7 @@ def test_damaged_bytes_are_an_invalid_event(data: bytes) -> None:
         decode_event(data)
 
 
-@settings(max_examples=500)
+@settings(max_examples=strategies.examples(500))
 @given(st.data())
 def test_any_damage_gives_an_invalid_event_or_another_event(data: st.DataObject) -> None:
     stored = encode_event(EVENT)
@@ -138,3 +141,53 @@ def test_any_damage_gives_an_invalid_event_or_another_event(data: st.DataObject)
     except InvalidEvent:
         return
     assert isinstance(event, Event)
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    value: Any = 0
+    for level in range(levels - 1):
+        value = [value] if level % 2 else {"]": value}
+    return {"part": value}
+
+
+def _with(place: str, value: Any) -> Event:
+    changes: dict[str, Any] = {place: value}
+    return replace(EVENT, **changes)
+
+
+@pytest.mark.parametrize("place", ["payload", "result", "detail"])
+def test_the_codec_and_the_seal_take_64_levels_and_no_more(place: str) -> None:
+    event = _with(place, _nested(64))
+    assert decode_event(encode_event(event)) == event
+    assert seal(event, bytes(16))
+    deeper = _with(place, _nested(65))
+    with pytest.raises(InvalidEvent, match="levels"):
+        encode_event(deeper)
+    with pytest.raises(InvalidEvent, match="levels"):
+        seal(deeper, bytes(16))
+    stored = encode_event(_with(place, {"part": "here"}))
+    part = json.dumps(_nested(65)["part"]).encode()
+    with pytest.raises(InvalidEvent, match="levels"):
+        decode_event(stored.replace(b'"here"', part))
+
+
+def test_many_values_side_by_side_are_not_deep() -> None:
+    rows: list[Any] = [[f'"]\\[{number}\\\\', {"[": number}] for number in range(500)]
+    event = replace(EVENT, payload={"rows": rows})
+    assert decode_event(encode_event(event)) == event
+
+
+def test_depth_is_refused_where_the_recursion_limit_was_raised() -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        for hostile in (b"[" * 200_000, b'["]",' * 200_000, b'{"a":' * 200_000):
+            with pytest.raises(InvalidEvent):
+                decode_event(hostile)
+        for value in (_nested(150_000), {"part": _circle()}):
+            with pytest.raises(InvalidEvent):
+                encode_event(replace(EVENT, payload=value))
+            with pytest.raises(InvalidEvent):
+                seal(replace(EVENT, payload=value), bytes(16))
+    finally:
+        sys.setrecursionlimit(before)
