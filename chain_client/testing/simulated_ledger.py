@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chain_client.errors import ChainError, LedgerUnavailable, TransactionRejected
+from chain_client.errors import ChainError, InvalidInput, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Fees, Receipt
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, TxHash
@@ -171,7 +171,7 @@ class SimulatedLedger:
         self._enter("block")
         if isinstance(at, int):
             if not 0 <= at < len(self._blocks):
-                raise LedgerUnavailable(f"the chain has no block {at}")
+                raise InvalidInput(f"the chain has no block {at}")
             return self._blocks[at][0]
         depth = self.finality_depth if at == "finalized" else 0
         return self._blocks[max(0, len(self._blocks) - 1 - depth)][0]

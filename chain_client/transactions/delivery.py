@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from chain_client.clock import Clock
-from chain_client.errors import ForeignNonce, LedgerUnavailable, TransactionRejected
+from chain_client.errors import ForeignNonce, InvalidInput, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Ledger, Receipt
 from chain_client.steps import step
 from chain_client.transactions.model import StoredTransaction
@@ -125,11 +125,15 @@ class Delivery:
             receipt = self._ledger.receipt(row.tx_hash)  # its absence counts after the nonce only
             if receipt is None:
                 return self._missing(row, chain_nonce), None
-        final = (
-            self._ledger.block("finalized").number >= receipt.block_number
-            and self._ledger.block(receipt.block_number).hash == receipt.block_hash
-        )
-        return Included(receipt.succeeded, final=final), receipt
+        return Included(receipt.succeeded, final=self._is_final(receipt)), receipt
+
+    def _is_final(self, receipt: Receipt) -> bool:
+        if self._ledger.block("finalized").number < receipt.block_number:
+            return False
+        try:
+            return self._ledger.block(receipt.block_number).hash == receipt.block_hash
+        except InvalidInput:  # another node answered, and lags behind
+            return False
 
     def _missing(self, row: StoredTransaction, chain_nonce: int) -> Missing:
         if row.status in SETTLED_FOR_GOOD:
