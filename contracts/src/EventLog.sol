@@ -167,8 +167,8 @@ contract EventLog is Ownable2Step {
     /// @param logId The log.
     /// @param newWriter The account that anchors its heads from now on.
     function rotateWriter(bytes32 logId, address newWriter) external onlyOwner {
-        Log storage log = _openLog(logId);
         if (newWriter == address(0)) revert ZeroAddress();
+        Log storage log = _openLog(logId);
         emit WriterRotated(logId, log.writer, newWriter);
         log.writer = newWriter;
     }
