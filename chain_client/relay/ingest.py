@@ -231,7 +231,8 @@ class Ingester:
                 done.oldest_us = event.time_us
             entries.append(self._sealed(event, done))
         low_water = cursor.low_water
-        state = "open"
+        # Known from the closing record on: a relay that follows reads on behind it.
+        state = "closed" if cursor.closed else "open"
         if finished:
             state = "lost" if abandoned or self._was_lost(cursor) else "closed"
         progress = SourceProgress(

@@ -264,6 +264,20 @@ def test_what_the_log_refused_is_read_again(site: Site) -> None:
     assert_whole(site, 7)
 
 
+def test_a_closed_source_is_not_called_abandoned_by_the_relay_that_follows(site: Site) -> None:
+    site.note(3)
+    site.end_source()
+    for _ in range(3):
+        relay = site.relay()
+        relay.start()
+        relay.run_round()
+        relay.close()
+    site.drain()
+    assert [event.type for event in site.events()][-1] == "source.closed"
+    assert list((site.home / "spool").iterdir()) == []
+    assert_whole(site, 3)
+
+
 def test_one_event_without_canonical_form_does_not_hold_up_the_others(site: Site) -> None:
     recorder = site.client.recorder
     recorder.note("item.seen", SUBJECT, {"number": 0})

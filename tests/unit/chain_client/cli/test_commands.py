@@ -13,7 +13,8 @@ from chain_client.client import ChainClient
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = sorted(cli.commands)
-ENDING = [(name, []) for name in COMMANDS if name != "relay"] + [
+ENDING: list[tuple[str, list[str]]] = [
+    *((name, []) for name in COMMANDS if name != "relay"),
     ("relay", ["--once"]),
     ("relay", ["--until-idle"]),
 ]
