@@ -101,7 +101,7 @@ class AnchorState(OpenedDatabase):
         if size == counts[EntryStatus.FINALIZED]:
             return None
         # Entries of several sources are not in the order of time; the first is close enough.
-        for entry in entries.read_range(self.engine, counts[EntryStatus.FINALIZED], size):
+        for entry in entries.read_range(lambda: self.engine, counts[EntryStatus.FINALIZED], size):
             if entry.event is not None:
                 return decode_event(entry.event).time_us
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, select
@@ -35,19 +35,25 @@ _ENTRY = (
 )
 
 
-def read_range(engine: Engine, start: int, stop: int) -> Iterator[Entry]:
-    """Entries of ``start:stop`` in log order, as many as there are."""
+def read_range(engine: Callable[[], Engine], start: int, stop: int) -> Iterator[Entry]:
+    """Entries of ``start:stop`` in log order, as many as there are.
+
+    Args:
+        engine: asked before each read, as between two the log may be closed, or the process fork.
+        start: first index.
+        stop: index after the last.
+    """
     while start < stop:
         end = min(start + CHUNK, stop)
-        yield from _read(engine, entries.c.log_index >= start, entries.c.log_index < end)
+        yield from _read(engine(), entries.c.log_index >= start, entries.c.log_index < end)
         start = end
 
 
-def read_some(engine: Engine, indexes: Sequence[int]) -> Iterator[Entry]:
-    """The entries with these indexes, in log order."""
+def read_some(engine: Callable[[], Engine], indexes: Sequence[int]) -> Iterator[Entry]:
+    """The entries with these indexes, in log order; ``engine`` as for `read_range`."""
     for start in range(0, len(indexes), CHUNK):
         part = list(indexes[start : start + CHUNK])
-        yield from _read(engine, entries.c.log_index.in_(part))
+        yield from _read(engine(), entries.c.log_index.in_(part))
 
 
 def indexes_of_subjects(connection: Connection, prefix: str) -> array[int]:

@@ -113,7 +113,7 @@ class Log(AnchorState, RelayState):
         """
         size = self.size()
         return entries.read_range(
-            self.engine, max(start, 0), size if stop is None else min(stop, size)
+            lambda: self.engine, max(start, 0), size if stop is None else min(stop, size)
         )
 
     def entry(self, index: int) -> Entry:
@@ -122,7 +122,7 @@ class Log(AnchorState, RelayState):
         Raises:
             InvalidInput: the log has no entry there.
         """
-        for found in entries.read_some(self.engine, [index]):
+        for found in entries.read_some(lambda: self.engine, [index]):
             return found
         raise InvalidInput(f"the log has no entry {index}")
 
@@ -133,7 +133,7 @@ class Log(AnchorState, RelayState):
         """
         with reading(self.engine) as connection:
             indexes = entries.indexes_of_subjects(connection, subject_prefix)
-        return entries.read_some(self.engine, indexes)
+        return entries.read_some(lambda: self.engine, indexes)
 
     def root(self, size: int | None = None) -> Digest:
         """Root over the first ``size`` entries, by default over all.

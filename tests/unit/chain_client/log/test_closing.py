@@ -1,0 +1,73 @@
+"""A log that is closed leaves no connection open, not even through what still iterates over it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from chain_client.log import Log, NewEntry
+from chain_client.types import LeafHash, SourceId
+
+COUNT = 1200
+"""More than are read at once."""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    log = Log(f"sqlite:///{tmp_path / 'log.db'}")
+    log.create()
+    source = SourceId(bytes(16))
+    new = [
+        NewEntry(LeafHash(secrets.token_bytes(32)), source, number, "subject", b"{}", bytes(16))
+        for number in range(COUNT)
+    ]
+    log.append(new, [], log.acquire_lease("relay", "test", 60))
+    return log
+
+
+def open_connections() -> list[sqlite3.Connection]:
+    gc.collect()
+    found = []
+    for thing in gc.get_objects():
+        if isinstance(thing, sqlite3.Connection):
+            try:
+                thing.total_changes  # noqa: B018  # raises if closed
+            except sqlite3.ProgrammingError:
+                continue
+            found.append(thing)
+    return found
+
+
+@pytest.mark.parametrize("reading", ["entries", "find_events"])
+def test_what_iterates_goes_on_after_a_close_and_the_next_close_ends_it(
+    log: Log, reading: str
+) -> None:
+    before = len(open_connections()) - 1
+    found = log.entries() if reading == "entries" else log.find_events("subject")
+    first = next(found)
+    log.close()
+    assert len(open_connections()) == before
+    assert [first.index, *(entry.index for entry in found)] == list(range(COUNT))
+    log.close()
+    assert len(open_connections()) == before
+
+
+def test_a_forked_child_goes_on_with_a_connection_of_its_own(log: Log) -> None:
+    found = log.entries()
+    next(found)
+    parents: list[object] = []
+    event.listen(log.engine, "checkout", lambda *used: parents.append(used))
+    if (child := os.fork()) == 0:
+        try:
+            os._exit(0 if len(list(found)) == COUNT - 1 and not parents else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(list(found)) == COUNT - 1
+    log.close()
