@@ -141,10 +141,8 @@ contract EventLog is Ownable2Step {
         Log storage log = _logs[logId];
         address writer = log.writer;
         uint64 size = log.size;
-        if (msg.sender != writer) {
-            if (writer == address(0)) _refuse(logId, log);
-            revert NotWriter(logId, msg.sender);
-        }
+        if (writer == address(0)) _refuse(logId, log);
+        if (msg.sender != writer) revert NotWriter(logId, msg.sender);
         bytes32 root = log.root;
         if (newSize <= size) {
             if (newSize == size && newRoot == root) revert AlreadyAnchored(logId, size);
