@@ -165,7 +165,7 @@ def _read(path: Path, password: str | None) -> coincurve.PrivateKey:
         ) from exc
     except OSError as exc:
         raise ConfigurationError(f"the keystore {path} can't be read: {exc.strerror}") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigurationError(f"the keystore {path} is damaged: it is no JSON") from exc
     if not isinstance(document, dict) or document.get("version") != 3:
         raise ConfigurationError(f"{path} is no keystore of version 3")
@@ -175,7 +175,7 @@ def _read(path: Path, password: str | None) -> coincurve.PrivateKey:
     try:
         secret = eth_keyfile.decode_keyfile_json(document, password.encode())
         key = coincurve.PrivateKey(secret)
-    except (ValueError, KeyError, TypeError, AssertionError) as exc:
+    except Exception as exc:  # eth_keyfile trusts what is in the file and stumbles in many ways
         raise ConfigurationError(
             f"the keystore {path} can't be unlocked: wrong password, or a damaged file"
         ) from exc
