@@ -40,7 +40,7 @@ test-pythons: $(READY) ## the tests of formats and storage under each Python 3.1
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-soak: $(READY) ## long storms and random search, SOAK_S seconds at most
+soak: $(READY) ## long storms and many more random examples, SOAK_S seconds at most
 	@tools/soak $(VENV)
 
 docs: $(READY) ## check that links and headings of the documents hold
