@@ -4,7 +4,7 @@
 #   PYTHON=python3.12   the interpreter for the environment (default: the first of 3.11–3.13)
 #   VENV=.venv          where the environment is
 #   BENCH='--rows gas'  options of the bench
-#   SOAK_S, SOAK_SEED   how long `make soak` may take (3600 s), and which run it repeats
+#   SOAK_S, SOAK_SEED   after how long `make soak` begins no new test (3600), and its seed
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -40,7 +40,7 @@ test-pythons: $(READY) ## the tests of formats and storage under each Python 3.1
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-soak: $(READY) ## long storms and many more random examples, SOAK_S seconds at most
+soak: $(READY) ## long storms and many more random examples
 	@tools/soak $(VENV)
 
 docs: $(READY) ## check that links and headings of the documents hold
