@@ -6,20 +6,18 @@ in the relay. The spool gives each body its sequence and, to an outcome, its mar
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from chain_client.compact_json import MAX_LEVELS, from_bytes, to_text
 from chain_client.errors import InvalidEvent
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
 from chain_client.types import EventId, SourceId
 
-# Circles are looked for: without that, one ends in the death of a process whose recursion limit
-# was raised, as training code does.
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_decode = json.JSONDecoder().decode
+_LEVELS = MAX_LEVELS + 1
+"""A body is a list, and what it holds may nest as deep as an event's parts."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 SOURCE = "source"
@@ -50,7 +48,7 @@ def encode_intent(
         InvalidEvent: the payload holds something that is not JSON.
     """
     try:
-        text = _encode(
+        text = to_text(
             (
                 event_id.hex(),
                 type_,
@@ -60,10 +58,13 @@ def encode_intent(
                 (actor.authenticated, actor.claimed),
                 payload,
                 result,
-            )
+            ),
+            _LEVELS,
         )
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidEvent(f"the payload of {type_} can't be written as JSON") from exc
+    except (TypeError, ValueError) as exc:
+        raise InvalidEvent(
+            f"the payload of {type_} can't be written as JSON of at most {MAX_LEVELS} levels"
+        ) from exc
     return _to_bytes(text)
 
 
@@ -99,7 +100,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
         InvalidEvent: the result holds something that is not JSON.
     """
     try:
-        text = _encode(
+        text = to_text(
             (
                 outcome.status,
                 outcome.ended_us,
@@ -107,23 +108,26 @@ def encode_outcome(outcome: Outcome) -> bytes:
                 outcome.result,
                 outcome.error,
                 outcome.in_doubt,
-            )
+            ),
+            _LEVELS,
         )
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidEvent("the result of a call can't be written as JSON") from exc
+    except (TypeError, ValueError) as exc:
+        raise InvalidEvent(
+            f"the result of a call can't be written as JSON of at most {MAX_LEVELS} levels"
+        ) from exc
     return _to_bytes(text)
 
 
 def decode_outcome(body: bytes) -> Outcome:
     """The inverse of `encode_outcome`."""
-    status, ended_us, subject_id, result, error, in_doubt = _decode(body.decode())
+    status, ended_us, subject_id, result, error, in_doubt = from_bytes(body, _LEVELS)
     return Outcome(OutcomeStatus(status), ended_us, subject_id, result, error, in_doubt)
 
 
 def decode_intent(body: bytes, source_id: SourceId, sequence: int) -> Event:
     """The event of an INTENT, with status UNDETERMINED until its outcome is known."""
     event_id, type_, time_us, started_us, subject, actor, payload, result = cast(
-        "list[Any]", _decode(body.decode())
+        "list[Any]", from_bytes(body, _LEVELS)
     )
     return Event(
         EventId(bytes.fromhex(event_id)),
