@@ -26,6 +26,7 @@ from tests.unit.chain_client.log.logs import (
     SOURCE,
     LogUnderTest,
     bulk_entries,
+    make_entries,
     make_entry,
     progress,
 )
