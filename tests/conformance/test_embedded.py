@@ -35,6 +35,7 @@ from tests.embedded_chains import (
     open_log,
     transact,
 )
+from tests.forked import in_fork
 
 ROOT = Path(__file__).parents[2]
 PAY = Call(NOWHERE, b"", value_wei=1)
@@ -98,24 +99,6 @@ def python(source: str, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def in_fork(action: Callable[[], str]) -> str:
-    """What ``action`` returns in a forked child."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(write, action().encode())
-        except BaseException as error:
-            os.write(write, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    return answer
 
 
 def every_method(ledger: EmbeddedLedger) -> list[Callable[[], object]]:

@@ -1,0 +1,101 @@
+"""SIGKILL at every step of a transaction, on the real embedded chain and the real log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chain_client.ledger import Call, EmbeddedLedger
+from chain_client.ledger.deployment import Deployment, check_deployment, deploy
+from chain_client.ledger.event_log import EventLogContract
+from chain_client.transactions import TransactionStatus
+from tests.embedded_chains import OWNER, WRITER, make_chain
+from tests.forked import killed_at
+from tests.queues import Owner, make_log, own, stored
+
+STEPS = [
+    "transaction.signed",
+    "transaction.stored",
+    "embedded.block.before_commit",
+    "embedded.block.committed",
+    "transaction.sent",
+    "transaction.included",
+]
+NOWHERE = b"\1" * 20
+PURPOSES = ("pay:1", "pay:2")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a chain and a log to which nobody is connected."""
+    make_chain(tmp_path / "chain.db").close()
+    make_log(tmp_path)
+    return tmp_path
+
+
+def next_owner(folder: Path) -> Owner:
+    return own(folder / "log.db", EmbeddedLedger(folder / "chain.db"))
+
+
+def pay_all(folder: Path) -> None:
+    """What the owner does from its start: go on with what is stored, then send what is missing."""
+    queue = next_owner(folder).queue
+    queue.resume()
+    for number, purpose in enumerate(PURPOSES):
+        call = Call(WRITER.address(), b"%d" % number, value_wei=10**number)
+        found = queue.find(purpose)
+        queue.settle(found[-1].id if found else queue.submit(call, purpose), final=True)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("step", STEPS)
+def test_death_at_any_step_gives_one_inclusion_of_the_stored_bytes(
+    folder: Path, step: str, count: int
+) -> None:
+    killed_at(step, count, lambda: pay_all(folder))
+    kept = stored(folder / "log.db")
+    pay_all(folder)
+
+    rows = stored(folder / "log.db")
+    assert [row.purpose for row in rows] == list(PURPOSES)
+    assert [row.raw for row in rows[: len(kept)]] == [row.raw for row in kept]
+    assert {row.status for row in rows} == {TransactionStatus.FINALIZED}
+    ledger = EmbeddedLedger(folder / "chain.db")
+    assert ledger.nonce(OWNER.address()) == ledger.block().number == 2
+    assert ledger.balance_wei(WRITER.address()) == 10**24 + 11
+
+
+def test_an_owner_that_dies_at_every_step_in_turn_comes_to_the_end(folder: Path) -> None:
+    for step in STEPS:
+        killed_at(step, 1, lambda: pay_all(folder))
+    pay_all(folder)
+    assert EmbeddedLedger(folder / "chain.db").nonce(OWNER.address()) == 2
+
+
+def make_deployment(folder: Path) -> Deployment:
+    ledger = EmbeddedLedger(folder / "chain.db")
+    return deploy(
+        folder / "deployment.json",
+        ledger=ledger,
+        ledger_url="embedded:chain.db",
+        queue=next_owner(folder).queue,
+        writer=WRITER.address(),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_deployment_goes_on_after_death_with_one_contract_and_one_log(
+    folder: Path, step: str, count: int
+) -> None:
+    killed_at(step, count, lambda: make_deployment(folder))
+    assert not (folder / "deployment.json").exists()
+    made = make_deployment(folder)
+    ledger = EmbeddedLedger(folder / "chain.db")
+    check_deployment(ledger, made)
+    assert EventLogContract(ledger, made.event_log).logs() == [made.log_id]
+    receipts = [ledger.block(number) for number in range(ledger.block().number + 1)]
+    assert len(receipts) == 3  # the first block, the contract, its log
+    assert ledger.nonce(OWNER.address()) == 2
+    assert make_deployment(folder) == made

@@ -1,0 +1,84 @@
+"""Transaction queues for tests: the key's next owner, and what its log has stored."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chain_client.ledger import Ledger
+from chain_client.log import Lease, Log
+from chain_client.signing import Signer
+from chain_client.transactions import TransactionQueue, key_lease_name
+from tests.embedded_chains import OWNER
+
+
+def make_log(folder: Path) -> Path:
+    """A new log's file."""
+    path = folder / "log.db"
+    log = Log(f"sqlite:///{path}")
+    log.create()
+    log.close()
+    return path
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One life of a key's owner: its connection to the log, its lease and its queue."""
+
+    log: Log
+    lease: Lease
+    queue: TransactionQueue
+
+
+def own(
+    log_file: Path,
+    ledger: Ledger,
+    *,
+    signer: Signer = OWNER,
+    chain_id: int | None = None,
+    log_timeout_s: float = 5,
+    **options: Any,
+) -> Owner:
+    """Take the key over, as after the death of its owner.
+
+    Args:
+        log_file: as `make_log` gave it.
+        ledger: the chain.
+        signer: the key.
+        chain_id: by default the ledger's.
+        log_timeout_s: how long a locked log is waited for.
+        options: further ones of `TransactionQueue`.
+    """
+    log = Log(f"sqlite:///{log_file}", timeout_s=log_timeout_s)
+    name = key_lease_name(signer.address())
+    lease = log.acquire_lease(name, "test", 60, replace_dead=lambda holder: True)
+    queue = TransactionQueue(
+        log.engine,
+        ledger,
+        signer,
+        lease=lambda: lease,
+        chain_id=ledger.chain_id() if chain_id is None else chain_id,
+        alarm=log.raise_alarm,
+        **options,
+    )
+    return Owner(log, lease, queue)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored transaction, read past the queue."""
+
+    nonce: int
+    purpose: str
+    raw: bytes
+    status: str
+
+
+def stored(log_file: Path) -> list[Row]:
+    """All stored transactions, in the order of their nonces."""
+    with contextlib.closing(sqlite3.connect(log_file)) as connection:
+        query = "SELECT nonce, purpose, raw, status FROM transactions ORDER BY sender, nonce"
+        return [Row(*row) for row in connection.execute(query)]
