@@ -99,6 +99,30 @@ def test_encoding_each_of_many_gives_the_bytes_of_encoding_one(rows: list[Json])
     assert encode_each(tuple(rows)) == [encode(row) for row in rows]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 2], [3, 4], [5, 6], [7]],
+        [[1], [2], [3], []],
+        [[], [], [], []],
+        [[1], (2,), [3], (4,)],
+        [[1], "1", [1], 1],
+        [[1, "a"], [1.5, "b"], [2**53, "number:1"], [True, None]],
+        [1, True, 1.0, "1"],
+        [1, 2, 3, 2**53],
+        [1, 2, 3, -(2**53)],
+        [0.5, 0.25, 0.125, float("nan")],
+        [0.5, 0.25, 0.125, 1e-7],
+        [0.5, 0.25, 1.0, 0.125],
+        ["\n", "a\nb", "\\n", ""],
+        [[["\n"]], [["a"]], [["b"]], [["c", "d"]]],
+    ],
+    ids=repr,
+)
+def test_rows_of_unlike_shape_and_kind_are_encoded_one_by_one(rows: list[Json]) -> None:
+    assert encode_each(rows) == [encode(row) for row in rows]
+
+
 @settings(max_examples=strategies.examples(1000))
 @given(strategies.values)
 def test_the_bytes_say_the_value(value: Json) -> None:

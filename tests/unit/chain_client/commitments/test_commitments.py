@@ -42,6 +42,7 @@ from tests.strategies import events, examples, metric_rows, seeds, tables, texts
 from tests.unit.chain_client.merkle import textbook
 
 SEED = bytes(range(16))
+SEEDS = [number.to_bytes(16, "big") for number in range(5000)]
 EVENT = Event(
     event_id=EventId(bytes(range(16, 32))),
     type="run.metrics_logged",
@@ -256,6 +257,25 @@ def test_nothing_but_the_disclosed_item_passes(size: int, index: int) -> None:
             verify_item(forged_salt, forged_item, forged_index, size, forged_proof, forged_root)
 
 
+def test_bytes_moved_between_salt_and_item_are_refused() -> None:
+    # The hashed bytes stay the same, so only the length of the salt can tell.
+    seed = next(seed for seed in SEEDS if field_salt(seed, "numbers/0").endswith(b"7"))
+    root = commit_items(seed, "numbers", [12])
+    salt, proof = prove_item(seed, "numbers", [12], 0)
+    verify_item(salt, 12, 0, 1, proof, root)
+    for moved_salt, moved_item in ((salt + b"1", 2), (salt[:-1], 712)):
+        assert moved_salt + encode(moved_item) == salt + encode(12)
+        with pytest.raises(InclusionFailed):
+            verify_item(moved_salt, moved_item, 0, 1, proof, root)
+
+
+def test_numbers_of_a_header_follow_the_number_rules() -> None:
+    event = replace(EVENT, sequence=2**53, time_us=-(2**60))
+    leaf = json.loads(leaf_data(event, SEED))
+    assert (leaf["sequence"], leaf["time_us"]) == (f"number:{2**53}", f"number:{-(2**60)}")
+    assert leaf_data(event, SEED) == plain_leaf(event, SEED)
+
+
 def test_a_salt_of_one_item_says_nothing_about_its_neighbour() -> None:
     items: list[Json] = ["same", "same"]
     salt, proof = prove_item(SEED, "tags", items, 0)
@@ -348,17 +368,22 @@ def test_headers_that_cannot_be_written_are_refused(changes: dict[str, Any]) -> 
         seal(replace(EVENT, **changes), SEED)
 
 
-@pytest.mark.parametrize("form", [list, tuple])
-def test_a_payload_of_lists_nests_as_deep_for_the_seal_as_for_the_store(form: Any) -> None:
-    value: Any = form()
-    for _ in range(MAX_LEVELS - 2):
-        value = form([value])
+def _nested(form: type, levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = {"a": value} if form is dict else form([value])
+    return value
+
+
+@pytest.mark.parametrize("form", [list, tuple, dict])
+def test_parts_nest_as_deep_for_the_seal_as_for_the_store(form: type) -> None:
     # One level is the payload's own.
-    event = replace(EVENT, payload={"part": value, "same": form([*value] * 5)})
+    event = replace(EVENT, payload={"part": _nested(form, MAX_LEVELS - 1)})
     assert seal(event, SEED)
     assert encode_event(event)
-    for deeper in (form([value]), form([*value, value]), form([value] * 4)):
-        event = replace(EVENT, payload={"part": deeper})
+    deeper = _nested(form, MAX_LEVELS)
+    for part in (deeper, [deeper["a"]] * 5 if form is dict else form([*deeper] * 5)):
+        event = replace(EVENT, payload={"part": part})
         with pytest.raises(InvalidEvent, match="levels"):
             seal(event, SEED)
         with pytest.raises(InvalidEvent, match="levels"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from dataclasses import replace
 from typing import Any
@@ -191,3 +192,36 @@ def test_depth_is_refused_where_the_recursion_limit_was_raised() -> None:
                 seal(replace(EVENT, payload=value), bytes(16))
     finally:
         sys.setrecursionlimit(before)
+
+
+SMALL_STACK = """
+import sys, threading
+from dataclasses import replace
+from chain_client.errors import InvalidEvent
+from chain_client.event_codec import decode_event, encode_event
+event = decode_event(sys.argv[1].encode())
+value = 0
+for _ in range(100_000):
+    value = {"a": [value]}
+def run():
+    for refuse in (
+        lambda: encode_event(replace(event, payload=value)),
+        lambda: decode_event(b'{"a":' * 100_000),
+    ):
+        try:
+            refuse()
+        except InvalidEvent:
+            print("refused", end=" ")
+threading.stack_size(256 * 1024)
+for limit in (1_000, 3_000, 1_000_000):
+    sys.setrecursionlimit(limit)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_depth_does_not_exhaust_a_small_stack() -> None:
+    # In a process of its own, which it would end.
+    words = [sys.executable, "-c", SMALL_STACK, encode_event(EVENT).decode()]
+    assert subprocess.check_output(words, text=True) == "refused " * 6

@@ -101,6 +101,49 @@ def test_an_inner_node_is_no_leaf() -> None:
         merkle.verify_inclusion(ROOTS[2], 0, 4, [merkle.root(LEAVES[2:4])], ROOTS[4])
 
 
+def test_a_proof_that_goes_on_above_the_root_is_refused() -> None:
+    for size in SIZES:
+        index = size // 2
+        proof = merkle.inclusion_proof(LEAVES, index, size)
+        for above in (
+            merkle.node_hash(JUNK, ROOTS[size]),
+            merkle.node_hash(ROOTS[size], JUNK),
+        ):
+            with pytest.raises(InclusionFailed):
+                merkle.verify_inclusion(LEAVES[index], index, size, [*proof, JUNK], above)
+        for old_size in range(1, size):
+            proof = merkle.consistency_proof(LEAVES, old_size, size)
+            above_old = merkle.node_hash(JUNK, ROOTS[old_size])
+            for old_root, new_root in (
+                (above_old, merkle.node_hash(JUNK, ROOTS[size])),
+                (ROOTS[old_size], merkle.node_hash(ROOTS[size], JUNK)),
+            ):
+                with pytest.raises(ConsistencyFailed):
+                    merkle.verify_consistency(old_size, size, old_root, new_root, [*proof, JUNK])
+
+
+def test_bytes_moved_between_neighbours_are_refused() -> None:
+    # The hashed bytes stay the same, so only the lengths can tell.
+    left, right = LEAVES[0], LEAVES[1]
+    for longer, shorter in ((left + right[:1], right[1:]), (left[:-1], left[-1:] + right)):
+        with pytest.raises(InclusionFailed):
+            merkle.verify_inclusion(longer, 0, 2, [shorter], ROOTS[2])
+        with pytest.raises(InclusionFailed):
+            merkle.verify_inclusion(shorter, 1, 2, [longer], ROOTS[2])
+        with pytest.raises(ConsistencyFailed):
+            merkle.verify_consistency(1, 2, longer, ROOTS[2], [shorter])
+
+
+def test_a_tree_of_more_leaves_than_the_contract_counts_is_refused() -> None:
+    proof, root = [JUNK] * 64, LEAVES[0]
+    for sibling in proof:
+        root = merkle.node_hash(root, sibling)
+    with pytest.raises(InclusionFailed):
+        merkle.verify_inclusion(LEAVES[0], 0, 2**64, proof, root)
+    with pytest.raises(ConsistencyFailed):
+        merkle.verify_consistency(1, 2**64, LEAVES[0], root, proof)
+
+
 def test_a_root_does_not_name_its_size() -> None:
     # The documented limit: the paths of leaf 0 in trees of 3 and of 4 leaves have one shape.
     proof = merkle.inclusion_proof(LEAVES, 0, 3)
