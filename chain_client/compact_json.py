@@ -16,10 +16,15 @@ from chain_client.errors import InvalidEvent
 MAX_LEVELS = 64
 """Most lists and objects that may stand inside each other in a value; ``[]`` has one level."""
 
-_SAFE_RECURSION_LIMIT = 3_000
-"""Up to here the encoder of CPython 3.11, at 115 bytes a level, fits into any thread's stack."""
+_SAFE_RECURSION_LIMIT = 1_000
+"""Up to here the encoder of CPython 3.11, at 115 bytes a level, fits into any thread's stack.
+
+From 3.12 on it has a bound of its own, 10,000 levels, which takes more than 2 MB.
+"""
+_UNSAFE_ENCODER = sys.version_info >= (3, 12)
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
@@ -32,9 +37,9 @@ def to_text(value: Any, max_levels: int) -> str:
         InvalidEvent: it nests deeper than ``max_levels``, or in a circle.
         TypeError, ValueError: something that JSON can't hold.
     """
-    if sys.getrecursionlimit() > _SAFE_RECURSION_LIMIT:
-        _check_value(value, max_levels)
     try:
+        if _UNSAFE_ENCODER or sys.getrecursionlimit() > _SAFE_RECURSION_LIMIT:
+            _check_value(value, max_levels)
         text = _encode(value)
     except RecursionError:
         raise too_deep() from None
@@ -86,14 +91,14 @@ def _check_text(data: bytes, max_levels: int) -> None:
 
 
 def _check_value(value: Any, max_levels: int) -> None:
-    """Refuse a value that nests too deep, without recursion."""
-    path = [iter((value,))]
-    while path:
-        for item in path[-1]:
-            if isinstance(item, list | tuple | dict):
-                if len(path) > max_levels:
-                    raise too_deep()
-                path.append(iter(item.values() if isinstance(item, dict) else item))
-                break
-        else:
-            path.pop()
+    """Refuse a value that nests too deep, going no deeper into it than it may nest."""
+    if not isinstance(value, list | tuple | dict):
+        return
+    if not max_levels:
+        raise too_deep()
+    items = value.values() if isinstance(value, dict) else value
+    if _SCALARS.issuperset(map(type, items)):
+        return
+    for item in items:
+        if type(item) not in _SCALARS:
+            _check_value(item, max_levels - 1)
