@@ -14,7 +14,7 @@ READY := $(VENV)/.installed
 .PHONY: help demo test test-pythons check format bench soak contracts docs clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 21
 
 $(READY): pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' tools/make-venv $(VENV)

@@ -179,6 +179,17 @@ def test_the_readme_names_every_command() -> None:
     assert [name for name in cli.commands if f"`mlops-chain {name}`" not in readme] == []
 
 
+def test_every_make_target_that_a_document_names_exists() -> None:
+    rules = _read(ROOT / "Makefile") + _read(ROOT / "contracts/contracts.mk")
+    targets = set(re.findall(r"^([a-z-]+):", rules, flags=re.MULTILINE))
+    named = {
+        (path, name)
+        for _, path in tracked_files("*.md")
+        for name in re.findall(r"(?:`|^)make ([a-z-]+)", _read(ROOT / path), flags=re.MULTILINE)
+    }
+    assert {(path, name) for path, name in named if name not in targets} == set()
+
+
 def test_decisions_are_numbered_without_gaps_and_have_their_three_parts() -> None:
     decisions = sorted((ROOT / "docs/adr").glob("*.md"))
     assert [d.name[:4] for d in decisions] == [f"{n:04d}" for n in range(1, len(decisions) + 1)]
