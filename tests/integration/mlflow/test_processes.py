@@ -58,4 +58,3 @@ def test_a_fork_records_through_a_source_of_its_own(tracked: Recorded) -> None:
     assert len(logged) == 3
     assert len({e.source_id for e in logged}) == 2
     assert tracked.findings() == []
-
