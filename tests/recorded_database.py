@@ -40,9 +40,8 @@ class Recorded:
     def findings(self, **scope: Any) -> list[Finding]:
         """What differs from what was recorded."""
         (binding,) = self.client.folder.bindings()
-        return list(
-            MlflowHost().compare(binding, self.events(), Scope(**scope), lambda *step: None)
-        )
+        found = MlflowHost().compare(binding, self.events(), Scope(**scope), lambda *step: None)
+        return [item for item in found if isinstance(item, Finding)]
 
     def kinds(self, **scope: Any) -> list[str]:
         """The kinds of the findings."""
