@@ -267,7 +267,7 @@ def test_arbitrary_input_fails_consistency_and_nothing_else(
 WRONG_PROOFS: list[Any] = [None, b"", "", iter([]), {}, 0, ["00" * 32], [None], [bytearray(32)]]
 
 
-@pytest.mark.parametrize("proof", WRONG_PROOFS, ids=repr)
+@pytest.mark.parametrize("proof", WRONG_PROOFS, ids=lambda proof: type(proof).__name__)
 def test_a_proof_of_another_type_is_invalid_input(proof: Any) -> None:
     with pytest.raises(InvalidInput):
         merkle.verify_inclusion(LEAVES[0], 0, 2, proof, ROOTS[2])
