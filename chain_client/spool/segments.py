@@ -142,7 +142,9 @@ class SegmentReader:
             None if its owner may still be writing it.
         """
         rest = os.pread(fd, os.fstat(fd).st_size - offset, offset)
-        behind = find_frame(rest, 1, self._seed)
+        behind = find_frame(rest, 0, self._seed)
+        if behind == 0:
+            return offset  # its owner has finished it since it was first looked at
         if not self._final:
             if behind is None:
                 return None

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain_client.spool import Kind, Position, Record, SourceReader
-from chain_client.spool.frames import FRAME_BYTES, HEADER_BYTES, encode_frame, frame_seed
+from chain_client.spool.frames import (
+    FRAME_BYTES,
+    HEADER_BYTES,
+    Frame,
+    Unfinished,
+    decode_frame,
+    encode_frame,
+    frame_seed,
+)
 from tests.strategies import examples
 from tests.unit.chain_client.spool.journals import (
     SOURCE_ID,
@@ -159,6 +167,34 @@ def test_an_unfinished_tail_of_a_live_owner_waits_for_its_rest(tmp_path: Path) -
     (record,) = source.read(known, 1 << 20).records
     assert (record.kind, record.body) == (Kind.OUTCOME, b"rest")
     os.truncate(path, known.offset)
+    writer.close()
+
+
+def test_a_frame_that_is_finished_while_it_is_looked_at_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = make_writer(tmp_path)
+    writer.append_note(b"known")
+    source = only_source(tmp_path)
+    path = source.directory / "00000000.spool"
+    known = source.read(Position(0, 0), 1 << 20).next
+    with path.open("ab") as file:  # a part of a frame, which its owner then writes anew
+        file.write(encode_frame(Kind.NOTE, 2, 3, b"one", frame_seed(source.source_id, 0))[:20])
+    looks: list[int] = []
+
+    def decode_then_write(data: memoryview, offset: int, seed: int) -> Frame | Unfinished | None:
+        found = decode_frame(data, offset, seed)
+        if not looks:
+            looks.append(offset)
+            os.truncate(path, known.offset)
+            writer.append_note(b"one")
+            writer.append_note(b"two")
+        return found
+
+    monkeypatch.setattr("chain_client.spool.segments.decode_frame", decode_then_write)
+    found = source.read(known, 1 << 20)
+    assert [record.body for record in found.records] == [b"one", b"two"]
+    assert found.corruptions == []
     writer.close()
 
 

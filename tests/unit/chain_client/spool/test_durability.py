@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -57,6 +60,7 @@ class _HeldDisk(NotingDisk):
         self.held = threading.Event()
         self.go = threading.Event()
         self.armed = False
+        self.broken = False
         self.others_written = threading.Semaphore(0)
 
     def pwrite(self, fd: int, data: bytes, offset: int) -> int:  # type: ignore[override]
@@ -70,6 +74,8 @@ class _HeldDisk(NotingDisk):
             self.armed = False
             self.held.set()
             assert self.go.wait(60)
+        if self.broken:
+            raise OSError(errno.EIO, "broken")
         REAL_DISK.fdatasync(fd)
 
 
@@ -101,6 +107,58 @@ def test_intents_that_wait_share_the_next_sync_and_never_ride_on_one_begun_befor
         thread.join()
     assert acknowledged_early == []
     assert disk.syncs == before + 2
+    writer.close()
+
+
+def test_a_sync_that_fails_aborts_every_intent_that_rode_on_it(tmp_path: Path) -> None:
+    disk = _HeldDisk()
+    writer = make_writer(tmp_path, durability=Durability.POWER, disk=disk)
+    writer.append_intent(b"before")
+    disk.armed = disk.broken = True
+
+    def append(body: bytes) -> None:
+        with pytest.raises(SpoolUnavailable):
+            writer.append_intent(body)
+        refused.append(body)
+
+    refused: list[bytes] = []
+    first = threading.Thread(target=append, args=(b"first",))
+    first.start()
+    assert disk.held.wait(60)
+    others = [threading.Thread(target=append, args=(b"other %d" % n,)) for n in range(5)]
+    for thread in others:
+        thread.start()
+    for _ in others:
+        assert disk.others_written.acquire(timeout=60)
+    disk.go.set()
+    for thread in (first, *others):
+        thread.join()
+    disk.broken = False
+    writer.append_intent(b"after")
+    writer.close()
+    records, corruptions = read_all(only_source(tmp_path))
+    assert corruptions == []
+    assert len(refused) == 6
+    assert acknowledged(records) == [b"before", b"after"]
+    assert len([record for record in records if record.kind is Kind.ABORT]) == 6
+
+
+def test_the_name_of_a_new_segment_is_durable_with_its_first_intent(tmp_path: Path) -> None:
+    class FolderDisk(NotingDisk):
+        synced: ClassVar[list[int]] = []
+
+        def fsync(self, fd: int) -> None:  # type: ignore[override]
+            self.synced.append(os.fstat(fd).st_ino)
+            REAL_DISK.fsync(fd)
+
+    disk = FolderDisk()
+    root = tmp_path / "home" / "spool"
+    writer = make_writer(root, durability=Durability.POWER, disk=disk, segment_bytes=1)
+    for _ in range(3):
+        disk.synced.clear()
+        writer.append_intent(b"in a segment of its own")
+        folders = (only_source(root).directory, root, root.parent)
+        assert {folder.stat().st_ino for folder in folders} <= set(disk.synced)
     writer.close()
 
 
@@ -205,23 +263,6 @@ def test_a_segment_whose_sync_failed_is_left_for_good(tmp_path: Path) -> None:
     assert after.position.segment > refused.position.segment
     assert b"refused again" not in acknowledged(records)
     writer.close()
-
-
-def test_a_sync_that_fails_refuses_every_intent_that_rode_on_it(tmp_path: Path) -> None:
-    writer, disk = _power_writer(tmp_path)
-    disk.fail("fdatasync")
-
-    def work(thread: int) -> None:
-        with pytest.raises(SpoolUnavailable):
-            writer.append_intent(b"refused %d" % thread)
-
-    in_threads(6, work)
-    disk.heal()
-    writer.append_intent(b"after")
-    writer.close()
-    records, corruptions = read_all(only_source(tmp_path))
-    assert acknowledged(records) == [b"before", b"after"]
-    assert corruptions == []
 
 
 def test_an_outcome_of_an_aborted_intent_is_not_written(tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ def test_other_exit_handlers_may_still_record(tmp_path: Path) -> None:
         """
         def late():
             writer.append_outcome(writer.append_intent(b"late"), b"late done")
+            writer.append_note(b"last")
+            assert writer.source_id is None
         atexit.register(late)
         writer.append_note(b"early")
         """,
@@ -209,6 +211,7 @@ def test_other_exit_handlers_may_still_record(tmp_path: Path) -> None:
     assert _by_first_note(tmp_path) == {
         b"early": [b"opening", b"early", b"closing 2"],
         b"late": [b"opening", b"late", b"late done", b"closing 2"],
+        b"last": [b"opening", b"last", b"closing 2"],
     }
 
 
