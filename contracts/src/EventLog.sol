@@ -119,7 +119,7 @@ contract EventLog is Ownable2Step {
     /// @notice Deploys an empty registry of logs.
     /// @param initialOwner The account that opens logs, rotates writers and declares successors.
     constructor(address initialOwner) Ownable(initialOwner) {
-        require(Rfc9162.hasSha256(), Sha256Unavailable());
+        if (!Rfc9162.hasSha256()) revert Sha256Unavailable();
     }
 
     /// @notice Opens an empty log. Only the owner can.
@@ -149,10 +149,10 @@ contract EventLog is Ownable2Step {
             revert NotGrowing(logId, size, newSize);
         }
         if (newSize > MAX_SIZE) revert SizeTooLarge(newSize);
-        bool extends_ = size == 0
+        bool consistent = size == 0
             ? proof.length == 0
             : Rfc9162.isConsistent(size, root, newSize, newRoot, proof);
-        if (!extends_) revert InconsistentHead(logId, size, newSize);
+        if (!consistent) revert InconsistentHead(logId, size, newSize);
 
         log.size = uint48(newSize);
         log.headBlock = uint48(block.number);

@@ -213,7 +213,7 @@ def test_an_unknown_log_is_an_error_in_every_view(opened: OpenedLog) -> None:
         assert caught.value.name == "UnknownLog"
 
 
-def test_deployment_costs_what_the_documents_say(opened: OpenedLog) -> None:
+def test_deployment_takes_less_than_a_million_and_a_quarter_gas(opened: OpenedLog) -> None:
     receipt = transact(opened.ledger, OWNER, deploy_call(OWNER.address()))
     assert receipt.contract_address is not None
     assert EventLogContract(opened.ledger, receipt.contract_address).logs() == []
