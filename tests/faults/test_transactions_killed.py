@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from chain_client.ledger import Call, EmbeddedLedger
 from chain_client.ledger.deployment import Deployment, check_deployment, deploy
 from chain_client.ledger.event_log import EventLogContract
 from chain_client.transactions import TransactionStatus
+from tests.closing import everything_closed
 from tests.embedded_chains import OWNER, WRITER, make_chain
 from tests.forked import killed_at
 from tests.queues import Owner, make_log, own, stored
@@ -24,6 +26,12 @@ STEPS = [
 ]
 NOWHERE = b"\1" * 20
 PURPOSES = ("pay:1", "pay:2")
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    with everything_closed():
+        yield
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from chain_client.signing import TransactionFields, sign_transaction
 from chain_client.testing.ledger_suite import NOWHERE, sign
 from chain_client.types import to_hex
 from tests.embedded_chains import CHAIN_ID, OWNER, make_chain
+from tests.reference_account import Account
 from tests.strategies import examples
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -25,8 +26,10 @@ RAW = sign_transaction(OWNER, FIELDS).raw
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedLedger:
-    return make_chain(tmp_path_factory.mktemp("chain") / "chain.db")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedLedger]:
+    made = make_chain(tmp_path_factory.mktemp("chain") / "chain.db")
+    yield made
+    made.close()
 
 
 def by_eth_account(**changes: Any) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from eth_account import Account
 from eth_utils import to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from chain_client.errors import InvalidInput
 from chain_client.signing import TransactionFields, sign_transaction
 from chain_client.types import Address
 from tests.embedded_chains import KeyInMemory
+from tests.reference_account import Account
 from tests.strategies import examples
 
 HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2

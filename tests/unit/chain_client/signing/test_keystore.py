@@ -14,11 +14,11 @@ from typing import Any
 
 import coincurve
 import pytest
-from eth_account import Account
 
 from chain_client.errors import ConfigurationError, InvalidInput
 from chain_client.signing import KeystoreSigner, create_keystore, open_signer
 from chain_client.types import Address, to_hex
+from tests.reference_account import Account
 
 PASSWORD = "correct horse battery staple"
 

@@ -474,7 +474,8 @@ class TestDatabase:
         assert not bench.log_file.exists()
 
     def test_a_locked_log_stops_before_anything_is_sent(self, bench: Bench) -> None:
-        queue = own(bench.log_file, bench.ledger, log_timeout_s=0.05, poll_s=0).queue
+        owner = own(bench.log_file, bench.ledger, log_timeout_s=0.05, poll_s=0)
+        queue = owner.queue
         queue.resume()
         with contextlib.closing(sqlite3.connect(bench.log_file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -483,6 +484,7 @@ class TestDatabase:
             assert bench.ledger.sent == []
             other.execute("ROLLBACK")
         queue.settle(queue.submit(call(), "pay:1"))
+        owner.log.close()
         assert_each_included_once(bench, 1)
 
     def test_a_log_that_fails_after_the_send_loses_nothing(self, bench: Bench) -> None:
