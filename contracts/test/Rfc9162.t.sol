@@ -108,19 +108,30 @@ contract Rfc9162Test is TestBase {
         }
     }
 
+    /// @dev Roots of trees that are deeper than their sizes say, and paths that lead to them.
     function test_a_proof_deeper_than_the_tree_is_refused() public view {
         bytes32[] memory all = Tree.leaves(5, 4);
+        bytes32 extra = keccak256("one level more");
+        bytes32[] memory proof = longer(Tree.inclusion(all, 1, 4), extra);
         bytes32 root = Tree.root(all, 4);
-        // A larger root over the true one: the path is right up to the end of the tree.
-        bytes32[] memory proof = longer(Tree.inclusion(all, 1, 4), Tree.EMPTY);
-        bytes32 above = Tree.node(root, Tree.EMPTY);
-        vm.assertFalse(verifier.isIncluded(all[1], 1, 4, above, proof), "inclusion");
-        proof = longer(Tree.consistency(all, 2, 4), Tree.EMPTY);
-        bytes32 half = Tree.root(all, 2);
-        vm.assertFalse(verifier.isConsistent(2, half, 4, above, proof), "consistency");
-        proof = longer(Tree.consistency(all, 3, 4), Tree.EMPTY);
-        bytes32 most = Tree.root(all, 3);
-        vm.assertFalse(verifier.isConsistent(3, most, 4, above, proof), "consistency of 3");
+        bytes32 left = Tree.node(root, extra);
+        bytes32 right = Tree.node(extra, root);
+        vm.assertFalse(verifier.isIncluded(all[1], 1, 4, left, proof), "inclusion, to the left");
+        vm.assertFalse(verifier.isIncluded(all[1], 1, 4, right, proof), "inclusion, to the right");
+
+        for (uint256 oldSize = 1; oldSize < 4; ++oldSize) {
+            proof = longer(Tree.consistency(all, oldSize, 4), extra);
+            bytes32 old = Tree.root(all, oldSize);
+            bytes32[3] memory oldRoots = [old, Tree.node(old, extra), Tree.node(extra, old)];
+            for (uint256 i = 0; i < 3; ++i) {
+                vm.assertFalse(
+                    verifier.isConsistent(oldSize, oldRoots[i], 4, left, proof), "to the left"
+                );
+                vm.assertFalse(
+                    verifier.isConsistent(oldSize, oldRoots[i], 4, right, proof), "to the right"
+                );
+            }
+        }
     }
 
     function test_every_flipped_bit_of_the_1_to_2_proof_is_refused() public view {
