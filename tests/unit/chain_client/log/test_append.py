@@ -48,6 +48,7 @@ def test_nothing_is_there_twice(under_test: LogUnderTest) -> None:
     assert under_test.append(new[:6]) == 0
     assert under_test.append(new[3:8]) == 2
     assert under_test.append([*new, *new]) == 2
+    assert under_test.log.known(SOURCE, [1, 3, 99]) == {1, 3}  # not 2, which lies between
     assert under_test.log.root() == root(leaves(new))
 
 
