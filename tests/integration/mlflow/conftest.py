@@ -78,6 +78,8 @@ def tracked(recorded: Recorded) -> Iterator[Recorded]:
     while mlflow.active_run():
         mlflow.end_run()
     mlflow.set_tracking_uri(before)
+    fluent: Any = mlflow.tracking.fluent
+    fluent._active_experiment_id = None  # what `set_experiment` chose is of another database
     _forget_stores()
 
 

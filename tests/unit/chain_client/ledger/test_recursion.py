@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_so_does_each_module_that_imports_py_evm(module: str) -> None:
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == plain
 
 
+@pytest.fixture
+def _usual_limit() -> Iterator[None]:
+    """Python's own limit: some library that another test imported may have raised it."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("_usual_limit")
 def test_calls_that_nest_too_deep_are_unavailable_and_leave_the_chain_as_it_was() -> None:
     sender = create_keystore(Path("key.json"))
     signer = open_signer("keystore:key.json", base=Path())

@@ -112,17 +112,22 @@ def test_a_child_that_lives_on_does_not_keep_its_parents_source_alive(tmp_path: 
     writer.append_note(b"parent")
     (source,) = list_sources(tmp_path)
     read_end, write_end = os.pipe()
+    born_read, born_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(write_end)
+        os.write(born_write, b"1")  # its fork hooks have run
         os.read(read_end, 1)  # lives until the parent says so
         os._exit(0)
     os.close(read_end)
     try:
+        os.read(born_read, 1)
         writer.close()
         assert not source.is_live()
     finally:
         os.close(write_end)
+        os.close(born_read)
+        os.close(born_write)
         os.waitpid(pid, 0)
 
 
