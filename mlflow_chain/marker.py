@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -46,6 +47,9 @@ _TOUCHED = "mlops_chain_touched"
 _PENDING = "mlops_chain_pending"
 _INSERT = MARKERS.insert()
 
+_listened: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Session classes that tell us of their commits."""
+
 SessionMaker = Callable[..., AbstractContextManager[Session]]
 
 
@@ -76,7 +80,9 @@ def _marked(
 
 
 def _listen(target: Any) -> None:
-    if not event.contains(target, "before_commit", _before_commit):
+    # Not `event.contains`: it goes by id(), and finds a collected target's entry for a new one.
+    if target not in _listened:
+        _listened.add(target)
         event.listen(target, "before_flush", _before_flush)
         event.listen(target, "before_commit", _before_commit)
         event.listen(target, "after_commit", _after_commit)

@@ -145,6 +145,7 @@ def test_a_removal_of_any_row_is_named(tracked: Recorded, tmp_path: Path) -> Non
     copy = tmp_path / "copy.db"
     store = StoreBinding(binding.store_id, "mlflow", f"sqlite:///{copy}")
     tables = sorted({table for table, _, _ in cells(tracked.file)})
+    assert tracked.findings() == []
     unnoticed = []
     for table in tables:
         shutil.copy(tracked.file, copy)

@@ -1,0 +1,60 @@
+"""A marker is committed with the call's own transaction, by every session there will ever be."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from sqlalchemy.orm import Session, sessionmaker
+
+from mlflow_chain.marker import MARKERS, METADATA, mark_sessions, read_markers
+from mlflow_chain.recording import Call, current_call
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sqlalchemy.Engine]:
+    made = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/host.db")
+    METADATA.create_all(made)
+    yield made
+    made.dispose()
+
+
+def commit_marked(engine: sqlalchemy.Engine, event_id: bytes, *, fails: bool = False) -> None:
+    """One transaction of a store with a session maker of its own, within a recorded call."""
+    make_session = sessionmaker(bind=engine)
+
+    @contextmanager
+    def managed(read_only: bool = True) -> Iterator[Session]:
+        with make_session() as session:
+            yield session
+            if fails:
+                session.rollback()
+            else:
+                session.commit()
+
+    token = current_call.set(Call(event_id, marks=True))
+    try:
+        with mark_sessions(managed)(read_only=False) as session:
+            session.execute(sqlalchemy.text("SELECT 1"))
+    finally:
+        current_call.reset(token)
+
+
+def test_stores_that_come_and_go_are_all_marked(engine: sqlalchemy.Engine) -> None:
+    # A new session class may get the place in memory of one that is gone.
+    ids = [number.to_bytes(16, "big") for number in range(200)]
+    for event_id in ids:
+        commit_marked(engine, event_id)
+        gc.collect(0)
+    with engine.connect() as connection:
+        assert set(read_markers(connection, ids)) == set(ids)
+
+
+def test_a_transaction_that_is_rolled_back_leaves_no_marker(engine: sqlalchemy.Engine) -> None:
+    commit_marked(engine, bytes(16), fails=True)
+    with engine.connect() as connection:
+        assert connection.execute(sqlalchemy.select(MARKERS)).all() == []
