@@ -23,7 +23,7 @@ from chain_client.errors import (
 )
 from chain_client.events import Actor, Subject, new_event_id
 from chain_client.home import Home
-from chain_client.hosts import Progress, Scope, StoreBinding, load_host
+from chain_client.hosts import Host, Progress, Scope, StoreBinding, load_host
 from chain_client.recorder import Recorder
 from chain_client.relay.starter import RelayStarter
 from chain_client.spool import Durability, SpoolWriter
@@ -164,11 +164,15 @@ class ChainClient:
 
         return EventLogContract(self.ledger, self.deployment.event_log)
 
-    def relay(self) -> Relay:
-        """A relay for this home, not yet started."""
-        from chain_client.provision import make_relay
+    def relay(self, load: Callable[[str], Host] = load_host) -> Relay:
+        """A relay for this home, not yet started.
 
-        return make_relay(self)
+        Args:
+            load: gives adapters by name; by default those that are installed.
+        """
+        from chain_client.relay.assembly import assemble_relay
+
+        return assemble_relay(self.settings, self.log, self.ledger, self.deployment, load)
 
     def verify(
         self,

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError
+from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.hosts import ENTRY_POINT_GROUP, load_host
-from chain_client.provision import OWNER_KEY, WRITER_KEY
 from chain_client.relay.lock import is_relay_running
 from chain_client.status import read_status
 from chain_client.verify.report import Check

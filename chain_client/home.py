@@ -13,6 +13,11 @@ from typing import Any
 from chain_client.errors import ConfigurationError, HomeNotWritable
 from chain_client.hosts import StoreBinding
 
+OWNER_KEY = "keystore:keys/owner.json"
+"""Deploys the contract, opens logs and rotates their writer."""
+WRITER_KEY = "keystore:keys/log-writer.json"
+"""Anchors heads; the relay's only key."""
+
 
 class Home:
     """Paths of a home, and its small files.

@@ -1,4 +1,4 @@
-"""Making a home whole, and putting a relay together from it."""
+"""Making a home whole: keys, log, chain, contract, deployment."""
 
 from __future__ import annotations
 
@@ -6,35 +6,20 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.errors import ConfigurationError
-from chain_client.home import Home
-from chain_client.hosts import Host, load_host
+from chain_client.home import OWNER_KEY, WRITER_KEY, Home
 from chain_client.ledger import create_embedded, open_ledger
 from chain_client.ledger.deployment import Deployment, deploy
 from chain_client.ledger.event_log import explain
-from chain_client.log import Lease, Log
-from chain_client.relay.anchor import Anchorer
-from chain_client.relay.ingest import Ingester
-from chain_client.relay.resolving import Resolver
-from chain_client.relay.service import Relay, RelaySettings
+from chain_client.log import Log
 from chain_client.signing import create_keystore, open_signer
 from chain_client.transactions import TransactionQueue, key_lease_name
 from chain_client.types import Address, to_hex
 
-if TYPE_CHECKING:
-    from chain_client.client import ChainClient
-
 _logger = logging.getLogger(__name__)
 
-OWNER_KEY = "keystore:keys/owner.json"
-"""Deploys the contract, opens logs and rotates their writer."""
-WRITER_KEY = "keystore:keys/log-writer.json"
-"""Anchors heads; the relay's only key."""
 _EMBEDDED = "embedded:"
 _DEPLOY_LEASE_S = 120.0
 
@@ -98,57 +83,6 @@ def provision(settings: Settings) -> Deployment:
         to_hex(deployment.event_log),
     )
     return deployment
-
-
-def make_relay(client: ChainClient, load: Callable[[str], Host] = load_host) -> Relay:
-    """A relay for the home of ``client``, not yet started.
-
-    Args:
-        client: an opened home.
-        load: gives adapters by name.
-    """
-    settings, folder, log = client.settings, client.folder, client.log
-    clock = SystemClock()
-
-    def make_anchorer(relay_lease: Lease) -> Anchorer:
-        signer = open_signer(WRITER_KEY, base=folder.path)
-        key = key_lease_name(signer.address())
-        # Only the holder of the relay's lease comes here, so an older holder of the key is
-        # out of date: its token is refused from now on.
-        lease = log.acquire_lease(
-            key, relay_lease.holder, settings.relay_lease_s, replace_dead=lambda holder: True
-        )
-
-        def held() -> Lease:
-            return lease
-
-        queue = TransactionQueue(
-            log.engine,
-            client.ledger,
-            signer,
-            lease=held,
-            chain_id=client.deployment.chain_id,
-            explain=explain,
-            alarm=log.raise_alarm,
-        )
-        return Anchorer(
-            log, client.contract, client.deployment.log_id, queue, settings.relay_max_batch
-        )
-
-    resolver = Resolver(folder.bindings, load)
-    return Relay(
-        folder,
-        log,
-        Ingester(log, folder.spool, resolver, clock, log.raise_alarm, log.clear_alarm),
-        make_anchorer,
-        RelaySettings(
-            lease_s=settings.relay_lease_s,
-            max_batch=settings.relay_max_batch,
-            max_wait_s=settings.relay_max_wait_s,
-            idle_s=settings.relay_idle_s,
-        ),
-        clock,
-    )
 
 
 def _key_address(home: Home, uri: str) -> Address:

@@ -140,10 +140,8 @@ def record(home: Path, database: Path, count: int, name: str) -> None:
 
 def drain(home: Path) -> None:
     """A relay that anchors everything spooled so far."""
-    from chain_client.provision import make_relay
-
     client = open_client(home, MLOPS_CHAIN_RELAY_MAX_BATCH=5)
-    relay = make_relay(client, load=lambda name: ToyHost())
+    relay = client.relay(lambda name: ToyHost())
     relay.start()
     relay.drain(patience_s=20)
     relay.close()

@@ -14,7 +14,6 @@ from chain_client.event_codec import decode_event
 from chain_client.events import Event, Json, Subject
 from chain_client.hosts import Scope, StoreBinding
 from chain_client.ledger.deployment import Deployment
-from chain_client.provision import make_relay
 from chain_client.relay.service import Relay
 from chain_client.verify import Evidence, Report, read_spooled, verify
 from tests.faults import toy_host
@@ -70,7 +69,7 @@ class Site:
         self.client.recorder.close()
 
     def relay(self) -> Relay:
-        return make_relay(self.client, load=lambda name: ToyHost())
+        return self.client.relay(lambda name: ToyHost())
 
     def drain(self) -> None:
         relay = self.relay()

@@ -13,7 +13,6 @@ from chain_client.errors import ChainBehindLog, LogBehindChain, LogMismatch
 from chain_client.events import Subject
 from chain_client.ledger.event_log import Head
 from chain_client.log import EntryStatus
-from chain_client.provision import make_relay
 from chain_client.relay.anchor import check_head
 from chain_client.types import Digest
 
@@ -31,7 +30,7 @@ def client(home: Path) -> Iterator[ChainClient]:
     drain(opened)
     opened.recorder.note("item.seen", SUBJECT, {})
     opened.recorder.close()
-    relay = make_relay(opened)
+    relay = opened.relay()
     relay.start()
     relay.run_round()
     relay.close()
@@ -41,7 +40,7 @@ def client(home: Path) -> Iterator[ChainClient]:
 
 
 def drain(client: ChainClient) -> None:
-    relay = make_relay(client)
+    relay = client.relay()
     relay.start()
     try:
         relay.drain(patience_s=20)

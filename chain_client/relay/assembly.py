@@ -1,0 +1,76 @@
+"""Putting a relay together from the parts of a home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chain_client.clock import SystemClock
+from chain_client.config import Settings
+from chain_client.home import WRITER_KEY, Home
+from chain_client.hosts import Host
+from chain_client.ledger.base import Ledger
+from chain_client.ledger.deployment import Deployment
+from chain_client.ledger.event_log import EventLogContract, explain
+from chain_client.log import Lease, Log
+from chain_client.relay.anchor import Anchorer
+from chain_client.relay.ingest import Ingester
+from chain_client.relay.resolving import Resolver
+from chain_client.relay.service import Relay, RelaySettings
+from chain_client.signing import open_signer
+from chain_client.transactions import TransactionQueue, key_lease_name
+
+
+def assemble_relay(
+    settings: Settings,
+    log: Log,
+    ledger: Ledger,
+    deployment: Deployment,
+    load_host: Callable[[str], Host],
+) -> Relay:
+    """A relay for a home, not yet started.
+
+    Args:
+        settings: of the home.
+        log: the home's log.
+        ledger: the home's chain.
+        deployment: what was deployed there.
+        load_host: gives adapters by name.
+    """
+    home, clock = Home(settings.home), SystemClock()
+
+    def make_anchorer(relay_lease: Lease) -> Anchorer:
+        signer = open_signer(WRITER_KEY, base=home.path)
+        # Only the holder of the relay's lease comes here, so an older holder of the key is
+        # out of date: its token is refused from now on.
+        lease = log.acquire_lease(
+            key_lease_name(signer.address()),
+            relay_lease.holder,
+            settings.relay_lease_s,
+            replace_dead=lambda holder: True,
+        )
+        queue = TransactionQueue(
+            log.engine,
+            ledger,
+            signer,
+            lease=lambda: lease,
+            chain_id=deployment.chain_id,
+            explain=explain,
+            alarm=log.raise_alarm,
+        )
+        contract = EventLogContract(ledger, deployment.event_log)
+        return Anchorer(log, contract, deployment.log_id, queue, settings.relay_max_batch)
+
+    resolver = Resolver(home.bindings, load_host)
+    return Relay(
+        home,
+        log,
+        Ingester(log, home.spool, resolver, clock, log.raise_alarm, log.clear_alarm),
+        make_anchorer,
+        RelaySettings(
+            lease_s=settings.relay_lease_s,
+            max_batch=settings.relay_max_batch,
+            max_wait_s=settings.relay_max_wait_s,
+            idle_s=settings.relay_idle_s,
+        ),
+        clock,
+    )
