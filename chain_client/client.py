@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chain_client import journal
+from chain_client import records
 from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.errors import (
@@ -260,12 +260,12 @@ def _missing(settings: Settings, expected: str | None) -> str:
 
 def _source_record(type_: str, payload: dict[str, object]) -> bytes:
     clock = SystemClock()
-    return journal.encode_intent(
+    return records.encode_intent(
         new_event_id(),
         type_,
         clock.time_us(),
         clock.monotonic_us(),
-        Subject("", journal.SOURCE, ""),
+        Subject("", records.SOURCE, ""),
         Actor(),
         payload,  # type: ignore[arg-type]
     )
@@ -273,7 +273,7 @@ def _source_record(type_: str, payload: dict[str, object]) -> bytes:
 
 def _opening_body() -> bytes:
     return _source_record(
-        journal.SOURCE_OPENED,
+        records.SOURCE_OPENED,
         {
             "host": socket.gethostname(),
             "boot": boot_id(),
@@ -284,7 +284,7 @@ def _opening_body() -> bytes:
 
 
 def _closing_body(count: int) -> bytes:
-    return _source_record(journal.SOURCE_CLOSED, {"events": count})
+    return _source_record(records.SOURCE_CLOSED, {"events": count})
 
 
 def boot_id() -> str:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from chain_client import journal
+from chain_client import records
 from chain_client.clock import Clock, SystemClock
 from chain_client.errors import ChainError, InvalidEvent
 from chain_client.events import (
@@ -133,7 +133,7 @@ class Recorder:
         """
         self._settle(
             intent,
-            journal.Outcome(OutcomeStatus.DONE, self._clock.monotonic_us(), subject_id, result),
+            records.Outcome(OutcomeStatus.DONE, self._clock.monotonic_us(), subject_id, result),
         )
 
     def failed(self, intent: Intent, error: BaseException, *, in_doubt: bool) -> None:
@@ -146,7 +146,7 @@ class Recorder:
         """
         self._settle(
             intent,
-            journal.Outcome(
+            records.Outcome(
                 OutcomeStatus.FAILED,
                 self._clock.monotonic_us(),
                 error=type(error).__name__,
@@ -210,7 +210,7 @@ class Recorder:
                     f"{', '.join(sorted(RESERVED_FIELDS))} are reserved, and none is empty or "
                     "holds a slash"
                 )
-        return journal.encode_intent(
+        return records.encode_intent(
             event_id,
             type_,
             self._clock.time_us(),
@@ -220,11 +220,11 @@ class Recorder:
             payload,
         )
 
-    def _settle(self, intent: Intent, outcome: journal.Outcome) -> None:
+    def _settle(self, intent: Intent, outcome: records.Outcome) -> None:
         if intent.sequence is None:
             return
         try:
-            self._spool.append_outcome(intent.sequence, journal.encode_outcome(outcome))
+            self._spool.append_outcome(intent.sequence, records.encode_outcome(outcome))
         except ChainError as exc:
             # The intent stays in doubt: the relay will ask the host, so nothing is lost.
             _logger.warning("the outcome of %s was not written: %s", intent.type, exc)
@@ -247,12 +247,12 @@ class Recorder:
             count, self._lost = self._lost, 0
         if not count:
             return
-        body = journal.encode_intent(
+        body = records.encode_intent(
             new_event_id(),
-            journal.RECORDS_LOST,
+            records.RECORDS_LOST,
             self._clock.time_us(),
             self._clock.monotonic_us(),
-            Subject("", journal.SOURCE, ""),
+            Subject("", records.SOURCE, ""),
             _NOBODY,
             {"count": count},
         )

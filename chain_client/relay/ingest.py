@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from chain_client import journal
+from chain_client import records
 from chain_client.clock import Clock
 from chain_client.commitments import seal
 from chain_client.errors import InvalidEvent, SchemaTooNew, SourceForked, SpoolUnavailable
@@ -203,12 +203,12 @@ class Ingester:
         now_us = self._clock.monotonic_us()
         return Event(
             new_event_id(),
-            journal.SOURCE_ABANDONED,
+            records.SOURCE_ABANDONED,
             cursor.source_id,
             sequence,
             self._clock.time_us(),
             OutcomeStatus.DONE,
-            Subject("", journal.SOURCE, cursor.source_id.hex()),
+            Subject("", records.SOURCE, cursor.source_id.hex()),
             Actor(),
             Timing(now_us, now_us, sequence + 1),
             {"events": sequence, "observer": "relay"},
@@ -225,7 +225,7 @@ class Ingester:
     ) -> None:
         entries = []
         for event in events:
-            if event.type == journal.SOURCE_OPENED:
+            if event.type == records.SOURCE_OPENED:
                 self._infos[cursor.source_id] = dict(event.payload)
             if done.oldest_us is None or event.time_us < done.oldest_us:
                 done.oldest_us = event.time_us
@@ -259,9 +259,9 @@ class Ingester:
             done.problems.append(detail)
             event = replace(
                 event,
-                type=journal.EVENT_UNREADABLE,
+                type=records.EVENT_UNREADABLE,
                 status=OutcomeStatus.UNDETERMINED,
-                subject=Subject("", journal.SOURCE, event.source_id.hex()),
+                subject=Subject("", records.SOURCE, event.source_id.hex()),
                 actor=Actor(),
                 payload={},
                 result=None,

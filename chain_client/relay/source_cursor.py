@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chain_client import journal
+from chain_client import records
 from chain_client.errors import InvalidEvent
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import Resolution
@@ -78,10 +78,10 @@ class SourceCursor:
             return None
         self.next_sequence = max(self.next_sequence, record.sequence + 1)
         if record.kind is Kind.NOTE:
-            event = journal.decode_note(record.body, self.source_id, record.sequence)
-            self.closed = self.closed or event.type == journal.SOURCE_CLOSED
+            event = records.decode_note(record.body, self.source_id, record.sequence)
+            self.closed = self.closed or event.type == records.SOURCE_CLOSED
             return event
-        event = journal.decode_intent(record.body, self.source_id, record.sequence)
+        event = records.decode_intent(record.body, self.source_id, record.sequence)
         self.open[record.sequence] = OpenIntent(event, record.position)
         return None
 
@@ -89,8 +89,8 @@ class SourceCursor:
         intent = self.open.pop(record.sequence, None)
         if intent is None:
             return None
-        outcome = journal.decode_outcome(record.body)
-        event = journal.settle(intent.event, outcome, record.mark)
+        outcome = records.decode_outcome(record.body)
+        event = records.settle(intent.event, outcome, record.mark)
         if outcome.in_doubt:
             self.doubtful[record.sequence] = OpenIntent(
                 intent.event, intent.position, outcome.error, outcome.ended_us, record.mark

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from chain_client import journal
+from chain_client import records
 from chain_client.errors import LogMismatch
 from chain_client.hosts import Finding, Progress
 from chain_client.log import Log
@@ -18,7 +18,7 @@ from chain_client.verify.sequences import SequenceTracker
 
 _RANGE = 4096
 _PARALLEL_FROM = 50_000
-_NOTED = (journal.SOURCE_CLOSED, journal.SOURCE_ABANDONED)
+_NOTED = (records.SOURCE_CLOSED, records.SOURCE_ABANDONED)
 
 
 @dataclass(slots=True)

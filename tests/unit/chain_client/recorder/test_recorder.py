@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chain_client import journal
+from chain_client import records
 from chain_client.errors import InvalidEvent, SpoolUnavailable
 from chain_client.events import Actor, Event, OutcomeStatus, Subject, new_event_id
 from chain_client.recorder import Recorder
@@ -34,8 +34,8 @@ class FullDisk(Disk):
 
 
 def _note(type_: str) -> bytes:
-    source = Subject("", journal.SOURCE, "")
-    return journal.encode_intent(new_event_id(), type_, 1, 1, source, Actor(), {})
+    source = Subject("", records.SOURCE, "")
+    return records.encode_intent(new_event_id(), type_, 1, 1, source, Actor(), {})
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def open_recorder(tmp_path: Path, disk: FullDisk) -> Iterator[Callable[..., Reco
     def make(**options: Any) -> Recorder:
         spool = SpoolWriter(
             tmp_path / "spool",
-            opening=lambda: _note(journal.SOURCE_OPENED),
-            closing=lambda count: _note(journal.SOURCE_CLOSED),
+            opening=lambda: _note(records.SOURCE_OPENED),
+            closing=lambda count: _note(records.SOURCE_CLOSED),
             durability=Durability.PROCESS,
             disk=disk,
         )
@@ -75,7 +75,7 @@ def read_events(root: Path) -> list[Event]:
 
 
 def host_events(root: Path) -> list[Event]:
-    return [event for event in read_events(root) if event.subject.kind != journal.SOURCE]
+    return [event for event in read_events(root) if event.subject.kind != records.SOURCE]
 
 
 def test_a_call_is_bracketed(tmp_path: Path, open_recorder: Callable[..., Recorder]) -> None:
@@ -142,7 +142,7 @@ def test_losses_are_counted_logged_once_and_noted_when_the_disk_takes_records_ag
     disk.full = False
     recorder.done(recorder.begin("item.put", SUBJECT, {"value": "after"}))
     events = read_events(tmp_path / "spool")
-    assert [event.type for event in events[1:]] == ["item.put", journal.RECORDS_LOST, "item.put"]
+    assert [event.type for event in events[1:]] == ["item.put", records.RECORDS_LOST, "item.put"]
     assert events[2].payload == {"count": 4}
     assert [event.sequence for event in events] == [0, 1, 2, 3]
     assert recorder.lost_count == 4
@@ -166,7 +166,7 @@ def test_losses_are_noted_by_whatever_is_written_next(
         recorder.note("item.seen", SUBJECT, {})
     else:
         recorder.close()
-    [lost] = [e for e in read_events(tmp_path / "spool") if e.type == journal.RECORDS_LOST]
+    [lost] = [e for e in read_events(tmp_path / "spool") if e.type == records.RECORDS_LOST]
     assert lost.payload == {"count": 1}
 
 
@@ -182,7 +182,7 @@ def test_a_loss_that_can_not_be_noted_yet_is_not_forgotten(
         recorder.begin("item.put", SUBJECT, {}, required=True)
     disk.full = False
     recorder.note("item.seen", SUBJECT, {})
-    [lost] = [e for e in read_events(tmp_path / "spool") if e.type == journal.RECORDS_LOST]
+    [lost] = [e for e in read_events(tmp_path / "spool") if e.type == records.RECORDS_LOST]
     assert lost.payload == {"count": 2}
 
 

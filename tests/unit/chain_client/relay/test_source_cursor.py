@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_client import journal
+from chain_client import records
 from chain_client.errors import InvalidEvent
 from chain_client.events import Actor, Event, OutcomeStatus, Subject, new_event_id
 from chain_client.hosts import Resolution
@@ -50,8 +50,8 @@ class Source:
     def outcome(self, sequence: int, *, in_doubt: bool = False) -> None:
         status = OutcomeStatus.FAILED if in_doubt else OutcomeStatus.DONE
         error = "OSError" if in_doubt else None
-        outcome = journal.Outcome(status, 7, None, None, error, in_doubt)
-        self.add(Kind.OUTCOME, sequence, journal.encode_outcome(outcome), self.given)
+        outcome = records.Outcome(status, 7, None, None, error, in_doubt)
+        self.add(Kind.OUTCOME, sequence, records.encode_outcome(outcome), self.given)
 
     def abort(self, sequence: int) -> None:
         self.add(Kind.ABORT, sequence, b"")
@@ -62,8 +62,8 @@ class Source:
 
 
 def _body(type_: str, store: str) -> bytes:
-    kind = "item" if store else journal.SOURCE
-    return journal.encode_intent(
+    kind = "item" if store else records.SOURCE
+    return records.encode_intent(
         new_event_id(), type_, 1, 2, Subject(store, kind, ""), Actor(), {"value": 1}
     )
 
@@ -171,10 +171,10 @@ def test_a_second_outcome_of_a_call_gives_nothing(again: bool) -> None:
 
 def test_the_closing_record_closes() -> None:
     source, cursor = Source(), SourceCursor(SOURCE, START, 0)
-    source.note(journal.SOURCE_OPENED)
+    source.note(records.SOURCE_OPENED)
     take_all(cursor, source)
     assert not cursor.closed
-    source.note(journal.SOURCE_CLOSED)
+    source.note(records.SOURCE_CLOSED)
     take_all(cursor, source)
     assert cursor.closed
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_client import journal
+from chain_client import records
 from chain_client.commitments import seal
 from chain_client.errors import InvalidEvent
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
@@ -23,14 +23,14 @@ SUBJECT = Subject("store", "run", "r1")
 
 def intent(payload: Any, **changes: Any) -> bytes:
     given = {"subject": SUBJECT, "actor": Actor("a", None), **changes}
-    return journal.encode_intent(
+    return records.encode_intent(
         ID, "run.created", 11, 22, given["subject"], given["actor"], payload
     )
 
 
 @given(st.dictionaries(field_names, values, max_size=4))
 def test_an_intent_comes_back_as_an_event_without_outcome(payload: dict[str, Json]) -> None:
-    event = journal.decode_intent(intent(payload), SOURCE, 3)
+    event = records.decode_intent(intent(payload), SOURCE, 3)
     assert repr(event.payload) == repr(payload)  # NaN is unequal to itself
     assert event == Event(
         ID,
@@ -60,26 +60,26 @@ def test_an_outcome_comes_back(
     error: str | None,
     in_doubt: bool,
 ) -> None:
-    outcome = journal.Outcome(status, 99, subject_id, result, error, in_doubt)
-    assert journal.decode_outcome(journal.encode_outcome(outcome)) == outcome
+    outcome = records.Outcome(status, 99, subject_id, result, error, in_doubt)
+    assert records.decode_outcome(records.encode_outcome(outcome)) == outcome
 
 
 def test_numbers_without_a_place_in_json_come_back() -> None:
     numbers = [math.nan, math.inf, -math.inf, 2**70, -0.0]
-    event = journal.decode_intent(intent({"numbers": numbers}), SOURCE, 0)
+    event = records.decode_intent(intent({"numbers": numbers}), SOURCE, 0)
     assert repr(event.payload["numbers"]) == repr(numbers)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\ud83dx"])
 def test_a_lone_surrogate_is_written_as_python_shows_it(text: str) -> None:
     body = intent({"tag": text}, subject=Subject("store", "run", text))
-    event = journal.decode_intent(body, SOURCE, 0)
+    event = records.decode_intent(body, SOURCE, 0)
     shown = text.encode("utf-8", "backslashreplace").decode()
     assert event.payload == {"tag": shown}
     assert event.subject.id == shown
     assert len(seal(event, bytes(16))) == 32
-    outcome = journal.Outcome(OutcomeStatus.DONE, 1, text, {"name": text})
-    found = journal.decode_outcome(journal.encode_outcome(outcome))
+    outcome = records.Outcome(OutcomeStatus.DONE, 1, text, {"name": text})
+    found = records.decode_outcome(records.encode_outcome(outcome))
     assert (found.subject_id, found.result) == (shown, {"name": shown})
 
 
@@ -98,14 +98,14 @@ def test_what_is_not_json_is_refused_without_showing_it(value: Any) -> None:
     with pytest.raises(InvalidEvent, match=r"the payload of run\.created can't be written"):
         intent({"part": value})
     with pytest.raises(InvalidEvent, match="the result of a call can't be written as JSON"):
-        journal.encode_outcome(journal.Outcome(OutcomeStatus.DONE, 1, None, {"part": value}))
+        records.encode_outcome(records.Outcome(OutcomeStatus.DONE, 1, None, {"part": value}))
 
 
 def test_a_note_is_done_and_names_its_source() -> None:
-    body = journal.encode_intent(
-        ID, journal.SOURCE_OPENED, 11, 22, Subject("", journal.SOURCE, ""), Actor(), {"host": "h"}
+    body = records.encode_intent(
+        ID, records.SOURCE_OPENED, 11, 22, Subject("", records.SOURCE, ""), Actor(), {"host": "h"}
     )
-    event = journal.decode_note(body, SOURCE, 0)
+    event = records.decode_note(body, SOURCE, 0)
     assert event.status is OutcomeStatus.DONE
     assert event.subject.id == SOURCE.hex()
     assert event.timing == Timing(22, 22, 1)
@@ -113,9 +113,9 @@ def test_a_note_is_done_and_names_its_source() -> None:
 
 @pytest.mark.parametrize("minted", [None, "minted"])
 def test_settling_keeps_the_intent_and_adds_the_outcome(minted: str | None) -> None:
-    event = journal.decode_intent(intent({"name": "n"}), SOURCE, 4)
-    outcome = journal.Outcome(OutcomeStatus.DONE, 33, minted, {"run_id": "x"})
-    settled = journal.settle(event, outcome, 9)
+    event = records.decode_intent(intent({"name": "n"}), SOURCE, 4)
+    outcome = records.Outcome(OutcomeStatus.DONE, 33, minted, {"run_id": "x"})
+    settled = records.settle(event, outcome, 9)
     assert settled.subject.id == (minted or "r1")
     assert settled.timing == Timing(22, 33, 9)
     assert (settled.status, settled.result) == (OutcomeStatus.DONE, {"run_id": "x"})
