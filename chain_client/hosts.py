@@ -89,6 +89,19 @@ class Unchecked:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something people should know beside the findings; the verification holds all the same.
+
+    Args:
+        subject: what it is about, as people name it.
+        text: one sentence, for the detail of the adapter's check.
+    """
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What to compare: everything, one run, or one registered model."""
 
@@ -114,7 +127,7 @@ class Host(Protocol):
 
     def compare(
         self, store: StoreBinding, events: Iterable[Event], scope: Scope, progress: Progress
-    ) -> Iterator[Finding | Unchecked]:
+    ) -> Iterator[Finding | Unchecked | Remark]:
         """Compare the host's entities with what ``events`` (of this store, in log order) claim.
 
         Raises:
