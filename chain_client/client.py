@@ -223,11 +223,11 @@ class ChainClient:
 
     def _check_evidence(self) -> None:
         """See that chain, contract and log belong together, as far as they answer now."""
+        from chain_client.head_check import read_checked_head
         from chain_client.ledger import open_ledger
         from chain_client.ledger.deployment import check_deployment
         from chain_client.ledger.event_log import EventLogContract
         from chain_client.log import Log
-        from chain_client.relay.anchor import check_head
 
         settings = self.settings
         log = Log(settings.resolve_url(settings.log_url), timeout_s=_OPEN_PATIENCE_S)
@@ -236,7 +236,7 @@ class ChainClient:
             log.check_schema()
             check_deployment(ledger, self.deployment)
             contract = EventLogContract(ledger, self.deployment.event_log)
-            check_head(log, contract.head(self.deployment.log_id))
+            read_checked_head(log, contract, self.deployment.log_id)
         except Unavailable as exc:
             _logger.warning(
                 "chain or log do not answer (%s); recording goes on, and the backlog waits in "

@@ -75,10 +75,9 @@ def _chain(client: ChainClient) -> tuple[bool, str]:
 
 
 def _log(client: ChainClient) -> tuple[bool, str]:
-    from chain_client.relay.anchor import check_head
+    from chain_client.head_check import read_checked_head
 
-    head = client.contract.head(client.deployment.log_id)
-    check_head(client.log, head)
+    head = read_checked_head(client.log, client.contract, client.deployment.log_id)
     return False, f"{client.log.size()} entries, {head.size} of them on chain"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from chain_client.errors import ChainBehindLog, ContractReverted, LogBehindChain, LogMismatch
+from chain_client.errors import ContractReverted
+from chain_client.head_check import read_checked_head
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Lease, Log
 from chain_client.steps import step
@@ -23,34 +24,6 @@ class Anchored:
     entries: int
     gas_used: int
     block_number: int
-
-
-def check_head(log: Log, head: Head) -> None:
-    """See that the log reproduces the head on chain, and that the chain lost no final head.
-
-    Raises:
-        LogBehindChain: the log is shorter than the head on chain.
-        LogMismatch: it has another root at that size.
-        ChainBehindLog: the chain's head is older than one that was final.
-    """
-    size = log.size()
-    if head.size > size:
-        raise LogBehindChain(
-            f"the chain holds a head of {head.size} entries, the log has only {size}: it was "
-            "truncated or restored from an old copy. Put the newest copy back; nothing is "
-            "written over the chain's head"
-        )
-    if head.size and log.root(head.size) != head.root:
-        raise LogMismatch(
-            f"the log's root at {head.size} entries is not the one on chain: entries were "
-            "edited. Run: mlops-chain verify"
-        )
-    final = log.latest_head(EntryStatus.FINALIZED)
-    if final is not None and final.size > head.size:
-        raise ChainBehindLog(
-            f"the log was final at {final.size} entries, but the chain's head is at "
-            f"{head.size}: the chain was replaced or restored from an old copy"
-        )
 
 
 class Anchorer:
@@ -90,8 +63,7 @@ class Anchorer:
             LedgerUnavailable: the chain does not answer; call again later.
         """
         self._queue.resume()
-        head = self._contract.head(self._log_id)
-        check_head(self._log, head)
+        head = read_checked_head(self._log, self._contract, self._log_id)
         self._take_over(head, lease)
         self._resumed = True
 
@@ -108,8 +80,7 @@ class Anchorer:
         """
         if not self._resumed:
             self.resume(lease)
-        head = self._contract.head(self._log_id)
-        check_head(self._log, head)
+        head = read_checked_head(self._log, self._contract, self._log_id)
         size = self._log.size()
         if size == head.size:
             self.finalise(lease)

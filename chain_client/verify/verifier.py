@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chain_client.errors import (
     ChainBehindLog,
@@ -32,12 +32,20 @@ from chain_client.errors import (
 )
 from chain_client.event_codec import decode_event
 from chain_client.events import Event
-from chain_client.hosts import Finding, Host, Progress, Scope, StoreBinding, Unchecked
+from chain_client.head_check import check_head
+from chain_client.hosts import (
+    Finding,
+    Host,
+    Progress,
+    Remark,
+    Scope,
+    StoreBinding,
+    Unchecked,
+)
 from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment, check_deployment
 from chain_client.ledger.event_log import EventLogContract, Head
-from chain_client.log import Log
-from chain_client.relay.anchor import check_head
+from chain_client.log import EntryStatus, Log
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
 from chain_client.verify.report import Check, Report, Verdict
 from chain_client.verify.sequences import find_gaps, find_understated
@@ -125,8 +133,10 @@ def _check_head(evidence: Evidence, contract: EventLogContract, report: Report) 
     head: Head | None = None
     with _carried_out(report, "head"):
         try:
+            # Read first: a relay beside us may make later heads final meanwhile.
+            final = evidence.log.latest_head(EntryStatus.FINALIZED)
             head = contract.head(evidence.deployment.log_id)
-            check_head(evidence.log, head)
+            check_head(evidence.log, head, final)
         except LogMismatch as exc:
             kind = {LogBehindChain: "log_truncated", ChainBehindLog: "chain_rolled_back"}.get(
                 type(exc), "log_rewritten"
@@ -241,11 +251,15 @@ def _compare(
     log_is_whole = report.verdict is not Verdict.DIFFERS
     try:
         host = evidence.load_host(binding.adapter)
-        findings, unchecked = _compare_once(evidence, host, binding, scope, progress)
+        found = _compare_once(evidence, host, binding, scope, progress)
         tries = 1
-        while findings and tries < _COMPARE_TRIES and evidence.spooled().live_sources:
-            again, unchecked = _compare_once(evidence, host, binding, scope, progress)
-            findings = [finding for finding in again if finding in findings]
+        while found.findings and tries < _COMPARE_TRIES and evidence.spooled().live_sources:
+            try:
+                again = _compare_once(evidence, host, binding, scope, progress)
+            except Unavailable as exc:
+                found.unchecked.append(Unchecked(name, str(exc)))
+                break
+            found = found.confirmed_by(again)
             tries += 1
     except VerificationFailed as exc:
         report.conclude(name, [Finding(exc.check, name, None, None, str(exc))], "see below")
@@ -263,29 +277,69 @@ def _compare(
         elif scope.model is not None:
             what = f"model {scope.model}"
         detail = f"{what} in store {binding.store_id} was compared"
-        if findings and not log_is_whole:
+        if found.findings and not log_is_whole:
             detail += "; the log is not whole, so some may follow from what it lacks"
-        report.conclude(name, findings, detail)
-        if unchecked:
-            left_out = "; ".join(f"{part.subject}: {part.reason}" for part in unchecked)
+        for remark in found.remarks:
+            detail += f"; {remark.subject}: {remark.text}"
+        report.conclude(name, found.findings, detail)
+        if found.unchecked:
+            left_out = "; ".join(f"{part.subject}: {part.reason}" for part in found.unchecked)
             report.checks.append(Check(f"{name} rest", False, left_out, carried_out=False))
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """What comparing one database gave."""
+
+    findings: list[Finding] = field(default_factory=list)
+    unchecked: list[Unchecked] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    event_count: int = 0
+
+    def confirmed_by(self, again: _Comparison) -> _Comparison:
+        """What both found, as the later one shows it; what either could not check.
+
+        What differs in another way each time was written to meanwhile. If nothing was recorded
+        in between, that was nobody who records; else nobody can say, and so it is not checked.
+        """
+        quiet = self.event_count == again.event_count
+        subjects = {finding.subject for finding in self.findings}
+        result = _Comparison(
+            unchecked=[*self.unchecked, *again.unchecked],
+            remarks=again.remarks,
+            event_count=again.event_count,
+        )
+        for finding in again.findings:
+            if finding in self.findings or (quiet and finding.subject in subjects):
+                result.findings.append(finding)
+            elif finding.subject in subjects:
+                reason = "it changed while it was compared; verify again when nothing writes"
+                result.unchecked.append(Unchecked(finding.subject, reason))
+        result.unchecked = list(dict.fromkeys(result.unchecked))
+        return result
 
 
 def _compare_once(
     evidence: Evidence, host: Host, binding: StoreBinding, scope: Scope, progress: Progress
-) -> tuple[list[Finding], list[Unchecked]]:
-    findings: list[Finding] = []
-    unchecked: list[Unchecked] = []
-    events = _events(evidence, binding, progress)
+) -> _Comparison:
+    result = _Comparison()
+
+    def counted() -> Iterator[Event]:
+        for event in _events(evidence, binding, progress):
+            result.event_count += 1
+            yield event
+
     try:
-        for found in host.compare(binding, events, scope, progress):
+        for found in host.compare(binding, counted(), scope, progress):
             if isinstance(found, Unchecked):
-                unchecked.append(found)
+                result.unchecked.append(found)
+            elif isinstance(found, Remark):
+                result.remarks.append(found)
             else:
-                findings.append(found)
+                result.findings.append(found)
     except Unavailable as exc:
-        if not findings:
+        if not result.findings:
             raise
         # What was found before the host stopped answering stays found.
-        unchecked.append(Unchecked(binding.adapter, str(exc)))
-    return findings, unchecked
+        result.unchecked.append(Unchecked(binding.adapter, str(exc)))
+    return result

@@ -11,10 +11,11 @@ import pytest
 from chain_client import ChainClient, Settings
 from chain_client.errors import ChainBehindLog, LogBehindChain, LogMismatch
 from chain_client.events import Subject
-from chain_client.ledger.event_log import Head
+from chain_client.head_check import check_head, read_checked_head
+from chain_client.ledger.base import BlockTag
+from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus
-from chain_client.relay.anchor import check_head
-from chain_client.types import Digest
+from chain_client.types import Digest, LogId
 
 SUBJECT = Subject("", "item", "k")
 
@@ -55,7 +56,8 @@ def final_size(client: ChainClient) -> int:
 
 @pytest.mark.parametrize("size", [3, 4, 5])
 def test_a_head_that_the_log_reproduces_is_accepted(client: ChainClient, size: int) -> None:
-    check_head(client.log, Head(size, client.log.root(size), 7))
+    final = client.log.latest_head(EntryStatus.FINALIZED)
+    check_head(client.log, Head(size, client.log.root(size), 7), final)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +75,27 @@ def test_a_head_that_contradicts_the_log_is_refused(
     wrong = size in (4, 6)
     root = Digest(bytes(32)) if wrong else client.log.root(size)
     with pytest.raises(error, match=text) as caught:
-        check_head(client.log, Head(size, root, 7))
+        check_head(client.log, Head(size, root, 7), client.log.latest_head(EntryStatus.FINALIZED))
     assert type(caught.value) is error
+
+
+class RelayedMeanwhile(EventLogContract):
+    """A chain whose head is asked for just before a relay beside us anchors the next one."""
+
+    def __init__(self, client: ChainClient) -> None:
+        super().__init__(client.ledger, client.deployment.event_log)
+        self._client = client
+
+    def head(self, log_id: LogId, at: BlockTag | int = "latest") -> Head:
+        found = super().head(log_id, at)
+        drain(self._client)
+        return found
+
+
+def test_a_relay_that_anchors_meanwhile_is_no_rolled_back_chain(client: ChainClient) -> None:
+    log_id = client.deployment.log_id
+    assert read_checked_head(client.log, RelayedMeanwhile(client), log_id).size == 3
+    assert final_size(client) == 5
 
 
 def test_a_head_that_a_dead_relay_anchored_is_taken_over_without_a_second_transaction(

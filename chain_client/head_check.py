@@ -1,0 +1,55 @@
+"""Whether the log and the chain's head belong together."""
+
+from __future__ import annotations
+
+from chain_client.errors import ChainBehindLog, LogBehindChain, LogMismatch
+from chain_client.ledger.event_log import EventLogContract, Head
+from chain_client.log import EntryStatus, Log, LogHead
+from chain_client.types import LogId
+
+
+def read_checked_head(log: Log, contract: EventLogContract, log_id: LogId) -> Head:
+    """The chain's head of a log, once it is seen that the log reproduces it.
+
+    Raises:
+        LogMismatch: or a child of it, as `check_head`.
+        LedgerUnavailable: the chain does not answer.
+        LogUnavailable: the log's database does not answer.
+    """
+    # A relay may work beside us, so what was final is read first: the chain must have it by now.
+    final = log.latest_head(EntryStatus.FINALIZED)
+    head = contract.head(log_id)
+    check_head(log, head, final)
+    return head
+
+
+def check_head(log: Log, head: Head, final: LogHead | None) -> None:
+    """See that the log reproduces a head on chain, and that the chain lost no final head.
+
+    Args:
+        log: the log.
+        head: the chain's head, read after ``final``.
+        final: the greatest head that the log knew as final before.
+
+    Raises:
+        LogBehindChain: the log is shorter than the head on chain.
+        LogMismatch: it has another root at that size.
+        ChainBehindLog: the chain's head is older than one that was final.
+    """
+    size = log.size()
+    if head.size > size:
+        raise LogBehindChain(
+            f"the chain holds a head of {head.size} entries, the log has only {size}: it was "
+            "truncated or restored from an old copy. Put the newest copy back; nothing is "
+            "written over the chain's head"
+        )
+    if head.size and log.root(head.size) != head.root:
+        raise LogMismatch(
+            f"the log's root at {head.size} entries is not the one on chain: entries were "
+            "edited. Run: mlops-chain verify"
+        )
+    if final is not None and final.size > head.size:
+        raise ChainBehindLog(
+            f"the log was final at {final.size} entries, but the chain's head is at "
+            f"{head.size}: the chain was replaced or restored from an old copy"
+        )
