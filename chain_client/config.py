@@ -20,7 +20,12 @@ CONFIG_FILE = "config.toml"
 
 
 def _setting(key: str, default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"key": key, "help": help_text, "choices": choices})
+    # A URL may hold a password or an access key: it is no part of the settings' repr.
+    return field(
+        default=default,
+        repr=not key.endswith(".url"),
+        metadata={"key": key, "help": help_text, "choices": choices},
+    )
 
 
 @dataclass(frozen=True, slots=True)

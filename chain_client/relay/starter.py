@@ -67,8 +67,7 @@ class RelayStarter:
                 )
 
     def _start(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("COV_")}
-        environment["MLOPS_CHAIN_HOME"] = str(self._home)
+        environment = os.environ | {"MLOPS_CHAIN_HOME": str(self._home)}
         descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             # Detached: it outlives this process, drains what is left, and ends when idle.

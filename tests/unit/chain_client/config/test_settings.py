@@ -142,3 +142,10 @@ def test_a_config_file_that_is_a_folder_is_an_error_of_ours(tmp_path: Path) -> N
 )
 def test_relative_files_are_taken_from_the_home(tmp_path: Path, url: str, resolved: str) -> None:
     assert settings(tmp_path).resolve_url(url) == resolved.format(home=tmp_path)
+
+
+def test_a_repr_of_the_settings_shows_no_url(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://log:hunter2@db/log"
+    settings = Settings.from_environment({"MLOPS_CHAIN_LOG_URL": url}, tmp_path)
+    assert settings.log_url == url
+    assert "hunter2" not in repr(settings)
