@@ -109,7 +109,17 @@ class Comparison:
         yield from _guarded(
             "logged_model", "deleted logged models", self._logged_models(deleted, models)
         )
+        yield from self._unlisted(runs, models)
         yield from self._unseen(experiments.keys(), runs, models)
+
+    def _unlisted(self, runs: set[str], models: set[str]) -> Iterator[Finding]:
+        """What has a row and is in no listing, but can be asked for by its id."""
+        for run_id in sorted(self._reader.run_ids() - runs):
+            runs.add(run_id)
+            yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id))
+        for model_id in sorted(self._reader.logged_model_ids() - models):
+            models.add(model_id)
+            yield from self._logged_model(model_id)
 
     def _unseen(
         self, experiments: Collection[str], runs: set[str], models: set[str]
@@ -132,8 +142,10 @@ class Comparison:
         if view is not None:
             yield from self._run(view)
             return
-        detail = "the run was recorded and is not there"
-        yield missing("run", f"run {run_id}", run_id, detail)
+        state = self._state.runs.get(run_id)
+        if state is not None and state.exists.must():
+            detail = "the run was recorded and is not there"
+            yield missing("run", f"run {run_id}", run_id, detail)
 
     def _runs(self, experiment_id: str, seen: set[str]) -> Iterator[Finding]:
         for view in self._reader.runs(experiment_id):

@@ -103,6 +103,35 @@ class Reader:
         run = self._find(lambda: self.tracking.get_run(run_id))
         return None if run is None else _run_view(run)
 
+    def run_ids(self) -> set[str]:
+        """The id of every row of a run, also of those that no listing shows."""
+        from mlflow.store.tracking.dbmodels.models import SqlRun
+
+        return set(self._distinct(SqlRun.run_uuid))
+
+    def logged_model_ids(self) -> set[str]:
+        """The id of every row of a logged model, also of those that no listing shows."""
+        from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
+
+        return set(self._distinct(SqlLoggedModel.model_id))
+
+    def metric_keys(self, run_id: str) -> list[str]:
+        """The key of every metric of a run, also of those without a latest value."""
+        from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+        return self._distinct(SqlMetric.key, SqlMetric.run_uuid == run_id)
+
+    def _distinct(self, column: Any, *where: Any) -> list[Any]:
+        """The values of one column; the entities themselves are read through MLflow's API."""
+        from sqlalchemy import select
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.tracking.engine.connect() as connection:
+                return list(connection.scalars(select(column).where(*where).distinct()))
+        except SQLAlchemyError as exc:
+            raise _unavailable(exc) from exc
+
     def history(self, run_id: str, key: str) -> Iterator[Point]:
         """Every point of a metric."""
         for metric in _paged(
@@ -131,14 +160,16 @@ class Reader:
         return None if deleted is None else _logged_model_view(deleted, "deleted")
 
     def registered_model_names(self) -> list[str]:
-        """The name of every registered model and prompt."""
+        """The name of every registered model and prompt, also of those that no listing shows."""
+        from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
+
         search = self.registry.search_registered_models
         names = [
             model.name
             for only in (None, _ONLY_PROMPTS)
             for model in _paged(partial(search, filter_string=only, max_results=_RUNS_A_PAGE))
         ]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys([*names, *self._distinct(SqlRegisteredModel.name)]))
 
     def find_registered_model(self, name: str) -> RegisteredModelView | None:
         """One registered model with all its versions."""
@@ -157,18 +188,37 @@ class Reader:
             list(self._versions(name)),
         )
 
+    def find_version(self, name: str, number: int) -> VersionView | None:
+        """One version of a registered model."""
+        version = self._find(lambda: self.registry.get_model_version(name, number))
+        return None if version is None else self._version_view(version)
+
     def _versions(self, name: str) -> Iterator[VersionView]:
+        from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+
+        seen = set()
+        for view in self._listed_versions(name):
+            seen.add(view.version)
+            yield view
+        numbers = self._distinct(SqlModelVersion.version, SqlModelVersion.name == name)
+        for number in sorted(set(numbers) - seen):
+            hidden = self.find_version(name, number)
+            if hidden is not None:
+                yield hidden
+
+    def _listed_versions(self, name: str) -> Iterator[VersionView]:
         # A name is quoted with the quote that it does not contain; MLflow knows no escape.
         quote = '"' if "'" in name else "'"
         where = f"name={quote}{name}{quote}"
         for only in (where, f"{where} AND {_ONLY_PROMPTS}"):
             search = partial(self.registry.search_model_versions, only, max_results=_RUNS_A_PAGE)
             for version in _paged(search):
-                download_uri = self.registry.get_model_version_download_uri
-                uri = self._find(partial(download_uri, name, version.version))
-                yield VersionView(
-                    int(version.version), _version_fields(version, uri), dict(version.tags)
-                )
+                yield self._version_view(version)
+
+    def _version_view(self, version: Any) -> VersionView:
+        download_uri = self.registry.get_model_version_download_uri
+        uri = self._find(partial(download_uri, version.name, version.version))
+        return VersionView(int(version.version), _version_fields(version, uri), dict(version.tags))
 
     def _find(self, read: Callable[[], _Item]) -> _Item | None:
         from mlflow.exceptions import MlflowException

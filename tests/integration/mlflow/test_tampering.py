@@ -124,6 +124,30 @@ EDITS = [
     ("update datasets set dataset_schema = 'x'", {"dataset_changed"}),
     ("update datasets set digest = 'x'", {"dataset_missing", "dataset_unexpected"}),
     ("update input_tags set value = 'x'", {"dataset_changed"}),
+    (
+        f"insert into metrics ({POINT}) select 'zz', 9, timestamp, run_uuid, step, is_nan "
+        "from metrics where key = 'loss'",
+        {"metric_unexpected"},
+    ),
+    *(
+        (
+            "insert into runs (run_uuid, name, status, experiment_id, user_id, start_time, "
+            f"lifecycle_stage) select 'f', name, status, {experiment}, user_id, start_time, "
+            f"'{stage}' from runs",
+            {"run_unexpected"},
+        )
+        for experiment, stage in [("experiment_id", "hidden"), ("77", "active")]
+    ),
+    *(
+        (
+            "insert into logged_models (model_id, experiment_id, name, artifact_location, "
+            "creation_timestamp_ms, last_updated_timestamp_ms, status, lifecycle_stage) "
+            f"select 'm-f', {experiment}, name, artifact_location, creation_timestamp_ms, "
+            f"last_updated_timestamp_ms, status, '{stage}' from logged_models",
+            {"logged_model_unexpected"},
+        )
+        for experiment, stage in [("77", "active"), ("77", "deleted"), ("experiment_id", "hidden")]
+    ),
     ("delete from inputs where source_type = 'DATASET'", {"dataset_missing"}),
     ("delete from inputs where destination_type = 'MODEL_INPUT'", {"input_missing"}),
 ]
@@ -166,6 +190,40 @@ def test_every_edit_of_the_database_is_named(history: Recorded, tmp_path: Path) 
         shutil.copy(original, history.file)
     assert wrong == []
     assert history.findings() == []
+
+
+def test_a_second_dataset_of_the_same_name_and_digest_is_named(history: Recorded) -> None:
+    history.edit(
+        "insert into datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, "
+        "dataset_source, dataset_schema, dataset_profile) select 'f', 77, name, digest, "
+        "dataset_source_type, dataset_source, dataset_schema, dataset_profile from datasets"
+    )
+    assert history.kinds() == []
+    history.edit(
+        "insert into inputs (input_uuid, source_type, source_id, destination_type, "
+        "destination_id, step) select 'f', source_type, 'f', destination_type, destination_id, "
+        "step from inputs where source_type = 'DATASET'"
+    )
+    assert history.kinds() == ["dataset_unexpected"]
+
+
+def test_models_and_versions_that_a_tag_hides_from_listings_are_named(history: Recorded) -> None:
+    history.edit("insert into registered_models (name, workspace) values ('z', 'default')")
+    history.edit(
+        "insert into registered_model_tags (key, value, name, workspace) "
+        "values ('mlflow.prompt.is_prompt', 'x', 'z', 'default')"
+    )
+    assert history.kinds() == ["model_unexpected"]
+    history.edit("delete from registered_models where name = 'z'")
+    history.edit(
+        "insert into model_versions (name, version, current_stage, status, workspace) "
+        "values ('m', 2, 'None', 'READY', 'default')"
+    )
+    history.edit(
+        "insert into model_version_tags (key, value, name, version, workspace) "
+        "values ('mlflow.prompt.is_prompt', 'x', 'm', 2, 'default')"
+    )
+    assert history.kinds() == ["version_unexpected"]
 
 
 def test_a_changed_metric_is_named_with_old_and_new_value(history: Recorded) -> None:
