@@ -12,6 +12,7 @@ from chain_client.events import Event
 from chain_client.hosts import (
     Finding,
     Progress,
+    Remark,
     Resolution,
     Scope,
     StoreBinding,
@@ -37,9 +38,10 @@ class MlflowHost:
 
     def compare(
         self, store: StoreBinding, events: Iterable[Event], scope: Scope, progress: Progress
-    ) -> Iterator[Finding | Unchecked]:
+    ) -> Iterator[Finding | Unchecked | Remark]:
         """Compare all that is in the scope; see `chain_client.hosts.Host`."""
         state = replay(events, scope)
+        yield from state.findings
         with closing(Reader(store.uri)) as reader:
             yield from Comparison(state, reader, progress).find(scope)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import Scope
-from mlflow_chain import baseline
+from mlflow_chain.baseline import Baselines
 from mlflow_chain.locations import join, to_location
 from mlflow_chain.order import ABSENT, UNKNOWN, Stamp
 from mlflow_chain.recording import UNMAPPED
@@ -39,8 +39,7 @@ class Replay:
         self._scope = scope
         self._state = State()
         self._boots: dict[bytes, str | None] = {}
-        self._held: dict[str, list[tuple[Event, Stamp]]] = {}
-        self._finished: set[str] = set()
+        self._baselines = Baselines()
         self._registry: list[tuple[Event, Stamp]] = []
         self._place = 0
 
@@ -48,10 +47,9 @@ class Replay:
         """The state after all of ``events``, given in log order."""
         for event in events:
             self._take(event)
-        whole = self._finished or set(self._held)
-        for baseline_id in whole:
-            for event, stamp in self._held.get(baseline_id, ()):
-                self._apply(event, stamp)
+        for event, stamp in self._baselines.first():
+            self._apply(event, stamp)
+        self._state.findings += self._baselines.findings()
         self._apply_registry()
         self._cascade()
         self._remove_files()
@@ -66,14 +64,8 @@ class Replay:
         if event.status in _UNAPPLIED:
             return
         stamp = Stamp.of(event, self._boots.get(event.source_id), self._place)
-        baseline_id = event.payload.get("baseline")
-        if isinstance(baseline_id, str):
-            if event.type == baseline.FINISHED:
-                self._finished.add(baseline_id)
-            elif event.type != baseline.STARTED:
-                self._held.setdefault(baseline_id, []).append((event, stamp))
-            return
-        self._apply(event, stamp)
+        if not self._baselines.take(event, stamp):
+            self._apply(event, stamp)
 
     def _apply(self, event: Event, stamp: Stamp) -> None:
         if event.subject.kind in REGISTRY_KINDS:

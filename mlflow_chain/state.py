@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chain_client.hosts import Finding
 from mlflow_chain.entities import Point
 from mlflow_chain.order import ABSENT, Register, Stamp
 
@@ -174,6 +175,7 @@ class State:
         files: by location, ``(size, sha256)`` or ABSENT.
         removals: locations of files or folders that were deleted, with all below them.
         dataset_rows: what may stand in the row of a dataset, by name and digest.
+        findings: what is wrong with the record itself.
     """
 
     experiments: defaultdict[str, ExperimentState] = field(
@@ -187,3 +189,4 @@ class State:
     files: Registers = field(default_factory=Registers)
     removals: list[tuple[str, Stamp]] = field(default_factory=list)
     dataset_rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
