@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,15 @@ _WRAPPED = "_mlops_chain_wrapped"
 _recordings: dict[str, Recording] = {}
 _classes: dict[type, type] = {}
 _lock = threading.Lock()
+
+
+def _forget_lock() -> None:
+    # A thread that does not exist in the child may hold the old one.
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
 
 
 def record_artifacts(store_uri: str, recording: Recording | None) -> None:
