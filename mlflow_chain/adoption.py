@@ -1,7 +1,8 @@
 """Adoption: whose database this is, and what it held when it came to us.
 
 The deployment's id stands in MLflow's database, so that a database never starts a second,
-empty history in another home.
+empty history in another home. The home knows its databases too: what one says of itself can be
+changed by whoever may write to it, and must not make it a new one.
 """
 
 from __future__ import annotations
@@ -9,25 +10,35 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy
 
 from chain_client.errors import HomeMismatch, HomeNotWritable, HostUnavailable
+from chain_client.event_codec import decode_event
 from chain_client.events import Json, Subject
+from chain_client.hosts import StoreBinding
 from mlflow_chain.baseline import FINISHED, STARTED, baseline_notes
-from mlflow_chain.marker import DEPLOYMENT, METADATA
+from mlflow_chain.marker import DEPLOYMENT, MARKERS, METADATA
 from mlflow_chain.reader import Reader
+from mlflow_chain.uri import is_private_memory
 
 if TYPE_CHECKING:
     from chain_client.client import ChainClient
 
 _logger = logging.getLogger(__name__)
+
+ADAPTER = "mlflow"
+
+_STORE_ID = re.compile("[0-9a-f]{32}")
+"""The home names a file by it, and the database's administrator may have written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +77,10 @@ def read_adoption(engine: sqlalchemy.Engine) -> AdoptionRow | None:
 class Adoption:
     """Makes a database belong to a home, once.
 
-    Guarantee: when `ensure` returns, the database names this home's deployment and a whole
-    baseline is recorded; of several processes that come at once, one records it and the others
-    wait.
+    Guarantee: when `ensure` returns, the database names this home's deployment, a whole baseline
+    is recorded, and the home knows how to reach the database; of several processes that come at
+    once, one records the baseline and the others wait. No database that the home knows is
+    adopted again, whatever it says of itself, and no copy takes the place of its original.
 
     Args:
         engine: of the store that is wrapped.
@@ -80,23 +92,33 @@ class Adoption:
         self._engine = engine
         self._db_uri = db_uri
         self._client = client
+        self._is_private = is_private_memory(db_uri)
 
     def ensure(self) -> AdoptionRow:
         """Adopt the database if nobody has.
 
         Raises:
-            HomeMismatch: it belongs to another deployment.
-            HomeNotWritable: the baseline can't be recorded.
+            HomeMismatch: it belongs to another deployment, is a copy, or no longer says that it
+                is the one that this home knows.
+            HomeNotWritable: the baseline, or the home's note of it, can't be written.
             HostUnavailable: the database does not answer.
         """
         row = read_adoption(self._engine)
-        if row is not None and row.adopted:
-            return self._checked(row)
+        if row is not None and row.adopted and self._is_known(self._checked(row)):
+            self._make_tables([MARKERS])
+            return row
         with self._alone():
-            row = read_adoption(self._engine) or self._claim()
+            row = read_adoption(self._engine)
+            if row is None:
+                self._refuse_known()
+                row = self._claim()
             self._checked(row)
-            if not row.adopted:
+            self._make_tables([MARKERS])
+            if not (row.adopted or self._is_known(row) or self._was_recorded(row.store_id)):
                 self._record_baseline(row.store_id)
+            self._bind(row.store_id)
+            if not row.adopted:
+                self._set_adopted(row.store_id)
         return AdoptionRow(row.deployment_id, row.store_id, adopted=True)
 
     def _checked(self, row: AdoptionRow) -> AdoptionRow:
@@ -107,12 +129,125 @@ class Adoption:
                 f"{self._client.home} is of deployment {ours}: set MLOPS_CHAIN_HOME to the home "
                 "that was used when this database was first recorded"
             )
+        if not _STORE_ID.fullmatch(row.store_id):
+            raise HomeMismatch(
+                "the store id in the table mlops_chain_deployment is none of ours: somebody "
+                "changed it; run `mlops-chain verify`, and put the row back"
+            )
+        self._refuse_known(but=row.store_id)
         return row
+
+    def _refuse_known(self, but: str | None = None) -> None:
+        """Refuse if the home knows another database at the same place."""
+        for binding in self._bindings():
+            if binding.uri == self._db_uri and binding.store_id != but:
+                says = "no longer says so" if but is None else f"now says that it is {but}"
+                raise HomeMismatch(
+                    f"the home {self._client.home} knows this database as store "
+                    f"{binding.store_id}, but its table mlops_chain_deployment {says}. If somebody "
+                    "changed it, run `mlops-chain verify`, and put the table back. If it is a new "
+                    "database in the place of the old one, remove "
+                    f"{self._client.folder.stores / binding.store_id}.json and open it again"
+                )
+
+    def _bindings(self) -> list[StoreBinding]:
+        return [] if self._is_private else self._client.folder.bindings()
+
+    def _is_known(self, row: AdoptionRow) -> bool:
+        """Whether the home knows it here; a database in memory is known to itself only."""
+        if self._is_private:
+            return row.adopted
+        return StoreBinding(row.store_id, ADAPTER, self._db_uri) in self._bindings()
+
+    def _was_recorded(self, store_id: str) -> bool:
+        """Whether a whole baseline was recorded, and only the note of it was lost."""
+        from chain_client.verify import read_spooled
+
+        client = self._client
+        if any(binding.store_id == store_id for binding in self._bindings()):
+            return True
+        spooled = read_spooled(client.folder.spool, client.log).events.values()
+        if any(e.type == FINISHED and e.subject.id == store_id for e in spooled):
+            return True
+        logged = client.log.find_events(Subject(store_id, "store", store_id).to_key())
+        return any(e.event and decode_event(e.event).type == FINISHED for e in logged)
+
+    def _bind(self, store_id: str) -> None:
+        """Let the home know the database; from then on it is never adopted again.
+
+        Raises:
+            HomeMismatch: it knows another one by that id, which is still there.
+        """
+        if self._is_private:
+            return
+        for binding in self._bindings():
+            if binding.store_id == store_id and binding.uri != self._db_uri:
+                self._refuse_copy(binding)
+        self._client.bind_store(StoreBinding(store_id, ADAPTER, self._db_uri))
+
+    def _refuse_copy(self, binding: StoreBinding) -> None:
+        url = sqlalchemy.make_url(binding.uri)
+        is_file = url.get_backend_name() == "sqlite"
+        if is_file and not Path(url.database or "").exists():
+            return
+        try:
+            if not self._is_other(binding):
+                return
+        except HostUnavailable:
+            if is_file:
+                raise
+            # A server that was given up does not answer; nobody could tell it from one that rests.
+            _logger.warning(
+                "the database server that store %s was last reached at does not answer; from now "
+                "on its database is taken to be the one that was opened now",
+                binding.store_id,
+            )
+            return
+        raise HomeMismatch(
+            f"this database says that it is store {binding.store_id}, but the home "
+            f"{self._client.home} reaches that one at {url.render_as_string()}, and it is still "
+            "there: this one is a copy. To record the copy as a database of its own, drop its "
+            "tables mlops_chain_deployment and mlops_chain_markers and open it again. If it is to "
+            "take the place of the original, move the original away first"
+        )
+
+    def _is_other(self, binding: StoreBinding) -> bool:
+        """Whether the bound place holds the same store in another database than ours.
+
+        A server may have several names, and a file several paths: what is written to one database
+        shows at all of its own, and in no copy.
+        """
+        probe = uuid.uuid4().hex
+        here = MARKERS.c.event_id == probe
+        engine = sqlalchemy.create_engine(binding.uri, poolclass=sqlalchemy.NullPool)
+        try:
+            row = read_adoption(engine)
+            if row is None or row.store_id != binding.store_id:
+                return False
+            with self._engine.begin() as connection:
+                values = {"event_id": probe, "commit_no": 0, "created_ms": 0, "written": "[]"}
+                connection.execute(MARKERS.insert(), values)
+            try:
+                if not sqlalchemy.inspect(engine).has_table(MARKERS.name):
+                    return True
+                with engine.connect() as connection:
+                    return (
+                        connection.execute(sqlalchemy.select(MARKERS).where(here)).first() is None
+                    )
+            finally:
+                with self._engine.begin() as connection:
+                    connection.execute(MARKERS.delete().where(here))
+        except sqlalchemy.exc.SQLAlchemyError as exc:
+            raise HostUnavailable(
+                f"MLflow's database does not answer ({type(exc).__name__})"
+            ) from exc
+        finally:
+            engine.dispose()
 
     def _claim(self) -> AdoptionRow:
         row = AdoptionRow(self._client.deployment_id, uuid.uuid4().hex, adopted=False)
+        self._make_tables([DEPLOYMENT, MARKERS])
         try:
-            METADATA.create_all(self._engine)
             with self._engine.begin() as connection:
                 connection.execute(
                     DEPLOYMENT.insert(),
@@ -126,10 +261,19 @@ class Adoption:
             return found
         except sqlalchemy.exc.SQLAlchemyError as exc:
             raise HostUnavailable(
+                f"MLflow's database does not answer ({type(exc).__name__})"
+            ) from exc
+        return row
+
+    def _make_tables(self, tables: list[sqlalchemy.Table]) -> None:
+        """Make those that are missing; training goes on if somebody dropped the markers."""
+        try:
+            METADATA.create_all(self._engine, tables=tables)
+        except sqlalchemy.exc.SQLAlchemyError as exc:
+            raise HostUnavailable(
                 "the tables mlops_chain_deployment and mlops_chain_markers can't be made in "
                 f"MLflow's database ({type(exc).__name__}); its user needs the right to create them"
             ) from exc
-        return row
 
     def _record_baseline(self, store_id: str) -> None:
         recorder = self._client.recorder
@@ -143,12 +287,19 @@ class Adoption:
                 count += 1
         done: dict[str, Json] = {"baseline": baseline_id, "notes": count}
         recorder.note(FINISHED, store, done, required=True)
-        with self._engine.begin() as connection:
-            connection.execute(
-                DEPLOYMENT.update().where(DEPLOYMENT.c.store_id == store_id),
-                {"adopted_us": time.time_ns() // 1000},
-            )
         _logger.info("adopted MLflow's database as store %s: %d entities", store_id, count)
+
+    def _set_adopted(self, store_id: str) -> None:
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    DEPLOYMENT.update().where(DEPLOYMENT.c.store_id == store_id),
+                    {"adopted_us": time.time_ns() // 1000},
+                )
+        except sqlalchemy.exc.SQLAlchemyError as exc:
+            raise HostUnavailable(
+                f"MLflow's database does not answer ({type(exc).__name__})"
+            ) from exc
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -161,4 +312,6 @@ class Adoption:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            # Not by closing alone: a process forked meanwhile has the descriptor too.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)

@@ -10,15 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chain_client.errors import ChainError, Unavailable
-from chain_client.hosts import StoreBinding
 from mlflow_chain.process import current_actor, may_create_home
 from mlflow_chain.recording import Recording
-from mlflow_chain.uri import (
-    find_refusal,
-    is_private_memory,
-    to_absolute_uri,
-    to_inner_uri,
-)
+from mlflow_chain.uri import find_refusal, to_absolute_uri, to_inner_uri
 from mlflow_chain.wrapping import find_recording, rewrap
 
 if TYPE_CHECKING:
@@ -26,10 +20,17 @@ if TYPE_CHECKING:
 
 _Store = TypeVar("_Store")
 
-ADAPTER = "mlflow"
-
 _clients: dict[tuple[Path, str], ChainClient] = {}
 _lock = threading.RLock()
+
+
+def _forget_lock() -> None:
+    # A thread that does not exist in the child may hold the old one.
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
 
 
 def build_tracking_store(store_uri: str, artifact_uri: str | None) -> Any:
@@ -87,10 +88,7 @@ def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Rec
 
     known = read_adoption(engine)
     chosen = client or _client(None if known is None else known.deployment_id)
-    uri = to_absolute_uri(db_uri)
-    adoption = Adoption(engine, uri, chosen).ensure()
-    if not is_private_memory(uri):
-        chosen.bind_store(StoreBinding(adoption.store_id, ADAPTER, uri))
+    adoption = Adoption(engine, to_absolute_uri(db_uri), chosen).ensure()
     return Recording(chosen, adoption.store_id, current_actor())
 
 

@@ -85,6 +85,134 @@ def test_an_interrupted_adoption_is_done_again(
     assert recorded.findings() == []
 
 
+def adopt_and_tamper(recorded: Recorded) -> None:
+    """A recorded run, a changed parameter, and a database that says nobody adopted it."""
+    store = plain_stores(recorded)[0]
+    mlflow_chain.wrap(store, recorded.client)
+    run_id = store.create_run("0", "me", 1, [], "new").info.run_id
+    store.log_param(run_id, Param("p", "1"))
+    assert recorded.findings() == []
+    assert recorded.edit("update params set value = '99'") == 1
+    assert recorded.edit("update mlops_chain_deployment set adopted_us = NULL") == 1
+
+
+@pytest.mark.parametrize("note_is_lost", [False, True])
+def test_a_database_that_denies_its_adoption_gets_no_second_baseline(
+    recorded: Recorded, note_is_lost: bool
+) -> None:
+    adopt_and_tamper(recorded)
+    if note_is_lost:
+        (binding,) = recorded.client.folder.bindings()
+        (recorded.client.folder.stores / f"{binding.store_id}.json").unlink()
+    mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
+    assert [e.type for e in recorded.events()].count("store.adopted") == 1
+    assert recorded.kinds() == ["param_changed"]
+    assert recorded.edit("update mlops_chain_deployment set id = 1 where adopted_us > 0") == 1
+
+
+def test_a_second_baseline_launders_nothing_and_is_found(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt_and_tamper(recorded)
+    with monkeypatch.context() as patch:  # as a version did that knew no better
+        patch.setattr("mlflow_chain.adoption.Adoption._is_known", lambda *_: False)
+        patch.setattr("mlflow_chain.adoption.Adoption._was_recorded", lambda *_: False)
+        mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
+    assert recorded.kinds() == ["baseline_repeated", "param_changed"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("drop table mlops_chain_deployment", "no longer says so"),
+        ("delete from mlops_chain_deployment", "no longer says so"),
+        ("update mlops_chain_deployment set store_id = hex(zeroblob(16))", "now says that it is 0"),
+        ("update mlops_chain_deployment set store_id = '../deployment'", "none of ours"),
+    ],
+)
+def test_a_known_database_never_becomes_another_one(
+    recorded: Recorded, statement: str, text: str
+) -> None:
+    adopt_and_tamper(recorded)
+    before = [(binding, binding.uri) for binding in recorded.client.folder.bindings()]
+    count = len(recorded.events())
+    recorded.edit(statement)
+    with pytest.raises(MlflowException, match=text) as caught:
+        mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
+    assert caught.value.error_code == "INVALID_STATE"
+    assert len(recorded.events()) == count
+    assert [(b, b.uri) for b in recorded.client.folder.bindings()] == before
+
+
+def at(recorded: Recorded, file: Path) -> Recorded:
+    """The same home with the database in another file."""
+    return Recorded(recorded.client, f"chain+sqlite:///{file}", file)
+
+
+def test_a_copy_does_not_take_the_place_of_its_original(recorded: Recorded, tmp_path: Path) -> None:
+    mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
+    copy = at(recorded, tmp_path / "copy.db")
+    shutil.copy(recorded.file, copy.file)
+    with pytest.raises(MlflowException, match="is a copy") as caught:
+        mlflow_chain.wrap(plain_stores(copy)[0], recorded.client)
+    assert str(recorded.file) in str(caught.value)
+    (binding,) = recorded.client.folder.bindings()
+    assert binding.uri == f"sqlite:///{recorded.file}"
+    copy.edit("drop table mlops_chain_deployment")
+    copy.edit("drop table mlops_chain_markers")
+    mlflow_chain.wrap(plain_stores(copy)[0], recorded.client)
+    assert len(recorded.client.folder.bindings()) == 2
+
+
+def test_a_database_may_be_moved_and_have_several_paths(recorded: Recorded, tmp_path: Path) -> None:
+    mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
+    link = at(recorded, tmp_path / "link.db")
+    link.file.symlink_to(recorded.file)
+    mlflow_chain.wrap(plain_stores(link)[0], recorded.client)
+    assert link.edit("delete from mlops_chain_markers") == 0
+    moved = at(recorded, tmp_path / "moved.db")
+    recorded.file.rename(moved.file)
+    mlflow_chain.wrap(plain_stores(moved)[0], recorded.client)
+    (binding,) = recorded.client.folder.bindings()
+    assert binding.uri == f"sqlite:///{moved.file}"
+
+
+def test_dropped_markers_are_made_again(recorded: Recorded) -> None:
+    mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
+    recorded.edit("drop table mlops_chain_markers")
+    store = plain_stores(recorded)[0]
+    mlflow_chain.wrap(store, recorded.client)
+    store.create_run("0", "me", 1, [], "new")
+    assert recorded.findings() == []
+
+
+FORK = """
+import os, threading
+from mlflow_chain import artifacts, building
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with building._lock, artifacts._lock:
+        held.set()
+        forked.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    free = building._lock.acquire(timeout=1) and artifacts._lock.acquire(timeout=1)
+    os._exit(0 if free else 1)
+forked.set()
+thread.join()
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_lock_that_is_held_at_a_fork_does_not_hold_up_the_child() -> None:
+    script = [sys.executable, "-W", "ignore", "-c", FORK]
+    run = subprocess.run(script, capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "0\n"
+
+
 def test_of_several_that_come_at_once_one_adopts(recorded: Recorded) -> None:
     stores = [plain_stores(recorded)[0] for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
