@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chain_client.errors import HostUnavailable
 from chain_client.events import Json
-from chain_client.hosts import Finding, Progress, Unchecked
+from chain_client.hosts import Finding, Progress, Remark, Unchecked
 from mlflow_chain.differences import missing, unexpected
 from mlflow_chain.locations import relative, to_location
 from mlflow_chain.order import ABSENT, UNKNOWN, Register
 from mlflow_chain.state import State
 from mlflow_chain.stored_files import (
+    NO_FILE,
+    FileUnreadable,
     Stored,
     find_stored_file,
     is_loading_note,
@@ -35,8 +37,10 @@ class FileComparison:
         self._progress = progress
         self._by_root: dict[str, dict[str, Register]] = {}
         self._files = dict(state.files)
+        self._unrecorded = 0
+        self._undigested = 0
 
-    def compare(self, roots: dict[str, tuple[str, bool]]) -> Iterator[Finding | Unchecked]:
+    def compare(self, roots: dict[str, tuple[str, bool]]) -> Iterator[Finding | Unchecked | Remark]:
         """Compare everything below some roots.
 
         Args:
@@ -62,6 +66,18 @@ class FileComparison:
                 "they lie behind a server (mlflow-artifacts:), and this version does not record "
                 "files that a server takes",
             )
+        if self._unrecorded:
+            yield Remark(
+                f"{self._unrecorded} files",
+                "they lie in runs or models that are older than the adoption, or whose events "
+                "can't be read; nobody recorded them, so they were not compared",
+            )
+        if self._undigested:
+            yield Remark(
+                f"{self._undigested} files",
+                "they changed while they were recorded; it was compared that they are there, "
+                "not what is in them",
+            )
 
     def _assign(self, roots: dict[str, tuple[str, bool]]) -> None:
         """Give each recorded file to the root it lies below; the longest one wins."""
@@ -79,25 +95,48 @@ class FileComparison:
 
     def _compare_root(
         self, pool: ThreadPoolExecutor, root: str, owner: str, before: bool
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Finding | Unchecked]:
         expected = self._by_root[root]
-        present = set(list_stored_files(root))
+        listing = list_stored_files(root)
+        present = listing.paths
+        for folder in listing.unreadable:
+            yield Unchecked(f"{owner}/artifact {folder}".rstrip(), "the folder can't be listed")
+        hidden = tuple(f"{folder}/" if folder else "" for folder in listing.unreadable)
         wanted = [path for path in sorted(expected) if path in present]
-        stored = dict(zip(wanted, pool.map(lambda path: find_stored_file(root, path), wanted)))
+        stored = dict(zip(wanted, pool.map(lambda path: _look_at(root, path), wanted)))
         for path, register in sorted(expected.items()):
-            finding = _compare_file(f"{owner}/artifact {path}", register, stored.get(path))
+            if path not in present and path.startswith(hidden):
+                continue
+            subject = f"{owner}/artifact {path}"
+            found = stored.get(path)
+            if isinstance(found, FileUnreadable):
+                yield Unchecked(subject, str(found))
+                continue
+            finding = _compare_file(subject, register, found)
             if finding is not None and not is_loading_note(root, path):
                 yield finding
-        if not before:
-            for path in sorted(present - expected.keys()):
-                if is_loading_note(root, path):
-                    continue
+            elif found is not None and UNKNOWN in register.values():
+                self._undigested += 1
+        unrecorded = sorted(present - expected.keys())
+        if before:
+            self._unrecorded += len(unrecorded)
+            return
+        for path in unrecorded:
+            if not is_loading_note(root, path):
                 yield unexpected("artifact", f"{owner}/artifact {path}", path)
+
+
+def _look_at(root: str, path: str) -> Stored | FileUnreadable | None:
+    try:
+        return find_stored_file(root, path)
+    except FileUnreadable as exc:
+        return exc
 
 
 def _compare_file(subject: str, register: Register, stored: Stored | None) -> Finding | None:
     actual = ABSENT if stored is None else stored
-    if register.allows(actual):
+    # Whatever bytes a recorded file has, it is a file.
+    if stored != NO_FILE and register.allows(actual):
         return None
     expected = _shown(register.expected())
     if stored is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from chain_client.hosts import Finding, Progress, Scope, Unchecked
+from chain_client.hosts import Finding, Progress, Remark, Scope, Unchecked
 from mlflow_chain.compare_files import FileComparison
 from mlflow_chain.compare_registry import compare_registered_model
 from mlflow_chain.compare_runs import compare_experiment, compare_logged_model, compare_run
@@ -30,7 +30,7 @@ class Comparison:
         self._progress = progress
         self._roots: dict[str, tuple[str, bool]] = {}
 
-    def find(self, scope: Scope) -> Iterator[Finding | Unchecked]:
+    def find(self, scope: Scope) -> Iterator[Finding | Unchecked | Remark]:
         """Everything in the scope that is not as it was recorded, or can't be looked at.
 
         Raises:

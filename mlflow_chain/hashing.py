@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
+
+# Windows has neither.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +41,38 @@ def digest_file(file: Path, path: str) -> FileDigest:
         path: what it is called below its root.
     """
     with file.open("rb") as stream:
-        before = os.fstat(stream.fileno())
-        digest = hashlib.file_digest(stream, "sha256")
-        size = stream.tell()
-    return FileDigest(path, size, digest.hexdigest(), _version(before))
+        return _digest(stream, path)
+
+
+def open_regular(file: Path) -> IO[bytes] | None:
+    """Open a file that must be a plain one, without waiting for anybody.
+
+    Returns:
+        None if it is a symbolic link, a pipe, a device, a socket or a folder.
+    """
+    try:
+        if not stat.S_ISREG(os.lstat(file).st_mode):
+            return None
+        # Between the two calls it may have been exchanged: then neither follow it nor wait.
+        opened = os.open(file, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    stream = os.fdopen(opened, "rb")
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return stream
+    stream.close()
+    return None
+
+
+def digest_regular(file: Path) -> FileDigest | None:
+    """Read one file, as `open_regular`."""
+    stream = open_regular(file)
+    if stream is None:
+        return None
+    with stream:
+        return _digest(stream, "")
 
 
 def digest_folder(folder: Path, path: str) -> Iterator[tuple[Path, FileDigest]]:
@@ -67,5 +102,11 @@ def _files(folder: Path) -> Iterator[Path]:
             yield Path(where, name)
 
 
-def _version(stat: os.stat_result) -> tuple[int, int, int]:
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+def _digest(stream: Any, path: str) -> FileDigest:
+    before = os.fstat(stream.fileno())
+    digest = hashlib.file_digest(stream, "sha256")
+    return FileDigest(path, stream.tell(), digest.hexdigest(), _version(before))
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

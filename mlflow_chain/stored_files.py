@@ -5,15 +5,36 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chain_client.errors import HostUnavailable
-from mlflow_chain.hashing import digest_file
+from mlflow_chain.hashing import digest_regular, open_regular
 from mlflow_chain.locations import join, to_location
 
 Stored = tuple[int, str]
 """Size and SHA-256."""
+
+NO_FILE: Final[Stored] = (0, "no regular file")
+"""A symbolic link, a pipe or a device stands where a file may be."""
+
+
+class FileUnreadable(HostUnavailable):
+    """One file can't be read; others may well be."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """What is below a root.
+
+    Args:
+        paths: of every file, and of whatever else is no folder: symbolic links are not followed.
+        unreadable: folders that can't be listed.
+    """
+
+    paths: set[str] = field(default_factory=set)
+    unreadable: list[str] = field(default_factory=list)
 
 
 def is_local(root: str) -> bool:
@@ -25,7 +46,7 @@ def find_stored_file(root: str, path: str) -> Stored | None:
     """Size and digest of one file below a root; None if it is not there.
 
     Raises:
-        HostUnavailable: the storage does not answer.
+        FileUnreadable: it can't be read.
     """
     if is_local(root):
         return _digest(Path(join(to_location(root), path)))
@@ -35,12 +56,14 @@ def find_stored_file(root: str, path: str) -> Stored | None:
         except Exception as exc:
             if _is_missing(exc):
                 return None
-            raise _unavailable(root, exc) from exc
+            raise FileUnreadable(f"it can't be read ({type(exc).__name__})") from exc
         return _digest(Path(local))
 
 
 LOADING_NOTE = "registered_model_meta"
 """MLflow writes this file beside a local model each time it is loaded through the registry."""
+
+_LARGEST_NOTE = 1_024
 
 
 def is_loading_note(root: str, path: str) -> bool:
@@ -50,30 +73,55 @@ def is_loading_note(root: str, path: str) -> bool:
     import yaml
 
     try:
-        with Path(join(to_location(root), path)).open("rb") as stream:
-            content = yaml.safe_load(stream.read(10_000))
-    except (OSError, yaml.YAMLError, ValueError):
+        stream = open_regular(Path(join(to_location(root), path)))
+        if stream is None:
+            return False
+        with stream:
+            text = stream.read(_LARGEST_NOTE + 1)
+        content = yaml.safe_load(text) if len(text) <= _LARGEST_NOTE else None
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and content.keys() == {"model_name", "model_version"}
+    return (
+        isinstance(content, dict)
+        and content.keys() == {"model_name", "model_version"}
+        and all(type(value) in (str, int) for value in content.values())
+    )
 
 
-def list_stored_files(root: str) -> Iterator[str]:
-    """The path of every file below a root.
+def list_stored_files(root: str) -> Listing:
+    """What is below a root; the root itself may be, or lie below, a symbolic link.
 
     Raises:
         HostUnavailable: the storage does not answer.
     """
+    listing = Listing()
     if is_local(root):
-        base = Path(to_location(root))
-        for where, _, names in os.walk(base):
-            for name in names:
-                yield Path(where, name).relative_to(base).as_posix()
-        return
+        _list_folder(to_location(root), listing)
+        return listing
     try:
-        yield from _walk(_repository(root), None)
+        listing.paths.update(_walk(_repository(root), None))
     except Exception as exc:
         if not _is_missing(exc):
             raise _unavailable(root, exc) from exc
+    return listing
+
+
+def _list_folder(base: str, listing: Listing) -> None:
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(f"{base}/{folder}") as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(path)
+                    else:
+                        listing.paths.add(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            listing.unreadable.append(folder)
 
 
 def _walk(repository: Any, folder: str | None) -> Iterator[str]:
@@ -86,12 +134,14 @@ def _walk(repository: Any, folder: str | None) -> Iterator[str]:
 
 def _digest(file: Path) -> Stored | None:
     try:
-        digest = digest_file(file, "")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if file.is_dir() and not file.is_symlink():
+            return None
+        digest = digest_regular(file)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
-        raise HostUnavailable(f"{file} can't be read ({exc.strerror or exc})") from exc
-    return digest.size, digest.sha256
+        raise FileUnreadable(f"{file} can't be read ({exc.strerror or exc})") from exc
+    return NO_FILE if digest is None else (digest.size, digest.sha256)
 
 
 def _repository(root: str) -> Any:
