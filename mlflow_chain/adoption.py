@@ -15,8 +15,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy
@@ -25,7 +23,9 @@ from chain_client.errors import HomeMismatch, HomeNotWritable, HostUnavailable
 from chain_client.event_codec import decode_event
 from chain_client.events import Json, Subject
 from chain_client.hosts import StoreBinding
+from mlflow_chain.adoption_row import AdoptionRow, read_adoption
 from mlflow_chain.baseline import FINISHED, STARTED, baseline_notes
+from mlflow_chain.copies import refuse_copy
 from mlflow_chain.marker import DEPLOYMENT, MARKERS, METADATA
 from mlflow_chain.reader import Reader
 from mlflow_chain.uri import is_private_memory
@@ -39,39 +39,6 @@ ADAPTER = "mlflow"
 
 _STORE_ID = re.compile("[0-9a-f]{32}")
 """The home names a file by it, and the database's administrator may have written it."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptionRow:
-    """What a database says about itself.
-
-    Args:
-        deployment_id: the deployment that it belongs to.
-        store_id: its own id, in every subject.
-        adopted: whether its baseline is whole.
-    """
-
-    deployment_id: str
-    store_id: str
-    adopted: bool
-
-
-def read_adoption(engine: sqlalchemy.Engine) -> AdoptionRow | None:
-    """What the database says; None if it was never adopted.
-
-    Raises:
-        HostUnavailable: it does not answer.
-    """
-    try:
-        if not sqlalchemy.inspect(engine).has_table(DEPLOYMENT.name):
-            return None
-        with engine.connect() as connection:
-            row = connection.execute(sqlalchemy.select(DEPLOYMENT)).first()
-    except sqlalchemy.exc.SQLAlchemyError as exc:
-        raise HostUnavailable(f"MLflow's database does not answer ({type(exc).__name__})") from exc
-    if row is None:
-        return None
-    return AdoptionRow(row.deployment_id, row.store_id, row.adopted_us is not None)
 
 
 class Adoption:
@@ -182,67 +149,8 @@ class Adoption:
             return
         for binding in self._bindings():
             if binding.store_id == store_id and binding.uri != self._db_uri:
-                self._refuse_copy(binding)
+                refuse_copy(self._engine, binding, self._client.home)
         self._client.bind_store(StoreBinding(store_id, ADAPTER, self._db_uri))
-
-    def _refuse_copy(self, binding: StoreBinding) -> None:
-        url = sqlalchemy.make_url(binding.uri)
-        is_file = url.get_backend_name() == "sqlite"
-        if is_file and not Path(url.database or "").exists():
-            return
-        try:
-            if not self._is_other(binding):
-                return
-        except HostUnavailable:
-            if is_file:
-                raise
-            # A server that was given up does not answer; nobody could tell it from one that rests.
-            _logger.warning(
-                "the database server that store %s was last reached at does not answer; from now "
-                "on its database is taken to be the one that was opened now",
-                binding.store_id,
-            )
-            return
-        raise HomeMismatch(
-            f"this database says that it is store {binding.store_id}, but the home "
-            f"{self._client.home} reaches that one at {url.render_as_string()}, and it is still "
-            "there: this one is a copy. To record the copy as a database of its own, drop its "
-            "tables mlops_chain_deployment and mlops_chain_markers and open it again. If it is to "
-            "take the place of the original, move the original away first"
-        )
-
-    def _is_other(self, binding: StoreBinding) -> bool:
-        """Whether the bound place holds the same store in another database than ours.
-
-        A server may have several names, and a file several paths: what is written to one database
-        shows at all of its own, and in no copy.
-        """
-        probe = uuid.uuid4().hex
-        here = MARKERS.c.event_id == probe
-        engine = sqlalchemy.create_engine(binding.uri, poolclass=sqlalchemy.NullPool)
-        try:
-            row = read_adoption(engine)
-            if row is None or row.store_id != binding.store_id:
-                return False
-            with self._engine.begin() as connection:
-                values = {"event_id": probe, "commit_no": 0, "created_ms": 0, "written": "[]"}
-                connection.execute(MARKERS.insert(), values)
-            try:
-                if not sqlalchemy.inspect(engine).has_table(MARKERS.name):
-                    return True
-                with engine.connect() as connection:
-                    return (
-                        connection.execute(sqlalchemy.select(MARKERS).where(here)).first() is None
-                    )
-            finally:
-                with self._engine.begin() as connection:
-                    connection.execute(MARKERS.delete().where(here))
-        except sqlalchemy.exc.SQLAlchemyError as exc:
-            raise HostUnavailable(
-                f"MLflow's database does not answer ({type(exc).__name__})"
-            ) from exc
-        finally:
-            engine.dispose()
 
     def _claim(self) -> AdoptionRow:
         row = AdoptionRow(self._client.deployment_id, uuid.uuid4().hex, adopted=False)

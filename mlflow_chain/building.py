@@ -84,7 +84,8 @@ def wrap_store(store: _Store, client: ChainClient | None) -> _Store:
 
 
 def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Recording:
-    from mlflow_chain.adoption import Adoption, read_adoption
+    from mlflow_chain.adoption import Adoption
+    from mlflow_chain.adoption_row import read_adoption
 
     known = read_adoption(engine)
     chosen = client or _client(None if known is None else known.deployment_id)

@@ -1,0 +1,43 @@
+"""What a database says of itself, in the one row of its table `mlops_chain_deployment`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy
+
+from chain_client.errors import HostUnavailable
+from mlflow_chain.marker import DEPLOYMENT
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionRow:
+    """What a database says about itself.
+
+    Args:
+        deployment_id: the deployment that it belongs to.
+        store_id: its own id, in every subject.
+        adopted: whether its baseline is whole.
+    """
+
+    deployment_id: str
+    store_id: str
+    adopted: bool
+
+
+def read_adoption(engine: sqlalchemy.Engine) -> AdoptionRow | None:
+    """What the database says; None if it was never adopted.
+
+    Raises:
+        HostUnavailable: it does not answer.
+    """
+    try:
+        if not sqlalchemy.inspect(engine).has_table(DEPLOYMENT.name):
+            return None
+        with engine.connect() as connection:
+            row = connection.execute(sqlalchemy.select(DEPLOYMENT)).first()
+    except sqlalchemy.exc.SQLAlchemyError as exc:
+        raise HostUnavailable(f"MLflow's database does not answer ({type(exc).__name__})") from exc
+    if row is None:
+        return None
+    return AdoptionRow(row.deployment_id, row.store_id, row.adopted_us is not None)
