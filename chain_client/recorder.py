@@ -21,6 +21,7 @@ from chain_client.events import (
     Subject,
     new_event_id,
 )
+from chain_client.forking import tell_of_forks
 from chain_client.spool import SpoolWriter
 from chain_client.types import EventId
 
@@ -69,6 +70,13 @@ class Recorder:
         self._refuse = refuse
         self._after_append = after_append
         self._clock = clock or SystemClock()
+        self._lost_lock = threading.Lock()
+        self._lost = 0
+        self._lost_total = 0
+        tell_of_forks(self)
+
+    def renew_locks(self) -> None:
+        """In a forked child: another lock, and no losses, for its parent notes its own."""
         self._lost_lock = threading.Lock()
         self._lost = 0
         self._lost_total = 0

@@ -48,6 +48,11 @@ class Log(AnchorState, RelayState):
         self._appending = threading.Lock()
         self._edge: Edge | None = None
 
+    def renew_locks(self) -> None:
+        """In a forked child: replace what a thread of the parent may hold."""
+        super().renew_locks()
+        self._appending = threading.Lock()
+
     def append(
         self, entries: Sequence[NewEntry], progress: Sequence[SourceProgress], lease: Lease
     ) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from chain_client.clock import Clock, SystemClock
 from chain_client.errors import ConfigurationError
+from chain_client.forking import tell_of_forks
 from chain_client.log import schema_version
 from chain_client.log.database import make_engine, make_file, parse_url, sqlite_path
 
@@ -30,6 +31,11 @@ class OpenedDatabase:
         self._clock = clock or SystemClock()
         self._timeout_s = timeout_s
         self._opened: tuple[int, Engine] | None = None
+        self._opening = threading.Lock()
+        tell_of_forks(self)
+
+    def renew_locks(self) -> None:
+        """In a forked child: replace what a thread of the parent may hold."""
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy import event
 
 from chain_client.log import Log, NewEntry
 from chain_client.types import LeafHash, SourceId
+from tests.forked import in_fork
 
 COUNT = 1200
 """More than are read at once."""
@@ -73,3 +75,16 @@ def test_a_forked_child_goes_on_with_a_connection_of_its_own(log: Log) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert len(list(found)) == COUNT - 1
     log.close()
+
+
+def test_a_child_that_is_forked_beside_a_busy_thread_can_use_the_log(log: Log) -> None:
+    def use() -> str:
+        signal.alarm(20)  # ends a child that waits for a thread it does not have
+        lease = log.acquire_lease("other", "child", 60)
+        source = SourceId(b"c" * 16)
+        new = [NewEntry(LeafHash(bytes(32)), source, 0, "subject", b"{}", bytes(16))]
+        return str(log.append(new, [], lease))
+
+    with log._opening, log._appending:
+        assert in_fork(use) == "1"
+    assert log.size() == COUNT + 1

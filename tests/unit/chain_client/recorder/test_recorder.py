@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from chain_client.recorder import Recorder
 from chain_client.relay.source_cursor import SourceCursor
 from chain_client.spool import Durability, Position, SpoolWriter, list_sources
 from chain_client.spool.disk import Disk
+from tests.forked import in_fork
 
 SUBJECT = Subject("store", "item", "k")
 
@@ -168,6 +170,25 @@ def test_losses_are_noted_by_whatever_is_written_next(
         recorder.close()
     [lost] = [e for e in read_events(tmp_path / "spool") if e.type == records.RECORDS_LOST]
     assert lost.payload == {"count": 1}
+
+
+def test_a_forked_child_counts_its_own_losses_and_never_waits_for_its_parents_threads(
+    tmp_path: Path, open_recorder: Callable[..., Recorder], disk: FullDisk
+) -> None:
+    recorder = open_recorder()
+    recorder.note("item.seen", SUBJECT, {})
+    disk.full = True
+    recorder.note("item.lost", SUBJECT, {})
+
+    def lose() -> str:
+        signal.alarm(20)  # ends a child that waits for a thread it does not have
+        inherited = recorder.lost_count
+        recorder.note("item.lost", SUBJECT, {})
+        return f"{inherited} {recorder.lost_count}"
+
+    with recorder._lost_lock:
+        assert in_fork(lose) == "0 1"
+    assert recorder.lost_count == 1
 
 
 def test_a_loss_that_can_not_be_noted_yet_is_not_forgotten(
