@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -14,14 +15,32 @@ from chain_client.types import SourceId
 
 
 def find_source(connection: Connection, source_id: SourceId) -> SourceState | None:
-    """What is known of a source."""
+    """What is known of a source, for the relay, which an edited row must not stop.
+
+    What it never writes is given as nothing: no information, and a place at the beginning.
+    """
     row = connection.execute(select(sources).where(sources.c.source_id == source_id)).one_or_none()
-    return None if row is None else _state(row)
+    if row is None:
+        return None
+    state = _state(row, _object(row.info))
+    return replace(
+        state,
+        segment=_count(state.segment),
+        offset=_count(state.offset),
+        next_sequence=_count(state.next_sequence),
+    )
 
 
 def all_sources(connection: Connection) -> list[SourceState]:
-    """Every source, in the order in which they were first met."""
-    return [_state(row) for row in connection.execute(select(sources).order_by("source_no"))]
+    """Every source, in the order in which they were first met.
+
+    Raises:
+        ValueError: a row's information is no JSON: it was edited.
+    """
+    return [
+        _state(row, json.loads(row.info))
+        for row in connection.execute(select(sources).order_by("source_no"))
+    ]
 
 
 def source_numbers(
@@ -78,10 +97,10 @@ def write_progress(
     connection.execute(update(sources).where(sources.c.source_no == source_no).values(**values))
 
 
-def _state(row: Row[Any]) -> SourceState:
+def _state(row: Row[Any], info: dict[str, Any]) -> SourceState:
     return SourceState(
         source_id=SourceId(row.source_id),
-        info=json.loads(row.info),
+        info=info,
         segment=row.segment,
         offset=row.position,
         next_sequence=row.next_sequence,
@@ -90,3 +109,17 @@ def _state(row: Row[Any]) -> SourceState:
         created_us=row.created_us,
         updated_us=row.updated_us,
     )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The JSON object that is stored; an empty one if it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _count(value: object) -> int:
+    """The number that is stored, for SQLite keeps whatever is put into a column."""
+    return value if isinstance(value, int) and value >= 0 else 0
