@@ -103,6 +103,9 @@ class LogCorrupt(ConfigurationError):
 class SourceForked(ConfigurationError):
     """A source gave the same sequence to another event: a copied spool or a restored snapshot.
 
+    Nothing of it is written to the log. The relay sets the spool aside, whole, in
+    ``<spool>/aside``, and raises an alarm; nothing of it is lost, and a later version takes it in.
+
     Args:
         source_id: the source, 16 bytes.
         sequence: the first sequence that differs.
@@ -112,7 +115,8 @@ class SourceForked(ConfigurationError):
         super().__init__(
             f"source {source_id.hex()} gave sequence {sequence} to another event than the log "
             "holds: its spool was copied, or the machine was restored from a snapshot. Nothing "
-            "was written; the relay goes on with it as a new source, marked as forked"
+            "of it was written to the log; the relay sets it aside, whole, in the folder "
+            "spool/aside"
         )
         self.source_id = source_id
         self.sequence = sequence
