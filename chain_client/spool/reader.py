@@ -71,7 +71,7 @@ class SourceReader:
         Only whole, valid frames are returned. What is not valid is passed over up to the next
         valid frame and reported. Not reported is the end of the last segment while its owner
         lives, for it may be in the middle of a frame; nor, once the owner is dead, a frame it
-        did not finish.
+        did not finish. A segment that the relay removes meanwhile is passed over.
 
         Args:
             start: where the last read ended, or ``Position(0, 0)``.
@@ -98,13 +98,25 @@ class SourceReader:
                         complete=bool(later),
                         final=bool(later) or not live,
                     )
-                    position, ended = segment.read(position.offset, found)
+                    try:
+                        position, ended = segment.read(position.offset, found)
+                    except FileNotFoundError:
+                        # The relay removed it since it was listed: the log has it.
+                        listed, numbers = numbers, self._segments()
+                        if numbers == listed:
+                            raise
+                        continue
                     if not ended:
                         break
                 if not later:
                     break
                 position = Position(later[0], 0)
             return SpoolRead(found.records, position, found.corruptions)
+
+    def is_empty(self) -> bool:
+        """Whether no segment is left of it."""
+        with _disk_errors("can't list"):
+            return not self._segments()
 
     def fsync(self) -> None:
         """Make durable what can be read now, so that it may be sequenced."""
