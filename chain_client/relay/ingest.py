@@ -13,9 +13,10 @@ from chain_client.clock import Clock
 from chain_client.commitments import seal
 from chain_client.errors import InvalidEvent, SchemaTooNew, SourceForked, SpoolUnavailable
 from chain_client.event_codec import encode_event
-from chain_client.events import Actor, Event, OutcomeStatus, Subject, Timing, new_event_id
-from chain_client.log import Lease, Log, NewEntry, SourceProgress
+from chain_client.events import Actor, Event, OutcomeStatus, Subject
+from chain_client.log import Lease, Log, NewEntry, SourceProgress, SourceState
 from chain_client.relay.resolving import Resolver
+from chain_client.relay.resuming import find_contradiction
 from chain_client.relay.source_cursor import SourceCursor
 from chain_client.spool import Position, SourceReader, keep_aside, list_sources
 from chain_client.steps import step
@@ -50,7 +51,8 @@ class Ingester:
     """Moves settled events from every source of a home into its log.
 
     Guarantee: each event gets exactly one entry, however often a relay dies; a segment is
-    removed only after its events are committed; one damaged source stops no other.
+    removed only if the log holds its events, whatever the log's row of the source says; one
+    damaged source stops no other.
 
     Args:
         log: where events go.
@@ -99,8 +101,6 @@ class Ingester:
             except (SchemaTooNew, SpoolUnavailable) as exc:
                 self._raise_once("source_unreadable", reader.source_id, str(exc))
                 done.problems.append(str(exc))
-            except FileNotFoundError:
-                continue
             else:
                 self._clear_raised("source_unreadable", reader.source_id)
         return done
@@ -143,7 +143,7 @@ class Ingester:
         finished = at_end and not was_live and not cursor.doubtful
         abandoned = finished and not cursor.closed
         if abandoned:
-            events.append(self._abandonment(cursor))
+            events.append(cursor.abandon(self._clock.time_us(), self._clock.monotonic_us()))
         self._commit(cursor, events, finished, abandoned, lease, done)
         if finished:
             reader.remove()
@@ -163,12 +163,23 @@ class Ingester:
                 cursor = SourceCursor(reader.source_id, Position(0, 0), 0)
             else:
                 cursor = SourceCursor(
-                    reader.source_id, Position(state.segment, state.offset), state.next_sequence
+                    reader.source_id, self._resume_at(reader, state), state.next_sequence
                 )
                 cursor.closed = state.state in ("closed", "lost")
                 self._infos[reader.source_id] = dict(state.info)
             self._cursors[reader.source_id] = cursor
         return cursor
+
+    def _resume_at(self, reader: SourceReader, state: SourceState) -> Position:
+        """Where to read on: where the log says, unless that would pass over what it lacks."""
+        noted = Position(state.segment, state.offset)
+        contradiction = find_contradiction(reader, self._log, noted)
+        if contradiction is None:
+            return noted
+        self._raise_once(
+            "source_changed", reader.source_id, f"{contradiction}: its spool is read again"
+        )
+        return Position(0, 0)
 
     def _settle_doubtful(self, cursor: SourceCursor, done: Round) -> list[Event]:
         source_id, now_us = cursor.source_id, self._clock.monotonic_us()
@@ -195,24 +206,6 @@ class Ingester:
         ]
         step("relay.resolved")
         return events
-
-    def _abandonment(self, cursor: SourceCursor) -> Event:
-        sequence = cursor.next_sequence
-        cursor.next_sequence += 1
-        cursor.closed = True
-        now_us = self._clock.monotonic_us()
-        return Event(
-            new_event_id(),
-            records.SOURCE_ABANDONED,
-            cursor.source_id,
-            sequence,
-            self._clock.time_us(),
-            OutcomeStatus.DONE,
-            Subject("", records.SOURCE, cursor.source_id.hex()),
-            Actor(),
-            Timing(now_us, now_us, sequence + 1),
-            {"events": sequence, "observer": "relay"},
-        )
 
     def _commit(
         self,
@@ -289,7 +282,9 @@ class Ingester:
         """Move a source that can't be read into ``<spool>/aside``: nothing of it is lost."""
         aside = self._root / "aside"
         aside.mkdir(mode=0o700, exist_ok=True)
-        reader.directory.rename(aside / f"{reader.directory.name}.{why}")
+        name = f"{reader.directory.name}.{why}"
+        count = sum(1 for path in aside.iterdir() if path.name.startswith(name))
+        reader.directory.rename(aside / (f"{name}.{count}" if count else name))
         self._cursors.pop(reader.source_id, None)
         self._alarm(f"source_{why}", reader.source_id.hex(), detail)
         done.problems.append(f"source {reader.source_id.hex()} was set aside: {detail}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from chain_client import records
 from chain_client.errors import InvalidEvent
-from chain_client.events import Event, OutcomeStatus
+from chain_client.events import Actor, Event, OutcomeStatus, Subject, Timing, new_event_id
 from chain_client.hosts import Resolution
 from chain_client.spool import Kind, Position, Record
 from chain_client.types import SourceId
@@ -102,6 +102,24 @@ class SourceCursor:
         """The owner is gone: every open intent is in doubt."""
         self.doubtful.update(self.open)
         self.open.clear()
+
+    def abandon(self, time_us: int, monotonic_us: int) -> Event:
+        """The event that stands for the closing record that a dead owner did not write."""
+        sequence = self.next_sequence
+        self.next_sequence += 1
+        self.closed = True
+        return Event(
+            new_event_id(),
+            records.SOURCE_ABANDONED,
+            self.source_id,
+            sequence,
+            time_us,
+            OutcomeStatus.DONE,
+            Subject("", records.SOURCE, self.source_id.hex()),
+            Actor(),
+            Timing(monotonic_us, monotonic_us, sequence + 1),
+            {"events": sequence, "observer": "relay"},
+        )
 
     def resolve(self, sequence: int, resolution: Resolution) -> Event:
         """The event of a doubtful intent, once the host was asked."""

@@ -9,10 +9,12 @@ from chain_client.errors import InvalidEvent, SchemaTooNew, SpoolUnavailable
 from chain_client.events import Event
 from chain_client.log import Log
 from chain_client.relay.source_cursor import SourceCursor
-from chain_client.spool import Position, SourceReader, list_sources
+from chain_client.spool import Kind, Position, SourceReader, list_sources
 from chain_client.types import EventId
 
 _READ_BYTES = 1 << 20
+_GIVING = (Kind.INTENT, Kind.NOTE)
+"""Kinds of records that take a sequence of their own."""
 
 
 @dataclass(slots=True)
@@ -35,10 +37,11 @@ class Spooled:
 
 
 def read_spooled(root: Path, log: Log) -> Spooled:
-    """Read every source from where the log has it, changing nothing.
+    """Read every source from its first segment on, changing nothing.
 
     Guarantee: an event that was recorded before the call is here, or is in the log when the call
-    returns. A source that can't be read is counted, and stops no other.
+    returns, whatever the log has noted of its source. A source that can't be read is counted, and
+    stops no other. Memory is taken for what the log lacks.
 
     Raises:
         LogUnavailable: the log can't be read.
@@ -49,9 +52,6 @@ def read_spooled(root: Path, log: Log) -> Spooled:
         found.waiting[reader.source_id] = set()
         try:
             _read_source(reader, log, found)
-        except FileNotFoundError:
-            # The relay has taken the rest and removed the spool: the log has it.
-            found.waiting.pop(reader.source_id)
         except (InvalidEvent, SchemaTooNew, SpoolUnavailable):
             found.corruptions += 1
     return found
@@ -59,21 +59,30 @@ def read_spooled(root: Path, log: Log) -> Spooled:
 
 def _read_source(reader: SourceReader, log: Log, found: Spooled) -> None:
     source_id = reader.source_id
-    state = log.source(source_id)
-    start = Position(state.segment, state.offset) if state else Position(0, 0)
-    cursor = SourceCursor(source_id, start, state.next_sequence if state else 0)
+    cursor = SourceCursor(source_id, Position(0, 0), 0)
     events: list[Event] = []
     found.live_sources += reader.is_live()
     while True:
         read = reader.read(cursor.position, _READ_BYTES)
         found.corruptions += len(read.corruptions)
-        events.extend(e for record in read.records if (e := cursor.take(record)) is not None)
+        given = {record.sequence for record in read.records if record.kind in _GIVING}
+        known = log.known(source_id, given)
+        events.extend(
+            event
+            for record in read.records
+            if not (record.kind in _GIVING and record.sequence in known)
+            and (event := cursor.take(record)) is not None
+        )
         cursor.position = read.next
         if not read.records and not read.corruptions:
             break
     settled = {event.sequence for event in events}
     events.extend(i.event for i in (*cursor.open.values(), *cursor.doubtful.values()))
-    # What stands behind a call that still runs is read again, though the log may have it.
+    if reader.is_empty():
+        # The relay has taken the rest and removed the spool: the log has it.
+        del found.waiting[source_id]
+        return
+    # A relay may have taken some since they were read.
     known = log.known(source_id, [event.sequence for event in events])
     found.events.update({e.event_id: e for e in events if e.sequence not in known})
     found.waiting[source_id] = {e.sequence for e in events} - known

@@ -17,8 +17,10 @@ from chain_client.commitments import seal
 from chain_client.errors import SpoolUnavailable
 from chain_client.event_codec import decode_event, encode_event
 from chain_client.events import Subject
-from chain_client.verify import Verdict
+from chain_client.spool import Kind, SourceReader
+from chain_client.verify import Verdict, read_spooled
 from tests.integration.core.conftest import Site, assert_documented
+from tests.unit.chain_client.spool.journals import SOURCE_ID, make_source
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -236,6 +238,92 @@ def test_a_spool_that_was_removed_whole_is_a_source_without_an_end(site: Site) -
     with contextlib.suppress(SpoolUnavailable):  # unless it was synced a moment before
         site.end_source()
     assert kinds(site) == {"source_not_closed"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "alarms"),
+    [
+        ("position = position", []),
+        ("position = :size", ["source_changed"]),
+        ("position = :size, state = 'open', info = '{'", ["source_changed"]),
+        ("position = :size + 5000", ["source_changed"]),
+        ("position = position + 1", ["source_changed"]),
+        ("position = position - 1", ["source_changed"]),
+        ("segment = 9", ["source_changed"]),
+        ("position = 'x', next_sequence = 'x'", []),
+    ],
+)
+def test_what_the_log_notes_of_a_source_never_removes_an_event_that_it_does_not_hold(
+    site: Site, edit: str, alarms: list[str]
+) -> None:
+    site.note(5)
+    relay = site.relay()
+    relay.start()
+    relay.run_round()
+    relay.close()
+    site.note(5, first=5)
+    site.end_source()
+    [segment] = segments(site)
+    site.sql(f"UPDATE sources SET {edit}".replace(":size", str(segment.stat().st_size)))
+    spooled = read_spooled(site.home / "spool", site.client.log)
+    assert [event.sequence for event in spooled.events.values()] == [6, 7, 8, 9, 10, 11]
+    assert list(spooled.waiting.values()) == [{6, 7, 8, 9, 10, 11}]
+    site.drain()
+    assert site.numbers() == list(range(10))
+    assert [alarm.kind for alarm in site.client.log.alarms()] == alarms
+    assert list((site.home / "spool").iterdir()) == []
+    assert site.findings() == []
+
+
+def test_no_segment_is_removed_that_holds_what_the_log_does_not(
+    home: Path, open_site: Callable[..., Site]
+) -> None:
+    site = open_site(home, SPOOL_SEGMENT_BYTES=2000)
+    site.note(1)
+    relay = site.relay()
+    relay.start()
+    relay.run_round()
+    relay.close()
+    site.note(40, first=1)
+    last = segments(site)[-1]
+    size = last.stat().st_size
+    site.sql(f"UPDATE sources SET segment = {int(last.stem)}, position = {size}")
+    relay = site.relay()
+    relay.start()
+    relay.run_round()
+    relay.close()
+    assert site.numbers() == list(range(41))
+    assert [path.name for path in segments(site)] == [last.name]
+    site.end_source()
+
+
+def test_a_spool_that_a_relay_takes_while_it_is_read_is_no_damage(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.note(3)
+    site.end_source()
+    real = SourceReader._segments
+    waiting = iter([site.drain])
+
+    def listed_a_moment_before(reader: SourceReader) -> list[int]:
+        numbers = real(reader)
+        for take in waiting:
+            take()
+        return numbers
+
+    monkeypatch.setattr(SourceReader, "_segments", listed_a_moment_before)
+    spooled = read_spooled(site.home / "spool", site.client.log)
+    assert (spooled.corruptions, spooled.waiting, spooled.events) == (0, {}, {})
+    assert site.numbers() == [0, 1, 2]
+
+
+def test_a_source_that_is_set_aside_twice_is_kept_twice(site: Site) -> None:
+    for _ in range(2):
+        make_source(site.home / "spool", [(Kind.NOTE, 0, 1, b"no event")])
+        site.drain()
+    kept = sorted(path.name for path in (site.home / "spool" / "aside").iterdir())
+    assert kept == [f"{SOURCE_ID.hex()}.unreadable", f"{SOURCE_ID.hex()}.unreadable.1"]
+    assert [alarm.kind for alarm in site.client.log.alarms()] == ["source_unreadable"]
 
 
 def test_damage_of_a_spool_is_kept_aside_and_named_and_the_rest_goes_on(
