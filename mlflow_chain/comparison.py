@@ -10,9 +10,10 @@ from mlflow_chain.compare_files import FileComparison
 from mlflow_chain.compare_registry import compare_registered_model
 from mlflow_chain.compare_runs import compare_experiment, compare_logged_model, compare_run
 from mlflow_chain.differences import missing, unexpected, unreadable
-from mlflow_chain.entities import ExperimentView, LoggedModelView, RunView
+from mlflow_chain.entities import ExperimentView, LoggedModelView, RunView, VersionView
 from mlflow_chain.reader import Reader, Unreadable
 from mlflow_chain.state import State
+from mlflow_chain.version_sources import VersionSources, is_prompt
 
 
 class Comparison:
@@ -29,6 +30,7 @@ class Comparison:
         self._reader = reader
         self._progress = progress
         self._roots: dict[str, tuple[str, bool]] = {}
+        self._versions: list[tuple[str, VersionView]] = []
 
     def find(self, scope: Scope) -> Iterator[Finding | Unchecked | Remark]:
         """Everything in the scope that is not as it was recorded, or can't be looked at.
@@ -43,6 +45,7 @@ class Comparison:
         else:
             yield from self._experiments()
             yield from self._all_models()
+        yield from self._versions_elsewhere()
         files = FileComparison(self._state, self._progress)
         yield from files.compare(self._roots)
 
@@ -73,15 +76,25 @@ class Comparison:
             return
         if view is None and name not in self._state.models:
             yield missing("model", f"model {name}", name, "nobody knows it")
+        sources = VersionSources(self._state, self._reader)
         for version in view.versions if view is not None else ():
-            source = str(version.fields["source"] or "")
-            if source.startswith("models:/m-"):
-                yield from self._logged_model(source.removeprefix("models:/").partition("/")[0])
-                continue
-            run_id = version.fields["run_id"]
-            run = self._reader.find_run(str(run_id)) if run_id else None
-            if run is not None:
-                self._add_run_root(run)
+            subject = f"model {name}/version {version.version}"
+            yield from _guarded("model", subject, self._source(sources, version))
+
+    def _source(self, sources: VersionSources, version: VersionView) -> Iterator[Finding]:
+        run_id = version.fields["run_id"]
+        if run_id:
+            self._find_run_root(str(run_id))
+        owner = sources.find(version)
+        if owner is not None and owner.kind == "run":
+            self._find_run_root(owner.id)
+        elif owner is not None:
+            yield from self._logged_model(owner.id)
+
+    def _find_run_root(self, run_id: str) -> None:
+        run = self._reader.find_run(run_id)
+        if run is not None:
+            self._add_run_root(run)
 
     def _experiments(self) -> Iterator[Finding]:
         experiments: dict[str, ExperimentView] = {}
@@ -207,6 +220,25 @@ class Comparison:
     def _registered_model(self, name: str) -> Iterator[Finding]:
         view = self._reader.find_registered_model(name)
         yield from compare_registered_model(name, self._state.models.get(name), view)
+        if view is not None:
+            self._versions.extend((name, version) for version in view.versions)
+
+    def _versions_elsewhere(self) -> Iterator[Unchecked]:
+        """Versions whose files lie in no run and no logged model that is compared."""
+        owners = {owner for owner, _ in self._roots.values()}
+        sources = VersionSources(self._state, self._reader)
+        for name, version in self._versions:
+            if is_prompt(version):
+                continue
+            try:
+                owner = sources.find(version)
+            except Unreadable:
+                owner = None
+            if owner is None or f"{owner.kind} {owner.id}" not in owners:
+                yield Unchecked(
+                    f"model {name}/version {version.version}",
+                    f"nobody recorded the files at its source {version.fields['source']}",
+                )
 
 
 def _guarded(kind: str, subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -1,0 +1,98 @@
+"""Where the files of a registered version are: in which run or logged model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mlflow_chain.entities import VersionView
+from mlflow_chain.locations import to_location
+from mlflow_chain.reader import Reader
+from mlflow_chain.state import State
+
+_MODEL, _RUN = "models:/", "runs:/"
+_PROMPT_TAG = "mlflow.prompt.is_prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose files they are.
+
+    Args:
+        kind: ``run`` or ``logged model``.
+        id: which.
+    """
+
+    kind: str
+    id: str
+
+
+class VersionSources:
+    """Finds the owners of versions' files.
+
+    Args:
+        state: what was recorded; its roots count, not those that the database shows.
+        reader: the database, to follow one version to another.
+    """
+
+    def __init__(self, state: State, reader: Reader) -> None:
+        self._reader = reader
+        self._owners: dict[str, Owner] = {}
+        for run_id, run in state.runs.items():
+            self._add(run.fields["artifact_uri"].values(), Owner("run", run_id))
+        for model_id, model in state.logged_models.items():
+            roots = model.fields["artifact_location"].values()
+            self._add(roots, Owner("logged model", model_id))
+
+    def find(self, version: VersionView) -> Owner | None:
+        """Whose files a version has; None if nobody's that we know.
+
+        Raises:
+            Unreadable: MLflow can't show a version that lies between.
+        """
+        source = _source(version)
+        seen: set[str] = set()
+        while source.startswith(_MODEL):
+            if source in seen:
+                return None
+            seen.add(source)
+            name, _, rest = source.removeprefix(_MODEL).strip("/").partition("/")
+            number = rest if rest.isdecimal() else self._aliased(name)
+            if number is None:
+                return Owner("logged model", name) if name.startswith("m-") else None
+            copied = self._reader.find_version(name.partition("@")[0], int(number))
+            if copied is None:
+                return None
+            source = _source(copied)
+        if "://" in source and ".." in source.split("/"):
+            return None
+        if source.startswith(_RUN):
+            return Owner("run", source.removeprefix(_RUN).strip("/").partition("/")[0])
+        return next((self._owners[f] for f in _upwards(source) if f in self._owners), None)
+
+    def _aliased(self, name: str) -> int | None:
+        model, at, alias = name.partition("@")
+        view = self._reader.find_registered_model(model) if at else None
+        return None if view is None else view.aliases.get(alias)
+
+    def _add(self, roots: Iterable[object], owner: Owner) -> None:
+        for root in roots:
+            if isinstance(root, str) and root:
+                self._owners[to_location(root)] = owner
+
+
+def is_prompt(version: VersionView) -> bool:
+    """Whether a version is a text in its tags, without files."""
+    return version.tags.get(_PROMPT_TAG) == "true"
+
+
+def _source(version: VersionView) -> str:
+    return str(version.fields["source"] or version.fields["storage_location"] or "")
+
+
+def _upwards(source: str) -> Iterator[str]:
+    folder = to_location(source)
+    while folder:
+        yield folder
+        shorter = folder.rpartition("/")[0]
+        folder = shorter if shorter != folder else ""
