@@ -83,7 +83,7 @@ class VersionSources:
 
 def is_prompt(version: VersionView) -> bool:
     """Whether a version is a text in its tags, without files."""
-    return version.tags.get(_PROMPT_TAG) == "true"
+    return (version.tags.get(_PROMPT_TAG) or "").lower() == "true"
 
 
 def _source(version: VersionView) -> str:

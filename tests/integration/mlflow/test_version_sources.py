@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,9 +83,9 @@ def test_versions_that_name_each_other_are_followed_no_further(
 
 
 def test_a_prompt_has_no_files(tracked: Recorded) -> None:
-    client = MlflowClient()
-    prompt = {"mlflow.prompt.is_prompt": "true"}
-    client.create_registered_model("greeting", tags=prompt)
-    client.create_model_version("greeting", "prompt-template", tags=prompt)
+    mlflow.genai.register_prompt("greeting", "Hello {{name}}")
+    for thread in threading.enumerate():
+        if thread.name.startswith("link_prompt"):
+            thread.join()
     assert tracked.findings() == []
     assert unchecked(tracked) == []
