@@ -174,7 +174,13 @@ class Comparison:
         # The recorded root counts: the one in the database may have been changed.
         for root in _roots(state, "artifact_uri", view.fields["artifact_uri"]):
             before = state is None or state.before or state.wild
-            self._roots[root] = (f"run {view.id}", before)
+            self._add_root(root, f"run {view.id}", before)
+
+    def _add_root(self, root: str, owner: str, before: bool) -> None:
+        # A row that names another's root does not take its files away.
+        known = self._roots.get(root)
+        if known is None or (known[1] and not before):
+            self._roots[root] = (owner, before)
 
     def _logged_models(self, views: Iterator[LoggedModelView], seen: set[str]) -> Iterator[Finding]:
         for view in views:
@@ -200,7 +206,7 @@ class Comparison:
         yield from compare_logged_model(state, view)
         for root in _roots(state, "artifact_location", view.fields["artifact_location"]):
             before = state is None or state.before or state.wild
-            self._roots[root] = (f"logged model {view.id}", before)
+            self._add_root(root, f"logged model {view.id}", before)
 
     def _all_models(self) -> Iterator[Finding]:
         names: list[str] = []

@@ -134,3 +134,15 @@ def test_a_recorded_file_without_a_digest_is_counted(
     assert isinstance(left_out, Remark)
     assert left_out.subject == "1 files"
     assert "changed while they were recorded" in left_out.text
+
+
+def test_an_inserted_run_does_not_take_the_files_of_another(
+    tracked: Recorded, weights: Path
+) -> None:
+    weights.with_name("added").touch()
+    tracked.edit(
+        "insert into runs (run_uuid, name, status, experiment_id, user_id, start_time, "
+        "lifecycle_stage, artifact_uri) select 'f', name, status, experiment_id, user_id, "
+        "start_time, lifecycle_stage, artifact_uri from runs"
+    )
+    assert sorted(tracked.kinds()) == ["artifact_unexpected", "run_unexpected"]
