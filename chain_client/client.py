@@ -45,6 +45,15 @@ _recorders: dict[tuple[int, Path], Recorder] = {}
 _recorders_lock = threading.Lock()
 
 
+def _renew_lock() -> None:
+    """In a forked child: a thread that does not exist here may hold the inherited one."""
+    global _recorders_lock
+    _recorders_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 class ChainClient:
     """A home, opened: its deployment, recorder, log, chain and verification.
 
@@ -197,6 +206,7 @@ class ChainClient:
             spooled=lambda: read_spooled(self.folder.spool, self.log),
             bindings=self.folder.bindings() if bindings is None else bindings,
             load_host=load_host,
+            everything=bindings is None,
         )
         return verify(evidence, scope, progress or (lambda what, done, total: None))
 

@@ -61,7 +61,7 @@ def verify(
         raise click.UsageError("give --run or --model, not both")
     try:
         client = open_client(context.obj)
-        bindings = _bindings(client, tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"))
+        bindings = _bindings(client, tracking_uri)
         with progress_bars(shown=not as_json) as progress:
             report = client.verify(
                 Scope(run_id=run_id, model=model), bindings=bindings, progress=progress
@@ -80,10 +80,16 @@ def verify(
     context.exit(int(report.verdict))
 
 
-def _bindings(client: ChainClient, uri: str | None) -> list[StoreBinding]:
+def _bindings(client: ChainClient, option: str | None) -> list[StoreBinding] | None:
+    """The database that is asked for; None if all are."""
+    uri = option or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if option is not None and "://" not in option:
+        raise click.UsageError(
+            f"--tracking-uri takes a URI such as chain+sqlite:///mlflow.db, got {option!r}"
+        )
+    if "://" not in uri:
+        return None
     known = client.folder.bindings()
-    if uri is None or "://" not in uri:
-        return known
     wanted = _normal(uri)
     found = [binding for binding in known if _normal(binding.uri) == wanted]
     if not found:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from chain_client.log.appending import decode_subject, encode_subject
 from chain_client.log.database import reading
@@ -72,6 +72,20 @@ def indexes_of_subjects(connection: Connection, prefix: str) -> array[int]:
     for part in connection.execute(rows.execution_options(yield_per=10_000)).scalars().partitions():
         found.extend(part)
     return found
+
+
+def stores_of_subjects(connection: Connection) -> set[str]:
+    """The stores that subjects name, found by one look-up each."""
+    found: set[str] = set()
+    low = b""
+    while True:
+        query = select(func.min(subjects.c.subject_key)).where(subjects.c.subject_key >= low)
+        key = connection.execute(query).scalar_one()
+        if key is None:
+            return found
+        store = bytes(key).partition(b"/")[0]
+        found.add(store.decode("utf-8", "replace"))
+        low = store + b"0"  # the byte behind the slash
 
 
 def _successor(prefix: bytes) -> bytes | None:

@@ -140,6 +140,11 @@ class Log(AnchorState, RelayState):
             indexes = entries.indexes_of_subjects(connection, subject_prefix)
         return entries.read_some(lambda: self.engine, indexes)
 
+    def stores(self) -> set[str]:
+        """Ids of the host databases that the entries' subjects name."""
+        with reading(self.engine) as connection:
+            return entries.stores_of_subjects(connection)
+
     def root(self, size: int | None = None) -> Digest:
         """Root over the first ``size`` entries, by default over all.
 

@@ -16,65 +16,36 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from chain_client.errors import (
     ChainBehindLog,
     ChainError,
     ConfigurationError,
     ContractMissing,
-    InvalidEvent,
     LogBehindChain,
     LogMismatch,
     Unavailable,
     VerificationFailed,
 )
-from chain_client.event_codec import decode_event
-from chain_client.events import Event
 from chain_client.head_check import check_head
 from chain_client.hosts import (
     Finding,
-    Host,
     Progress,
-    Remark,
     Scope,
-    StoreBinding,
-    Unchecked,
 )
-from chain_client.ledger.base import Ledger
-from chain_client.ledger.deployment import Deployment, check_deployment
+from chain_client.ledger.deployment import check_deployment
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Log
+from chain_client.verify.comparing import compare_all
+from chain_client.verify.evidence import Evidence
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
 from chain_client.verify.report import Check, Report, Verdict
 from chain_client.verify.sequences import find_gaps, find_understated
-from chain_client.verify.spooled import Spooled
 
 _logger = logging.getLogger(__name__)
 
 _COMPARE_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a verification looks at.
-
-    Args:
-        deployment: which chain, contract and log belong to the home.
-        ledger: the chain.
-        log: the local log.
-        spooled: reads what is not yet in the log; called anew for each comparison.
-        bindings: the host databases to compare.
-        load_host: gives an adapter by name.
-    """
-
-    deployment: Deployment
-    ledger: Ledger
-    log: Log
-    spooled: Callable[[], Spooled]
-    bindings: Sequence[StoreBinding]
-    load_host: Callable[[str], Host]
 
 
 def verify(evidence: Evidence, scope: Scope, progress: Progress) -> Report:
@@ -87,12 +58,18 @@ def verify(evidence: Evidence, scope: Scope, progress: Progress) -> Report:
     """
     report = Report()
     contract = _check_chain(evidence, report)
-    head = _check_head(evidence, contract, report) if contract else None
+    if contract is None:
+        head = None
+        detail = "the chain could not be asked for it"
+        report.checks.append(Check("head", False, detail, carried_out=False))
+    else:
+        head = _check_head(evidence, contract, report)
     _check_log(evidence, contract, head, report, progress)
     with _carried_out(report, "anchored"):
         _state_anchored(evidence, head, report)
-    for binding in evidence.bindings:
-        _compare(evidence, binding, scope, report, progress)
+    log_is_whole = report.verdict is not Verdict.DIFFERS
+    with _carried_out(report, "stores"):
+        compare_all(evidence, scope, report, progress, log_is_whole=log_is_whole)
     return report
 
 
@@ -204,8 +181,12 @@ def _promised(log: Log) -> dict[bytes, int]:
 def _state_anchored(evidence: Evidence, head: Head | None, report: Report) -> None:
     spooled = evidence.spooled()
     size = evidence.log.size()
-    final = head.size if head is not None else 0
     waiting = sum(len(numbers) for numbers in spooled.waiting.values())
+    if head is None:
+        detail = f"{size} entries and {waiting} waiting; how many are on chain is not known"
+        report.checks.append(Check("anchored", False, detail, carried_out=False))
+        return
+    final = head.size
     detail = f"{final} of {size} entries are on chain"
     if size > final or waiting:
         detail += (
@@ -215,131 +196,3 @@ def _state_anchored(evidence: Evidence, head: Head | None, report: Report) -> No
     if spooled.corruptions:
         detail += f"; {spooled.corruptions} damaged places in the spool"
     report.checks.append(Check("anchored", True, detail))
-
-
-def _events(evidence: Evidence, binding: StoreBinding, progress: Progress) -> Iterator[Event]:
-    """Every event of one database: the log's in its order, then what is still spooled."""
-    spooled = evidence.spooled()
-    size = evidence.log.size()
-    for entry in evidence.log.entries(0, size):
-        if entry.index % 10_000 == 0:
-            progress("replaying events", entry.index, size)
-        if entry.event is None:
-            continue
-        try:
-            event = decode_event(entry.event)
-        except InvalidEvent:
-            # The step on leaves has named it.
-            continue
-        spooled.events.pop(event.event_id, None)
-        if _concerns(event, binding):
-            yield event
-    for event in spooled.events.values():
-        if _concerns(event, binding):
-            yield event
-
-
-def _concerns(event: Event, binding: StoreBinding) -> bool:
-    return event.subject.store in (binding.store_id, "")
-
-
-def _compare(
-    evidence: Evidence, binding: StoreBinding, scope: Scope, report: Report, progress: Progress
-) -> None:
-    """Compare one database; what differs only because it is written to meanwhile is dropped."""
-    name = binding.adapter
-    log_is_whole = report.verdict is not Verdict.DIFFERS
-    try:
-        host = evidence.load_host(binding.adapter)
-        found = _compare_once(evidence, host, binding, scope, progress)
-        tries = 1
-        while found.findings and tries < _COMPARE_TRIES and evidence.spooled().live_sources:
-            try:
-                again = _compare_once(evidence, host, binding, scope, progress)
-            except Unavailable as exc:
-                found.unchecked.append(Unchecked(name, str(exc)))
-                break
-            found = found.confirmed_by(again)
-            tries += 1
-    except VerificationFailed as exc:
-        report.conclude(name, [Finding(exc.check, name, None, None, str(exc))], "see below")
-    except ChainError as exc:
-        report.checks.append(Check(name, False, str(exc), carried_out=False))
-    except Exception as exc:
-        # An adapter is foreign code here: its fault takes no other step along.
-        _logger.debug("comparing failed", exc_info=True)
-        detail = f"the adapter failed with {type(exc).__name__}"
-        report.checks.append(Check(name, False, detail, carried_out=False))
-    else:
-        what = "everything"
-        if scope.run_id is not None:
-            what = f"run {scope.run_id}"
-        elif scope.model is not None:
-            what = f"model {scope.model}"
-        detail = f"{what} in store {binding.store_id} was compared"
-        if found.findings and not log_is_whole:
-            detail += "; the log is not whole, so some may follow from what it lacks"
-        for remark in found.remarks:
-            detail += f"; {remark.subject}: {remark.text}"
-        report.conclude(name, found.findings, detail)
-        if found.unchecked:
-            left_out = "; ".join(f"{part.subject}: {part.reason}" for part in found.unchecked)
-            report.checks.append(Check(f"{name} rest", False, left_out, carried_out=False))
-
-
-@dataclass(slots=True)
-class _Comparison:
-    """What comparing one database gave."""
-
-    findings: list[Finding] = field(default_factory=list)
-    unchecked: list[Unchecked] = field(default_factory=list)
-    remarks: list[Remark] = field(default_factory=list)
-    event_count: int = 0
-
-    def confirmed_by(self, again: _Comparison) -> _Comparison:
-        """What both found, as the later one shows it; what either could not check.
-
-        What differs in another way each time was written to meanwhile. If nothing was recorded
-        in between, that was nobody who records; else nobody can say, and so it is not checked.
-        """
-        quiet = self.event_count == again.event_count
-        subjects = {finding.subject for finding in self.findings}
-        result = _Comparison(
-            unchecked=[*self.unchecked, *again.unchecked],
-            remarks=again.remarks,
-            event_count=again.event_count,
-        )
-        for finding in again.findings:
-            if finding in self.findings or (quiet and finding.subject in subjects):
-                result.findings.append(finding)
-            elif finding.subject in subjects:
-                reason = "it changed while it was compared; verify again when nothing writes"
-                result.unchecked.append(Unchecked(finding.subject, reason))
-        result.unchecked = list(dict.fromkeys(result.unchecked))
-        return result
-
-
-def _compare_once(
-    evidence: Evidence, host: Host, binding: StoreBinding, scope: Scope, progress: Progress
-) -> _Comparison:
-    result = _Comparison()
-
-    def counted() -> Iterator[Event]:
-        for event in _events(evidence, binding, progress):
-            result.event_count += 1
-            yield event
-
-    try:
-        for found in host.compare(binding, counted(), scope, progress):
-            if isinstance(found, Unchecked):
-                result.unchecked.append(found)
-            elif isinstance(found, Remark):
-                result.remarks.append(found)
-            else:
-                result.findings.append(found)
-    except Unavailable as exc:
-        if not result.findings:
-            raise
-        # What was found before the host stopped answering stays found.
-        result.unchecked.append(Unchecked(binding.adapter, str(exc)))
-    return result

@@ -63,7 +63,7 @@ class Site:
         """Record plain events, which concern no host, in the source that is open."""
         recorder = self.client.recorder
         for number in range(first, first + count):
-            recorder.note("item.seen", Subject("plain", "item", name), {"number": number})
+            recorder.note("item.seen", Subject("", "item", name), {"number": number})
 
     def end_source(self) -> None:
         self.client.recorder.close()
@@ -79,7 +79,7 @@ class Site:
         finally:
             relay.close()
 
-    def verify(self) -> Report:
+    def verify(self, scope: Scope | None = None) -> Report:
         client = self.client
         evidence = Evidence(
             client.deployment,
@@ -89,7 +89,7 @@ class Site:
             client.folder.bindings(),
             lambda name: ToyHost(),
         )
-        return verify(evidence, Scope(), lambda what, done, total: None)
+        return verify(evidence, scope or Scope(), lambda what, done, total: None)
 
     def findings(self) -> list[tuple[str, str]]:
         """Kind and subject of each finding; its JSON form is the documented one."""

@@ -17,8 +17,10 @@ from chain_client.commitments import seal
 from chain_client.errors import SpoolUnavailable
 from chain_client.event_codec import decode_event, encode_event
 from chain_client.events import Subject
+from chain_client.hosts import Scope, StoreBinding
 from chain_client.spool import Kind, SourceReader
 from chain_client.verify import Verdict, read_spooled
+from tests.faults.toy_host import STORE
 from tests.integration.core.conftest import Site, assert_documented
 from tests.unit.chain_client.spool.journals import SOURCE_ID, make_source
 
@@ -386,21 +388,28 @@ def _execute(home: Path, statement: str) -> None:
 @pytest.mark.parametrize(
     ("tamper", "code"),
     [
-        (lambda home: None, 0),
+        (lambda home: None, 2),
         (lambda home: _execute(home, "DELETE FROM payloads WHERE log_index = 3"), 1),
         (lambda home: (home / "chain" / "embedded.db").unlink(), 2),
         (lambda home: (home / "log.db").unlink(), 2),
         (lambda home: (home / "log.db").write_bytes(b"no database" * 1000), 2),
         (lambda home: (home / "deployment.json").unlink(), 2),
     ],
-    ids=["nothing", "a payload", "the chain", "the log", "a log of other bytes", "the deployment"],
+    ids=[
+        "where a database is",
+        "a payload",
+        "the chain",
+        "the log",
+        "a log of other bytes",
+        "the deployment",
+    ],
 )
 def test_the_exit_code_tells_what_differs_from_what_could_not_be_checked(
     told: Site, mlops_chain: Run, tamper: Callable[[Path], object], code: int
 ) -> None:
     told.close()
     for file in (told.home / "stores").iterdir():
-        file.unlink()  # no adapter of that name is installed for the command line
+        file.unlink()  # no adapter of that name is installed: nobody knows the database then
     tamper(told.home)
     found, out, _ = mlops_chain("--home", told.home, "verify", "--json")
     document = json.loads(out)
@@ -409,13 +418,30 @@ def test_the_exit_code_tells_what_differs_from_what_could_not_be_checked(
     assert mlops_chain("--home", told.home, "verify")[0] == code
 
 
+def test_a_run_is_compared_in_the_database_that_recorded_it(told: Site) -> None:
+    other = StoreBinding("another-store", "toy", str(told.database.with_name("other.db")))
+    told.client.bind_store(other)
+    told.client.recorder.note("run.seen", Subject(STORE, "run", "mine"), {"value": "x"})
+    hosts = [check.name for check in told.verify(Scope(run_id="mine")).checks[6:]]
+    assert hosts == ["toy"]
+    hosts = [check.name for check in told.verify(Scope(run_id="nobody's")).checks[6:]]
+    assert hosts == ["toy", "toy"]
+
+
+def test_a_database_that_nobody_can_find_is_not_checked(told: Site) -> None:
+    told.client.recorder.note("item.put", Subject("lost-store", "item", "k"), {"value": "x"})
+    report = told.verify()
+    assert report.verdict is Verdict.NOT_CHECKED
+    assert "lost-store" in report.checks[-1].detail
+
+
 def test_a_missing_chain_keeps_no_other_step_from_being_carried_out(told: Site) -> None:
     told.close()
     told.chain_file.unlink()
     report = told.verify()
     assert report.verdict is Verdict.NOT_CHECKED
     carried_out = {check.name for check in report.checks if check.carried_out}
-    assert carried_out == {"leaves", "tree", "sources", "anchored", "toy"}
+    assert carried_out == {"leaves", "tree", "sources", "toy"}
 
 
 def test_a_source_that_can_not_be_read_keeps_no_verification_from_its_work(told: Site) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chain_client.hosts import Finding, Unchecked
-from chain_client.verify.verifier import _Comparison
+from chain_client.verify.comparing import _Comparison
 
 
 def finding(actual: int, subject: str = "param a", kind: str = "param_changed") -> Finding:

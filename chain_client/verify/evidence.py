@@ -1,0 +1,35 @@
+"""What a verification looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from chain_client.hosts import Host, StoreBinding
+from chain_client.ledger.base import Ledger
+from chain_client.ledger.deployment import Deployment
+from chain_client.log import Log
+from chain_client.verify.spooled import Spooled
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a verification looks at.
+
+    Args:
+        deployment: which chain, contract and log belong to the home.
+        ledger: the chain.
+        log: the local log.
+        spooled: reads what is not yet in the log; called anew for each comparison.
+        bindings: the host databases to compare.
+        everything: whether these are all that are known, and not a choice of the caller's.
+        load_host: gives an adapter by name.
+    """
+
+    deployment: Deployment
+    ledger: Ledger
+    log: Log
+    spooled: Callable[[], Spooled]
+    bindings: Sequence[StoreBinding]
+    load_host: Callable[[str], Host]
+    everything: bool = True
