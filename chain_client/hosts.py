@@ -6,6 +6,7 @@ An adapter offers a `Host` by an entry point of group ``mlops_chain`` named like
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -31,6 +32,10 @@ class StoreBinding:
     store_id: str
     adapter: str
     uri: str
+
+    def to_shown_uri(self) -> str:
+        """The URI with its password masked, for people."""
+        return re.sub(r"(://[^/@]*?:)[^/]*@", r"\1***@", self.uri)
 
     def __repr__(self) -> str:
         return f"StoreBinding(store_id={self.store_id!r}, adapter={self.adapter!r})"

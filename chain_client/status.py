@@ -62,7 +62,10 @@ def read_status(client: ChainClient) -> Status:
     stores: list[dict[str, str]] = []
     try:
         bindings = client.folder.bindings()
-        stores = [{"store_id": b.store_id, "adapter": b.adapter} for b in bindings]
+        stores = [
+            {"store_id": b.store_id, "adapter": b.adapter, "uri": b.to_shown_uri()}
+            for b in bindings
+        ]
     except ChainError as exc:
         trouble.append(f"stores: {exc}")
     try:

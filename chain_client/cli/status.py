@@ -47,7 +47,7 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
     yield "home", found.home
     yield "deployment", found.deployment_id
     for store in found.stores:
-        yield "database", f"{store['adapter']} {store['store_id']}"
+        yield "database", f"{store['adapter']} {store['uri']} ({store['store_id']})"
     yield (
         "spool",
         f"{_number(found.spooled_events)} events, {_number(found.in_flight_calls)} calls "
