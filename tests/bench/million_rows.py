@@ -109,7 +109,10 @@ def _verify(home: Path, report: dict[str, Any], *, judged: bool) -> Row:
         check=False,
     )
     elapsed_s = time.perf_counter() - started
-    if done.returncode:
+    checked = json.loads(done.stdout) if done.returncode in (0, 2) else {}
+    # There is no database behind these events, and verify says so: nothing else may be amiss.
+    amiss = [check["name"] for check in checked.get("checks", []) if not check["ok"]]
+    if checked.get("findings") != [] or amiss != ["unknown store"]:
         raise RuntimeError(f"verify found: {done.stdout.decode()} {done.stderr.decode()}")
     return Row(
         "verify",
@@ -118,5 +121,5 @@ def _verify(home: Path, report: dict[str, Any], *, judged: bool) -> Row:
         time_text(elapsed_s),
         elapsed_s <= _TARGET_VERIFY_S if judged else None,
         notes=["With the start of the process; no MLflow database is compared."],
-        raw={"elapsed_s": elapsed_s, "report": json.loads(done.stdout)},
+        raw={"elapsed_s": elapsed_s, "report": checked},
     )
