@@ -69,7 +69,7 @@ class _Nodes(BaseAtomicDB):  # type: ignore[misc]  # py-evm is not typed
             self._snapshot.put_node(key, value)
 
     def __delitem__(self, key: bytes) -> None:
-        raise NotImplementedError("the embedded chain never deletes a node")
+        raise TypeError("the embedded chain never deletes a node")
 
     def _exists(self, key: bytes) -> bool:
         return self._snapshot.node(key) is not None
