@@ -418,6 +418,13 @@ def test_the_exit_code_tells_what_differs_from_what_could_not_be_checked(
     assert mlops_chain("--home", told.home, "verify")[0] == code
 
 
+def test_the_exit_code_of_a_home_that_holds_is_zero(home: Path, mlops_chain: Run) -> None:
+    found, out, _ = mlops_chain("--home", home, "verify", "--json")
+    document = json.loads(out)
+    assert (found, document["ok"], document["findings"]) == (0, True, [])
+    assert mlops_chain("--home", home, "verify")[0] == 0
+
+
 def test_a_run_is_compared_in_the_database_that_recorded_it(told: Site) -> None:
     other = StoreBinding("another-store", "toy", str(told.database.with_name("other.db")))
     told.client.bind_store(other)

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ COUNT = 1200
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Log:
+def log(tmp_path: Path) -> Iterator[Log]:
     log = Log(f"sqlite:///{tmp_path / 'log.db'}")
     log.create()
     source = SourceId(bytes(16))
@@ -30,7 +31,8 @@ def log(tmp_path: Path) -> Log:
         for number in range(COUNT)
     ]
     log.append(new, [], log.acquire_lease("relay", "test", 60))
-    return log
+    yield log
+    log.close()
 
 
 def open_connections() -> list[sqlite3.Connection]:
