@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chain_client.errors import ChainError, Unavailable
 from mlflow_chain.process import current_actor, may_create_home
-from mlflow_chain.recording import Recording
+from mlflow_chain.stores.recording import Recording
+from mlflow_chain.stores.wrapping import find_recording, rewrap
 from mlflow_chain.uri import find_refusal, to_absolute_uri, to_inner_uri
-from mlflow_chain.wrapping import find_recording, rewrap
 
 if TYPE_CHECKING:
     from chain_client.client import ChainClient
@@ -44,7 +44,7 @@ def build_tracking_store(store_uri: str, artifact_uri: str | None) -> Any:
     inner = _inner_uri(store_uri)
     builder = _tracking_store_registry.get_store_builder(inner)
     store = wrap_store(builder(store_uri=inner, artifact_uri=artifact_uri), None)
-    from mlflow_chain.artifacts import record_artifacts
+    from mlflow_chain.files.repositories import record_artifacts
 
     record_artifacts(store_uri, find_recording(store))
     return store
@@ -84,8 +84,8 @@ def wrap_store(store: _Store, client: ChainClient | None) -> _Store:
 
 
 def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Recording:
-    from mlflow_chain.adoption import Adoption
-    from mlflow_chain.adoption_row import read_adoption
+    from mlflow_chain.adopting.adoption import Adoption
+    from mlflow_chain.adopting.row import read_adoption
 
     known = read_adoption(engine)
     chosen = client or _client(None if known is None else known.deployment_id)

@@ -18,11 +18,11 @@ from chain_client.hosts import (
     StoreBinding,
     Unchecked,
 )
-from mlflow_chain.comparison import Comparison
-from mlflow_chain.marker import MARKERS, read_markers
-from mlflow_chain.reader import Reader
-from mlflow_chain.replay import replay
+from mlflow_chain.reading.reader import Reader
 from mlflow_chain.resolving import Markers, Resolving
+from mlflow_chain.stores.marker import MARKERS, read_markers
+from mlflow_chain.verifying.comparison import Comparison
+from mlflow_chain.verifying.replay import replay
 
 
 class MlflowHost:

@@ -7,13 +7,13 @@ from typing import Any
 
 from chain_client.events import Event, Json, OutcomeStatus
 from chain_client.hosts import Resolution
-from mlflow_chain.artifacts import DELETED, LOGGED
-from mlflow_chain.capture import Row
-from mlflow_chain.methods import BY_TYPE, Recovery
-from mlflow_chain.reader import Reader
-from mlflow_chain.recording import UNMAPPED
-from mlflow_chain.state import pack_point
-from mlflow_chain.stored_files import find_stored_file
+from mlflow_chain.files.repositories import DELETED, LOGGED
+from mlflow_chain.files.stored import find_stored_file
+from mlflow_chain.reading.reader import Reader
+from mlflow_chain.stores.capture import Row
+from mlflow_chain.stores.methods import BY_TYPE, Recovery
+from mlflow_chain.stores.recording import UNMAPPED
+from mlflow_chain.verifying.state import pack_point
 
 Markers = Mapping[bytes, list[Row]]
 

@@ -68,7 +68,7 @@ def test_an_unknown_row_is_refused() -> None:
 def test_the_load_has_the_form_of_what_the_adapter_records() -> None:
     from mlflow.entities import Metric
 
-    from mlflow_chain.methods import TRACKING
+    from mlflow_chain.stores.methods import TRACKING
 
     shown = points(7, 1)
     (point,) = cast("list[tuple[str, float, int, int]]", shown["metrics"])

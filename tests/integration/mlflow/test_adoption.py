@@ -46,7 +46,7 @@ def fill(tracking: Any, registry: Any) -> str:
 def test_what_was_there_before_becomes_a_baseline(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlflow_chain.baseline.POINTS_A_NOTE", 5)
+    monkeypatch.setattr("mlflow_chain.adopting.baseline.POINTS_A_NOTE", 5)
     tracking, registry = plain_stores(recorded)
     run_id = fill(tracking, registry)
     mlflow_chain.wrap(tracking, recorded.client)
@@ -77,7 +77,7 @@ def test_an_interrupted_adoption_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mlflow_chain.reader.Reader.registered_model_names", fail)
+        patch.setattr("mlflow_chain.reading.reader.Reader.registered_model_names", fail)
         with pytest.raises(KeyboardInterrupt):
             mlflow_chain.wrap(tracking, recorded.client)
     registry.delete_registered_model_alias("m", "champion")
@@ -115,8 +115,8 @@ def test_a_second_baseline_launders_nothing_and_is_found(
 ) -> None:
     adopt_and_tamper(recorded)
     with monkeypatch.context() as patch:  # as a version did that knew no better
-        patch.setattr("mlflow_chain.adoption.Adoption._is_known", lambda *_: False)
-        patch.setattr("mlflow_chain.adoption.Adoption._was_recorded", lambda *_: False)
+        patch.setattr("mlflow_chain.adopting.adoption.Adoption._is_known", lambda *_: False)
+        patch.setattr("mlflow_chain.adopting.adoption.Adoption._was_recorded", lambda *_: False)
         mlflow_chain.wrap(plain_stores(recorded)[0], recorded.client)
     assert recorded.kinds() == ["baseline_repeated", "param_changed"]
 
@@ -188,10 +188,11 @@ def test_dropped_markers_are_made_again(recorded: Recorded) -> None:
 
 FORK = """
 import os, threading
-from mlflow_chain import artifacts, building
+from mlflow_chain import building
+from mlflow_chain.files import repositories
 held, forked = threading.Event(), threading.Event()
 def hold():
-    with building._lock, artifacts._lock:
+    with building._lock, repositories._lock:
         held.set()
         forked.wait()
 thread = threading.Thread(target=hold)
@@ -199,7 +200,7 @@ thread.start()
 held.wait()
 child = os.fork()
 if child == 0:
-    free = building._lock.acquire(timeout=1) and artifacts._lock.acquire(timeout=1)
+    free = building._lock.acquire(timeout=1) and repositories._lock.acquire(timeout=1)
     os._exit(0 if free else 1)
 forked.set()
 thread.join()

@@ -32,7 +32,7 @@ from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import Resolution
 from chain_client.recorder import Recorder
 from mlflow_chain.host import MlflowHost
-from mlflow_chain.methods import REGISTRY, TRACKING
+from mlflow_chain.stores.methods import REGISTRY, TRACKING
 from tests.recorded_database import Recorded
 
 

@@ -12,8 +12,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import mlflow_chain
 from chain_client.hosts import Remark, Scope, Unchecked
+from mlflow_chain.files.stored import find_stored_file
 from mlflow_chain.host import MlflowHost
-from mlflow_chain.stored_files import find_stored_file
 from tests.recorded_database import Recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -126,7 +126,7 @@ def test_files_older_than_adoption_are_counted_and_are_no_finding(recorded: Reco
 def test_a_recorded_file_without_a_digest_is_counted(
     tracked: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlflow_chain.artifacts.is_unchanged", lambda *given: False)
+    monkeypatch.setattr("mlflow_chain.files.repositories.is_unchanged", lambda *given: False)
     with mlflow.start_run():
         mlflow.log_text("weights", "weights.txt")
     assert tracked.findings() == []

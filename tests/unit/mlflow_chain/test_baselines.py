@@ -9,8 +9,8 @@ import pytest
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing, new_event_id
 from chain_client.hosts import Scope
 from chain_client.types import SourceId
-from mlflow_chain.order import TOLERANCE_US
-from mlflow_chain.replay import replay
+from mlflow_chain.verifying.order import TOLERANCE_US
+from mlflow_chain.verifying.replay import replay
 
 STORE = "5" * 32
 

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.orm import Session, sessionmaker
 
-from mlflow_chain.marker import MARKERS, METADATA, mark_sessions, read_markers
-from mlflow_chain.recording import Call, current_call
+from mlflow_chain.stores.marker import MARKERS, METADATA, mark_sessions, read_markers
+from mlflow_chain.stores.recording import Call, current_call
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from mlflow_chain.methods import BY_TYPE, PASSED, REGISTRY, TRACKING, is_classed
-from mlflow_chain.replay import _APPLY, REGISTRY_KINDS
+from mlflow_chain.stores.methods import BY_TYPE, PASSED, REGISTRY, TRACKING, is_classed
+from mlflow_chain.verifying.replay import _APPLY, REGISTRY_KINDS
 
 
 def _classes() -> list[type]:

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_chain.order import ABSENT, TOLERANCE_US, UNKNOWN, Register, Stamp, precedes
+from mlflow_chain.verifying.order import ABSENT, TOLERANCE_US, UNKNOWN, Register, Stamp, precedes
 
 _places = itertools.count()
 

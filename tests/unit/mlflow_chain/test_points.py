@@ -7,8 +7,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_chain.differences import pair_up, to_json
-from mlflow_chain.state import pack_point, unpack_point
+from mlflow_chain.verifying.differences import pair_up, to_json
+from mlflow_chain.verifying.state import pack_point, unpack_point
 
 values = st.floats(allow_nan=True, allow_infinity=True)
 longs = st.integers(-(2**63), 2**63 - 1)

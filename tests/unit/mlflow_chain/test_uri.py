@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_chain.locations import join, relative, to_location
+from mlflow_chain.files.locations import join, relative, to_location
 from mlflow_chain.process import is_server
 from mlflow_chain.uri import find_refusal, is_chain_uri, to_absolute_uri, to_inner_uri
 

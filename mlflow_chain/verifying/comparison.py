@@ -6,14 +6,18 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from chain_client.hosts import Finding, Progress, Remark, Scope, Unchecked
-from mlflow_chain.compare_files import FileComparison
-from mlflow_chain.compare_registry import compare_registered_model
-from mlflow_chain.compare_runs import compare_experiment, compare_logged_model, compare_run
-from mlflow_chain.differences import missing, unexpected, unreadable
-from mlflow_chain.entities import ExperimentView, LoggedModelView, RunView, VersionView
-from mlflow_chain.reader import Reader, Unreadable
-from mlflow_chain.state import State
-from mlflow_chain.version_sources import VersionSources, is_prompt
+from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, RunView, VersionView
+from mlflow_chain.reading.reader import Reader, Unreadable
+from mlflow_chain.verifying.compare_files import FileComparison
+from mlflow_chain.verifying.compare_registry import compare_registered_model
+from mlflow_chain.verifying.compare_runs import (
+    compare_experiment,
+    compare_logged_model,
+    compare_run,
+)
+from mlflow_chain.verifying.differences import missing, unexpected, unreadable
+from mlflow_chain.verifying.state import State
+from mlflow_chain.verifying.version_sources import VersionSources, is_prompt
 
 
 class Comparison:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chain_client.events import Json
-from mlflow_chain.capture import Row, find_row
+from mlflow_chain.stores.capture import Row, find_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain_client.errors import HostUnavailable
-from mlflow_chain.hashing import digest_regular, open_regular
-from mlflow_chain.locations import join, to_location
+from mlflow_chain.files.hashing import digest_regular, open_regular
+from mlflow_chain.files.locations import join, to_location
 
 Stored = tuple[int, str]
 """Size and SHA-256."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from chain_client.events import Event, OutcomeStatus
-from mlflow_chain.order import ABSENT, UNKNOWN, Stamp
-from mlflow_chain.recording import UNMAPPED
-from mlflow_chain.state import RegisteredModelState, VersionState
+from mlflow_chain.stores.recording import UNMAPPED
+from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Stamp
+from mlflow_chain.verifying.state import RegisteredModelState, VersionState
 
 Models = dict[str, RegisteredModelState]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import Scope
-from mlflow_chain.baseline import Baselines
-from mlflow_chain.locations import join, to_location
-from mlflow_chain.order import ABSENT, UNKNOWN, Stamp
-from mlflow_chain.recording import UNMAPPED
-from mlflow_chain.registry_replay import apply_registry_event
-from mlflow_chain.state import State
+from mlflow_chain.files.locations import join, to_location
+from mlflow_chain.stores.recording import UNMAPPED
+from mlflow_chain.verifying.baselines import Baselines
+from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Stamp
+from mlflow_chain.verifying.registry_replay import apply_registry_event
+from mlflow_chain.verifying.state import State
 
 _UNAPPLIED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.NOT_APPLIED})
 

@@ -17,8 +17,8 @@ import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from mlflow_chain.capture import capture, kind_of
-from mlflow_chain.recording import Call, current_call
+from mlflow_chain.stores.capture import capture, kind_of
+from mlflow_chain.stores.recording import Call, current_call
 
 METADATA = sqlalchemy.MetaData()
 

@@ -23,11 +23,11 @@ from chain_client.errors import HomeMismatch, HomeNotWritable, HostUnavailable
 from chain_client.event_codec import decode_event
 from chain_client.events import Json, Subject
 from chain_client.hosts import StoreBinding
-from mlflow_chain.adoption_row import AdoptionRow, read_adoption
-from mlflow_chain.baseline import FINISHED, STARTED, baseline_notes
-from mlflow_chain.copies import refuse_copy
-from mlflow_chain.marker import DEPLOYMENT, MARKERS, METADATA
-from mlflow_chain.reader import Reader
+from mlflow_chain.adopting.baseline import FINISHED, STARTED, baseline_notes
+from mlflow_chain.adopting.copies import refuse_copy
+from mlflow_chain.adopting.row import AdoptionRow, read_adoption
+from mlflow_chain.reading.reader import Reader
+from mlflow_chain.stores.marker import DEPLOYMENT, MARKERS, METADATA
 from mlflow_chain.uri import is_private_memory
 
 if TYPE_CHECKING:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from chain_client.errors import HostUnavailable
 from chain_client.events import Json
-from mlflow_chain.entities import (
+from mlflow_chain.mapping.tracking import to_dataset_input
+from mlflow_chain.mapping.values import to_integer
+from mlflow_chain.reading.entities import (
     ExperimentView,
     LoggedModelView,
     Point,
@@ -20,8 +22,6 @@ from mlflow_chain.entities import (
     RunView,
     VersionView,
 )
-from mlflow_chain.mapping.tracking import to_dataset_input
-from mlflow_chain.mapping.values import to_integer
 from mlflow_chain.uri import is_private_memory
 
 _RUNS_A_PAGE = 200

@@ -8,7 +8,7 @@ from typing import Any
 
 from chain_client.events import Json
 from chain_client.hosts import Finding
-from mlflow_chain.order import ABSENT, UNKNOWN, Register
+from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 
 
 def to_json(value: object) -> Json:

@@ -17,11 +17,11 @@ from typing import Any
 from chain_client.errors import ChainError
 from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
-from mlflow_chain.hashing import FileDigest, digest_file, digest_folder, is_unchanged
-from mlflow_chain.locations import to_location
-from mlflow_chain.recording import Recording, current_call, is_plain_refusal
+from mlflow_chain.files.hashing import FileDigest, digest_file, digest_folder, is_unchanged
+from mlflow_chain.files.locations import to_location
+from mlflow_chain.stores.recording import Recording, current_call, is_plain_refusal
+from mlflow_chain.stores.wrapping import find_recording, refused
 from mlflow_chain.uri import is_chain_uri, to_inner_uri
-from mlflow_chain.wrapping import find_recording, refused
 
 _logger = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def _bracket(
     act: Callable[[], Any],
     read_result: Callable[[], dict[str, Json] | None],
 ) -> Any:
-    from mlflow_chain.recording import Call
+    from mlflow_chain.stores.recording import Call
 
     recording: Recording = getattr(repository, _RECORDING)
     recorder = recording.recorder

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chain_client.hosts import Finding
-from mlflow_chain.entities import Point
-from mlflow_chain.order import ABSENT, Register, Stamp
+from mlflow_chain.reading.entities import Point
+from mlflow_chain.verifying.order import ABSENT, Register, Stamp
 
 _pack = struct.Struct("<dqq").pack
 _unpack = struct.Struct("<dqq").unpack

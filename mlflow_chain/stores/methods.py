@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from mlflow_chain import results
 from mlflow_chain.mapping import models, tracking
 from mlflow_chain.mapping.values import Mapped
+from mlflow_chain.stores import results
 
 
 class Recovery(StrEnum):

@@ -13,9 +13,9 @@ from typing import Any
 from chain_client.errors import ChainError
 from chain_client.events import Subject
 from chain_client.recorder import Intent
-from mlflow_chain.marker import mark_sessions
-from mlflow_chain.methods import REGISTRY, TRACKING, Recorded, Recovery, Table
-from mlflow_chain.recording import (
+from mlflow_chain.stores.marker import mark_sessions
+from mlflow_chain.stores.methods import REGISTRY, TRACKING, Recorded, Recovery, Table
+from mlflow_chain.stores.recording import (
     Call,
     Recording,
     current_call,

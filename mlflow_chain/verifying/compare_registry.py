@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chain_client.hosts import Finding
-from mlflow_chain.differences import compare_fields, compare_keys, missing, unexpected
-from mlflow_chain.entities import RegisteredModelView
-from mlflow_chain.state import RegisteredModelState
+from mlflow_chain.reading.entities import RegisteredModelView
+from mlflow_chain.verifying.differences import compare_fields, compare_keys, missing, unexpected
+from mlflow_chain.verifying.state import RegisteredModelState
 
 
 def compare_registered_model(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chain_client.events import Actor, Json
 from chain_client.recorder import Recorder
-from mlflow_chain.capture import Row
+from mlflow_chain.stores.capture import Row
 
 if TYPE_CHECKING:
     from chain_client.client import ChainClient

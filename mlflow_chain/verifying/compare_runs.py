@@ -7,7 +7,9 @@ from typing import Any
 
 from chain_client.events import Json
 from chain_client.hosts import Finding
-from mlflow_chain.differences import (
+from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, Point, RunView
+from mlflow_chain.reading.reader import Reader
+from mlflow_chain.verifying.differences import (
     compare_fields,
     compare_keys,
     missing,
@@ -15,9 +17,7 @@ from mlflow_chain.differences import (
     to_json,
     unexpected,
 )
-from mlflow_chain.entities import ExperimentView, LoggedModelView, Point, RunView
-from mlflow_chain.reader import Reader
-from mlflow_chain.state import (
+from mlflow_chain.verifying.state import (
     ExperimentState,
     LoggedModelState,
     RunState,

@@ -9,11 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from chain_client.errors import HostUnavailable
 from chain_client.events import Json
 from chain_client.hosts import Finding, Progress, Remark, Unchecked
-from mlflow_chain.differences import missing, unexpected
-from mlflow_chain.locations import relative, to_location
-from mlflow_chain.order import ABSENT, UNKNOWN, Register
-from mlflow_chain.state import State
-from mlflow_chain.stored_files import (
+from mlflow_chain.files.locations import relative, to_location
+from mlflow_chain.files.stored import (
     NO_FILE,
     FileUnreadable,
     Stored,
@@ -21,6 +18,9 @@ from mlflow_chain.stored_files import (
     is_loading_note,
     list_stored_files,
 )
+from mlflow_chain.verifying.differences import missing, unexpected
+from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
+from mlflow_chain.verifying.state import State
 
 _PROXIED = "mlflow-artifacts:"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mlflow_chain.entities import VersionView
-from mlflow_chain.locations import to_location
-from mlflow_chain.reader import Reader
-from mlflow_chain.state import State
+from mlflow_chain.files.locations import to_location
+from mlflow_chain.reading.entities import VersionView
+from mlflow_chain.reading.reader import Reader
+from mlflow_chain.verifying.state import State
 
 _MODEL, _RUN = "models:/", "runs:/"
 _PROMPT_TAG = "mlflow.prompt.is_prompt"

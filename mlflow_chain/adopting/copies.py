@@ -10,8 +10,8 @@ import sqlalchemy
 
 from chain_client.errors import HomeMismatch, HostUnavailable
 from chain_client.hosts import StoreBinding
-from mlflow_chain.adoption_row import read_adoption
-from mlflow_chain.marker import MARKERS
+from mlflow_chain.adopting.row import read_adoption
+from mlflow_chain.stores.marker import MARKERS
 
 _logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy
 
 from chain_client.errors import HostUnavailable
-from mlflow_chain.marker import DEPLOYMENT
+from mlflow_chain.stores.marker import DEPLOYMENT
 
 
 @dataclass(frozen=True, slots=True)

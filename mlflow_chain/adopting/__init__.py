@@ -1,0 +1,1 @@
+"""Making a database belong to a home, with a baseline of what it held."""

@@ -1,0 +1,1 @@
+"""Files: hashing them as they are logged, and reading them back."""

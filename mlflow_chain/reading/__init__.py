@@ -1,0 +1,1 @@
+"""Reading MLflow's entities, through its own API, as plain values."""

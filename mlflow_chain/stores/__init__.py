@@ -1,0 +1,1 @@
+"""Recorded stores: what is recorded of a call, and how its instance is made to record."""
