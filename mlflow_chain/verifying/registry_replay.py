@@ -6,6 +6,7 @@ from typing import Any
 
 from chain_client.events import Event, OutcomeStatus
 from mlflow_chain.stores.recording import UNMAPPED
+from mlflow_chain.verifying.event_parts import texts
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Stamp
 from mlflow_chain.verifying.state import RegisteredModelState, VersionState
 
@@ -46,7 +47,7 @@ def _apply_to_model(models: Models, name: str, event: Event, stamp: Stamp) -> No
                 "last_updated_timestamp": updated,
             },
         )
-        known.tags.write_all(stamp, _texts(parts.get("tags")))
+        known.tags.write_all(stamp, texts(parts.get("tags")))
         return
     model = models.setdefault(name, RegisteredModelState())
     if UNMAPPED in parts:
@@ -139,7 +140,7 @@ def _create_version(
             **{name: result.get(name, UNKNOWN) for name in names},
         },
     )
-    version.tags.write_all(stamp, _texts(parts.get("tags")))
+    version.tags.write_all(stamp, texts(parts.get("tags")))
     model.fields["last_updated_timestamp"].write(stamp, result.get("creation_timestamp", UNKNOWN))
 
 
@@ -164,8 +165,4 @@ def _write_model_time(model: RegisteredModelState, result: Any, stamp: Stamp) ->
 def _write_tags(tags: Any, parts: Any, stamp: Stamp) -> None:
     if "key" in parts:
         tags[parts["key"]].write(stamp, ABSENT)
-    tags.write_all(stamp, _texts(parts.get("tags")))
-
-
-def _texts(pairs: Any) -> dict[str, Any]:
-    return {pair[0]: pair[1] for pair in pairs or ()}
+    tags.write_all(stamp, texts(parts.get("tags")))
