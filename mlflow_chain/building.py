@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chain_client.errors import ChainError, Unavailable
-from mlflow_chain.process import current_actor, may_create_home
+from mlflow_chain.process import may_create_home
 from mlflow_chain.stores.recording import Recording
 from mlflow_chain.stores.wrapping import find_recording, rewrap
 from mlflow_chain.uri import find_refusal, to_absolute_uri, to_inner_uri
@@ -90,7 +90,7 @@ def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Rec
     known = read_adoption(engine)
     chosen = client or _client(None if known is None else known.deployment_id)
     adoption = Adoption(engine, to_absolute_uri(db_uri), chosen).ensure()
-    return Recording(chosen, adoption.store_id, current_actor())
+    return Recording(chosen, adoption.store_id)
 
 
 def _client(expected_deployment_id: str | None) -> ChainClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import sys
@@ -32,10 +33,9 @@ def may_create_home() -> bool:
     return not is_server(os.environ, sys.argv)
 
 
-def current_actor() -> Actor:
-    """Who the process says it is; a server acts for others, so it claims nobody."""
-    if is_server(os.environ, sys.argv):
-        return Actor()
+@functools.cache
+def process_actor() -> Actor:
+    """Who the process says it is."""
     try:
         return Actor(claimed=getpass.getuser())
     except (KeyError, OSError):

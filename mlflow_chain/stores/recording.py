@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chain_client.events import Actor, Json
 from chain_client.recorder import Recorder
+from mlflow_chain.server.actor import current_actor
 from mlflow_chain.stores.capture import Row
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ class Recording:
     Args:
         client: the home.
         store_id: minted when the database was adopted.
-        actor: who acts in this process.
     """
 
     client: ChainClient
     store_id: str
-    actor: Actor
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts in the call that is under way: ask before the host's call, in its thread."""
+        return current_actor()
 
     @property
     def recorder(self) -> Recorder:

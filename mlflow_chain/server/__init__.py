@@ -1,0 +1,1 @@
+"""Inside ``mlflow server``: who asks, and how the server says that it records."""
