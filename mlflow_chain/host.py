@@ -18,7 +18,9 @@ from chain_client.hosts import (
     StoreBinding,
     Unchecked,
 )
+from mlflow_chain.reading.opening import open_reader
 from mlflow_chain.reading.reader import Reader
+from mlflow_chain.reading.sql import SqlReader
 from mlflow_chain.resolving import Markers, Resolving
 from mlflow_chain.stores.marker import MARKERS, read_markers
 from mlflow_chain.verifying.comparison import Comparison
@@ -32,7 +34,7 @@ class MlflowHost:
 
     def resolve(self, store: StoreBinding, in_doubt: Sequence[Event]) -> list[Resolution]:
         """Look at markers and entities; see `chain_client.hosts.Host`."""
-        with closing(Reader(store.uri)) as reader:
+        with closing(open_reader(store.uri)) as reader:
             resolving = Resolving(reader, _read_markers(reader, in_doubt))
             return [resolving.resolve(event) for event in in_doubt]
 
@@ -42,11 +44,12 @@ class MlflowHost:
         """Compare all that is in the scope; see `chain_client.hosts.Host`."""
         state = replay(events, scope)
         yield from state.findings
-        with closing(Reader(store.uri)) as reader:
+        with closing(open_reader(store.uri)) as reader:
             yield from Comparison(state, reader, progress).find(scope)
 
 
 def _read_markers(reader: Reader, events: Sequence[Event]) -> Markers | None:
+    assert isinstance(reader, SqlReader)
     try:
         with reader.tracking.engine.connect() as connection:
             if not sqlalchemy.inspect(connection).has_table(MARKERS.name):

@@ -26,7 +26,7 @@ from chain_client.hosts import StoreBinding
 from mlflow_chain.adopting.baseline import FINISHED, STARTED, baseline_notes
 from mlflow_chain.adopting.copies import refuse_copy
 from mlflow_chain.adopting.row import AdoptionRow, read_adoption
-from mlflow_chain.reading.reader import Reader
+from mlflow_chain.reading.opening import open_reader
 from mlflow_chain.stores.marker import DEPLOYMENT, MARKERS, METADATA
 from mlflow_chain.uri import is_private_memory
 
@@ -189,7 +189,7 @@ class Adoption:
         store = Subject(store_id, "store", store_id)
         recorder.note(STARTED, store, {"baseline": baseline_id}, required=True)
         count = 0
-        with closing(Reader(self._db_uri)) as reader:
+        with closing(open_reader(self._db_uri)) as reader:
             for type_, kind, subject_id, payload in baseline_notes(reader, baseline_id):
                 recorder.note(type_, Subject(store_id, kind, subject_id), payload)
                 count += 1

@@ -1,0 +1,20 @@
+"""The reader that fits a store's URI."""
+
+from __future__ import annotations
+
+from mlflow_chain.reading.reader import Reader
+
+
+def open_reader(uri: str) -> Reader:
+    """A reader of the store at ``uri``, which stands without our prefix.
+
+    Raises:
+        HostUnavailable: it does not answer, or can't be read.
+    """
+    if uri.startswith(("http://", "https://")):
+        from mlflow_chain.reading.rest import RestReader
+
+        return RestReader(uri)
+    from mlflow_chain.reading.sql import SqlReader
+
+    return SqlReader(uri)
