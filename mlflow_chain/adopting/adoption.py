@@ -7,35 +7,23 @@ changed by whoever may write to it, and must not make it a new one.
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy
 
-from chain_client.errors import HomeMismatch, HomeNotWritable, HostUnavailable
-from chain_client.event_codec import decode_event
-from chain_client.events import Json, Subject
+from chain_client.errors import HomeMismatch, HostUnavailable
 from chain_client.hosts import StoreBinding
-from mlflow_chain.adopting.baseline import FINISHED, STARTED, baseline_notes
 from mlflow_chain.adopting.copies import refuse_copy
+from mlflow_chain.adopting.once import ADAPTER, alone, record_baseline, was_recorded
 from mlflow_chain.adopting.row import AdoptionRow, read_adoption
-from mlflow_chain.reading.opening import open_reader
 from mlflow_chain.stores.marker import DEPLOYMENT, MARKERS, METADATA
 from mlflow_chain.uri import is_private_memory
 
 if TYPE_CHECKING:
     from chain_client.client import ChainClient
-
-_logger = logging.getLogger(__name__)
-
-ADAPTER = "mlflow"
 
 _STORE_ID = re.compile("[0-9a-f]{32}")
 """The home names a file by it, and the database's administrator may have written it."""
@@ -74,7 +62,7 @@ class Adoption:
         if row is not None and row.adopted and self._is_known(self._checked(row)):
             self._make_tables([MARKERS])
             return row
-        with self._alone():
+        with alone(self._client.home):
             row = read_adoption(self._engine)
             if row is None:
                 self._refuse_known()
@@ -82,7 +70,7 @@ class Adoption:
             self._checked(row)
             self._make_tables([MARKERS])
             if not (row.adopted or self._is_known(row) or self._was_recorded(row.store_id)):
-                self._record_baseline(row.store_id)
+                record_baseline(self._client, self._db_uri, row.store_id)
             self._bind(row.store_id)
             if not row.adopted:
                 self._set_adopted(row.store_id)
@@ -128,16 +116,9 @@ class Adoption:
 
     def _was_recorded(self, store_id: str) -> bool:
         """Whether a whole baseline was recorded, and only the note of it was lost."""
-        from chain_client.verify import read_spooled
-
-        client = self._client
         if any(binding.store_id == store_id for binding in self._bindings()):
             return True
-        spooled = read_spooled(client.folder.spool, client.log).events.values()
-        if any(e.type == FINISHED and e.subject.id == store_id for e in spooled):
-            return True
-        logged = client.log.find_events(Subject(store_id, "store", store_id).to_key())
-        return any(e.event and decode_event(e.event).type == FINISHED for e in logged)
+        return was_recorded(self._client, store_id)
 
     def _bind(self, store_id: str) -> None:
         """Let the home know the database; from then on it is never adopted again.
@@ -183,20 +164,6 @@ class Adoption:
                 f"MLflow's database ({type(exc).__name__}); its user needs the right to create them"
             ) from exc
 
-    def _record_baseline(self, store_id: str) -> None:
-        recorder = self._client.recorder
-        baseline_id = uuid.uuid4().hex
-        store = Subject(store_id, "store", store_id)
-        recorder.note(STARTED, store, {"baseline": baseline_id}, required=True)
-        count = 0
-        with closing(open_reader(self._db_uri)) as reader:
-            for type_, kind, subject_id, payload in baseline_notes(reader, baseline_id):
-                recorder.note(type_, Subject(store_id, kind, subject_id), payload)
-                count += 1
-        done: dict[str, Json] = {"baseline": baseline_id, "notes": count}
-        recorder.note(FINISHED, store, done, required=True)
-        _logger.info("adopted MLflow's database as store %s: %d entities", store_id, count)
-
     def _set_adopted(self, store_id: str) -> None:
         try:
             with self._engine.begin() as connection:
@@ -208,18 +175,3 @@ class Adoption:
             raise HostUnavailable(
                 f"MLflow's database does not answer ({type(exc).__name__})"
             ) from exc
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        path = self._client.home / "adoption.lock"
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise HomeNotWritable(f"{path} can't be written ({exc.strerror or exc})") from exc
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            # Not by closing alone: a process forked meanwhile has the descriptor too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlflow_chain.reading.reader import Reader
+from mlflow_chain.reading.server_uri import is_server_uri
 
 
 def open_reader(uri: str) -> Reader:
@@ -11,7 +12,7 @@ def open_reader(uri: str) -> Reader:
     Raises:
         HostUnavailable: it does not answer, or can't be read.
     """
-    if uri.startswith(("http://", "https://")):
+    if is_server_uri(uri):
         from mlflow_chain.reading.rest import RestReader
 
         return RestReader(uri)
