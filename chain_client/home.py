@@ -12,6 +12,7 @@ from typing import Any
 
 from chain_client.errors import ConfigurationError, HomeNotWritable
 from chain_client.hosts import StoreBinding
+from chain_client.wishes import Wishes
 
 OWNER_KEY = "keystore:keys/owner.json"
 """Deploys the contract, opens logs and rotates their writer."""
@@ -33,6 +34,7 @@ class Home:
         self.chain = path / "chain"
         self.spool = path / "spool"
         self.stores = path / "stores"
+        self.read_back = path / "read-back"
         self.relay_lock = path / "relay.lock"
         self.relay_log = path / "relay.log"
 
@@ -82,19 +84,26 @@ class Home:
         content = json.dumps(
             {"store_id": binding.store_id, "adapter": binding.adapter, "uri": binding.uri}
         )
-        target = self.stores / f"{binding.store_id}.json"
-        try:
-            if target.exists() and target.read_text(encoding="utf-8") == content:
-                return
-            temporary = target.with_suffix(f".tmp{os.getpid()}")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except OSError as exc:
-            raise HomeNotWritable(f"{target} can't be written ({exc.strerror or exc})") from exc
+        _put(self.stores / f"{binding.store_id}.json", content)
+
+    def put_served(self, store_id: str, artifacts: str | None) -> None:
+        """Remember that a server has a database open, and where it keeps its clients' files.
+
+        Args:
+            store_id: of the database.
+            artifacts: where; None if it keeps none.
+
+        Raises:
+            HomeNotWritable: the file can't be written.
+        """
+        _put(self.stores / f"{store_id}.served", json.dumps({"artifacts": artifacts}))
+
+    def _served(self, store_id: str) -> tuple[bool, str | None]:
+        file = self.stores / f"{store_id}.served"
+        if not file.exists():
+            return False, None
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return True, content["artifacts"]
 
     def bindings(self) -> list[StoreBinding]:
         """Every host database that records here.
@@ -103,13 +112,41 @@ class Home:
             ConfigurationError: a file is damaged.
         """
         found = []
+        waiting = Wishes(self.read_back).by_store()
         for file in sorted(self.stores.glob("*.json")):
             try:
                 content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-                found.append(StoreBinding(content["store_id"], content["adapter"], content["uri"]))
+                store_id = content["store_id"]
+                served, artifacts = self._served(store_id)
+                found.append(
+                    StoreBinding(
+                        store_id,
+                        content["adapter"],
+                        content["uri"],
+                        artifacts,
+                        served,
+                        tuple(waiting.get(store_id, ())),
+                    )
+                )
             except (OSError, ValueError, KeyError, TypeError) as exc:
                 raise ConfigurationError(
                     f"{file} is damaged; remove it: it is written again when its database is "
                     "next opened with chain+…"
                 ) from exc
         return found
+
+
+def _put(target: Path, content: str) -> None:
+    """Write a small private file, durably and whole or not at all."""
+    try:
+        if target.exists() and target.read_text(encoding="utf-8") == content:
+            return
+        temporary = target.with_name(f"{target.name}.tmp{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as exc:
+        raise HomeNotWritable(f"{target} can't be written ({exc.strerror or exc})") from exc

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from chain_client.errors import ConfigurationError
 from chain_client.events import Event, Json, OutcomeStatus
@@ -27,11 +27,17 @@ class StoreBinding:
         store_id: minted when the database was adopted; stands in every subject.
         adapter: name of the adapter, such as ``mlflow``.
         uri: how the adapter reaches it, without ``chain+``. May hold a password: never log it.
+        artifacts: where a server keeps the files that its clients send it; None if nobody knows.
+        served: whether a server has the database open, so that others write files beside it.
+        waiting: what waits for a read-back, in the adapter's words; see `ReadsBack`.
     """
 
     store_id: str
     adapter: str
     uri: str
+    artifacts: str | None = field(default=None, compare=False)
+    served: bool = field(default=False, compare=False)
+    waiting: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
 
     def to_shown_uri(self) -> str:
         """The URI with its password masked, for people."""
@@ -137,6 +143,51 @@ class Host(Protocol):
 
         Raises:
             HostUnavailable: the host can't be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One thing to record of files that were read back.
+
+    Args:
+        type: of the event.
+        kind: of its subject.
+        id: of its subject.
+        payload: parts that are known before.
+        read: reads the files and gives the event's result, bracketed by intent and outcome; None
+            where there is nothing to read: then the event is a note.
+        unread: whether it says that something could not be read, so that it is tried again.
+    """
+
+    type: str
+    kind: str
+    id: str
+    payload: Mapping[str, Json]
+    read: Callable[[], Mapping[str, Json]] | None = None
+    unread: bool = False
+
+
+Recorded = Callable[[str, str, bool], Iterator[Event]]
+"""Called with (subject kind, subject id, whether below it too): the events that the log has."""
+
+
+@runtime_checkable
+class ReadsBack(Protocol):
+    """An adapter that reads files back which passed none of its processes."""
+
+    def read_back(
+        self, store: StoreBinding, wanted: Mapping[str, str], recorded: Recorded
+    ) -> Iterator[Reading]:
+        """What is to be recorded of the files that are wanted; what is known is left out.
+
+        Args:
+            store: whose files.
+            wanted: which, in the words in which the adapter itself asked for it.
+            recorded: gives what the log has of a subject.
+
+        Raises:
+            HostUnavailable: the host does not answer now; the relay asks again later.
         """
 
 
