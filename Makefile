@@ -3,21 +3,30 @@
 # What can be given, such as `make PYTHON=python3.12 test`:
 #   PYTHON=python3.12   the interpreter for the environment (default: the first of 3.11–3.13)
 #   VENV=.venv          where the environment is
+#   MLFLOW=3.12         the MLflow of `make test-mlflow`, by constraints-mlflow-3.12.txt
 #   BENCH='--rows gas'  options of the bench
 #   SOAK_S, SOAK_SEED   after how long `make soak` begins no new test (3600), and its seed
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+MLFLOW ?= 3.12
+MLFLOW_VENV := .venv-mlflow-$(MLFLOW)
+MLFLOW_READY := $(MLFLOW_VENV)/.installed
+MLFLOW_TESTS := tests/unit/mlflow_chain tests/integration tests/faults/test_mlflow_killed.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check format bench soak contracts docs clean
+.PHONY: help demo test test-pythons test-mlflow check format bench soak contracts docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 21
 
 $(READY): pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' tools/make-venv $(VENV)
+	@touch $@
+
+$(MLFLOW_READY): pyproject.toml constraints-mlflow-$(MLFLOW).txt
+	@PYTHON='$(PYTHON)' tools/make-venv $(MLFLOW_VENV) constraints-mlflow-$(MLFLOW).txt
 	@touch $@
 
 demo: $(READY) ## train, verify, tamper, and see what verify names
@@ -37,6 +46,9 @@ test: check ## every check, every test, and the pure rooms under other Pythons
 test-pythons: $(READY) ## the tests of formats and storage under each Python 3.11–3.13 found here
 	@tools/test-pythons $(VENV)
 
+test-mlflow: $(MLFLOW_READY) ## the tests that concern MLflow, with the oldest one supported
+	$(MLFLOW_VENV)/bin/pytest -n 2 --dist worksteal $(MLFLOW_TESTS)
+
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
@@ -51,7 +63,7 @@ format: $(READY) ## mend what ruff can mend
 	$(BIN)/ruff format .
 
 clean: ## remove .venv, caches and build results
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-mlflow-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf contracts/node_modules contracts/out contracts/cache bench-results.json
 
 # Target `contracts`: rebuild and test the Solidity contracts.

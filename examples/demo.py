@@ -144,7 +144,7 @@ class Scene:
             "SELECT run_uuid, value FROM params WHERE key = 'logisticregression__C' "
             "ORDER BY CAST(value AS REAL) DESC LIMIT 1",
         )
-        [model] = self.folder.glob("mlruns/*/models/*/artifacts/model.skops")
+        [model] = self.folder.glob("mlruns/*/models/*/artifacts/model.*")  # skops, or pickle
         entry = _sql(
             self.log,
             "SELECT log_index FROM payloads WHERE CAST(event AS TEXT) LIKE '%best_f1%' LIMIT 1",

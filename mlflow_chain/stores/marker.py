@@ -6,6 +6,7 @@ inserts the id of its event: if the marker is there, the change was committed.
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 import weakref
@@ -45,6 +46,7 @@ DEPLOYMENT = sqlalchemy.Table(
 _CALL = "mlops_chain_call"
 _TOUCHED = "mlops_chain_touched"
 _PENDING = "mlops_chain_pending"
+_WROTE = "mlops_chain_wrote"
 _INSERT = MARKERS.insert()
 
 _listened: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -55,31 +57,41 @@ SessionMaker = Callable[..., AbstractContextManager[Session]]
 
 def mark_sessions(inner: SessionMaker) -> SessionMaker:
     """A session maker like ``inner`` whose writing sessions commit the marker of their call."""
+    says_so = _says_what_it_is_for(inner)
 
     def managed(*args: Any, **kwargs: Any) -> AbstractContextManager[Session]:
         call = current_call.get()
-        reads = kwargs.get("read_only", args[0] if args else True)
+        reads = says_so and kwargs.get("read_only", args[0] if args else True)
         if call is None or not call.marks or reads:
             return inner(*args, **kwargs)
-        return _marked(inner, args, kwargs, call)
+        return _marked(inner, args, kwargs, call, watched=not says_so)
 
     return managed
 
 
+def _says_what_it_is_for(inner: SessionMaker) -> bool:
+    """Whether this MLflow tells sessions that write from those that read (3.12 does not)."""
+    try:
+        return "read_only" in inspect.signature(inner).parameters
+    except (TypeError, ValueError):
+        return False
+
+
 @contextmanager
 def _marked(
-    inner: SessionMaker, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call
+    inner: SessionMaker, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call, *, watched: bool
 ) -> Iterator[Session]:
     with inner(*args, **kwargs) as session:
         # A sessionmaker gives its sessions a class of their own: listening there touches nobody
         # else's sessions, and costs once.
-        _listen(session if type(session) is Session else type(session))
+        _listen(session if type(session) is Session else type(session), watched)
         session.info[_CALL] = call
+        session.info[_WROTE] = not watched
         session.info[_TOUCHED] = {}
         yield session
 
 
-def _listen(target: Any) -> None:
+def _listen(target: Any, watched: bool) -> None:
     # Not `event.contains`: it goes by id(), and finds a collected target's entry for a new one.
     if target not in _listened:
         _listened.add(target)
@@ -87,6 +99,20 @@ def _listen(target: Any) -> None:
         event.listen(target, "before_commit", _before_commit)
         event.listen(target, "after_commit", _after_commit)
         event.listen(target, "after_rollback", _after_rollback)
+        if watched:
+            event.listen(target, "after_transaction_create", _after_transaction_create)
+            event.listen(target, "do_orm_execute", _do_orm_execute)
+
+
+def _after_transaction_create(session: Session, transaction: Any) -> None:
+    # A flush and a bulk write are transactions within the session's own.
+    if transaction.parent is not None:
+        session.info[_WROTE] = True
+
+
+def _do_orm_execute(state: Any) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        state.session.info[_WROTE] = True
 
 
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
@@ -104,6 +130,8 @@ def _before_commit(session: Session) -> None:
     if call is None:
         return
     session.flush()
+    if not session.info[_WROTE]:
+        return
     rows = capture(session.info[_TOUCHED].values())
     if not rows and (call.only_captured or call.commits):
         return

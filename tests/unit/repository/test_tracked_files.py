@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 
+import pytest
+
 from tests.unit.repository.checkout import ROOT, tracked_files, tracked_texts
 
 HERE = "tests/unit/repository/test_tracked_files.py"
@@ -49,22 +51,27 @@ def test_what_is_run_directly_is_executable() -> None:
     assert set(scripts.values()) == {"100755"}
 
 
-def test_constraints_are_names_and_versions_only() -> None:
-    lines = [line for line in _constraint_lines() if not line.startswith("#")]
+CONSTRAINTS = ("constraints.txt", "constraints-mlflow-3.12.txt")
+
+
+@pytest.mark.parametrize("constraints", CONSTRAINTS)
+def test_constraints_are_names_and_versions_only(constraints: str) -> None:
+    lines = [line for line in _constraint_lines(constraints) if not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9.-]+==[\w.]+", line)] == []
     names = [line.partition("==")[0] for line in lines]
     assert len(names) == len(set(names))
     assert "mlops-chain" not in names
 
 
-def test_every_dependency_that_the_tests_install_is_constrained() -> None:
+@pytest.mark.parametrize("constraints", CONSTRAINTS)
+def test_every_dependency_that_the_tests_install_is_constrained(constraints: str) -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["mlflow"], *extras["dev"]]
     names = {re.split(r"[\[<>=;~ ]", each)[0].lower().replace("_", "-") for each in wanted}
-    assert names - {line.partition("==")[0] for line in _constraint_lines()} == set()
+    assert names - {line.partition("==")[0] for line in _constraint_lines(constraints)} == set()
 
 
-def _constraint_lines() -> list[str]:
-    return (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def _constraint_lines(file: str) -> list[str]:
+    return (ROOT / file).read_text(encoding="utf-8").splitlines()
