@@ -92,6 +92,12 @@ class Settings:
         15.0,
         "Seconds after which a relay that stopped responding may be replaced.",
     )
+    mlflow_plain_uris: bool = _setting(
+        "mlflow.plain_uris",
+        False,
+        "Whether MLflow's plain URIs (`sqlite:///…`, `postgresql://…`, `http://…`) are recorded "
+        "too, as if `chain+` stood before them.",
+    )
 
     @classmethod
     def from_environment(
@@ -136,6 +142,24 @@ def setting_keys() -> dict[str, tuple[Any, str]]:
         f.metadata["key"]: (None if f.default is MISSING else f.default, f.metadata["help"])
         for f in _FIELDS.values()
     }
+
+
+def read_setting(key: str, environ: Mapping[str, str], cwd: Path) -> Any:
+    """One setting alone, for a process that may have nothing to do with us.
+
+    Guarantee: its variable decides without any file being read, and a file is looked at only
+    where the environment names a home.
+
+    Raises:
+        ConfigurationError: as `Settings.from_environment`.
+    """
+    [(name, item)] = [(n, f) for n, f in _FIELDS.items() if f.metadata["key"] == key]
+    variable = variable_of(key)
+    if variable in environ:
+        return _convert(item, environ[variable], variable)
+    if not environ.get(HOME_VARIABLE):
+        return item.default
+    return getattr(Settings.from_environment(environ, cwd), name)
 
 
 def variable_of(key: str) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chain_client.errors import ChainError, Unavailable
+from mlflow_chain.inner_stores import registry_builder, tracking_builder, workspace_builder
 from mlflow_chain.process import may_create_home
+from mlflow_chain.recorded_uris import is_recorded_uri
 from mlflow_chain.stores.recording import Recording
 from mlflow_chain.stores.wrapping import find_recording, rewrap
 from mlflow_chain.uri import find_refusal, to_absolute_uri, to_inner_uri
@@ -39,13 +41,27 @@ def build_tracking_store(store_uri: str, artifact_uri: str | None) -> Any:
     Raises:
         MlflowException: this version can't record such a store, or the home does not fit.
     """
-    from mlflow.tracking._tracking_service.utils import _tracking_store_registry
-
     inner = _inner_uri(store_uri)
-    builder = _tracking_store_registry.get_store_builder(inner)
-    store = wrap_store(builder(store_uri=inner, artifact_uri=artifact_uri), None)
+    store = tracking_builder(inner)(store_uri=inner, artifact_uri=artifact_uri)
+    return _recorded_tracking_store(store, store_uri)
+
+
+def build_plain_tracking_store(store_uri: str, artifact_uri: str | None) -> Any:
+    """The tracking store that MLflow builds for a plain URI; recorded if a setting says so.
+
+    Raises:
+        MlflowException: MLflow's own, and those of `build_tracking_store` if it is recorded.
+    """
+    with mlflow_errors():
+        is_recorded = is_recorded_uri(store_uri)
+    store = tracking_builder(store_uri)(store_uri=store_uri, artifact_uri=artifact_uri)
+    return _recorded_tracking_store(store, store_uri) if is_recorded else store
+
+
+def _recorded_tracking_store(store: Any, store_uri: str) -> Any:
     from mlflow_chain.files.repositories import record_artifacts
 
+    wrap_store(store, None)
     record_artifacts(store_uri, find_recording(store))
     return store
 
@@ -56,16 +72,50 @@ def build_registry_store(store_uri: str, tracking_uri: str | None) -> Any:
     Raises:
         MlflowException: as `build_tracking_store`.
     """
+    return wrap_store(_plain_registry_store(_inner_uri(store_uri), tracking_uri), None)
+
+
+def build_plain_registry_store(store_uri: str, tracking_uri: str | None) -> Any:
+    """The registry store that MLflow builds for a plain URI; recorded if a setting says so.
+
+    Raises:
+        MlflowException: as `build_plain_tracking_store`.
+    """
+    with mlflow_errors():
+        is_recorded = is_recorded_uri(store_uri)
+    store = _plain_registry_store(store_uri, tracking_uri)
+    return wrap_store(store, None) if is_recorded else store
+
+
+def _plain_registry_store(uri: str, tracking_uri: str | None) -> Any:
     import inspect
 
-    from mlflow.tracking._model_registry.utils import _get_store_registry
-
-    inner = _inner_uri(store_uri)
-    builder = _get_store_registry().get_store_builder(inner)
-    arguments = {"store_uri": inner}
+    builder = registry_builder(uri)
+    arguments = {"store_uri": uri}
     if "tracking_uri" in inspect.signature(builder).parameters and tracking_uri is not None:
         arguments["tracking_uri"] = to_inner_uri(tracking_uri)
-    return wrap_store(builder(**arguments), None)
+    return builder(**arguments)
+
+
+def build_workspace_store(workspace_uri: str) -> Any:
+    """The workspace store that MLflow builds for what is inside a ``chain…`` URI.
+
+    Raises:
+        MlflowException: as `build_tracking_store`.
+    """
+    inner = _inner_uri(workspace_uri)
+    return workspace_builder(inner)(workspace_uri=inner)
+
+
+def build_labeling_store(tracking_uri: str) -> Any:
+    """What MLflow gives as labeling store for what is inside a ``chain…`` URI.
+
+    Raises:
+        MlflowException: MLflow's own: it has labeling for hosted workspaces only.
+    """
+    from mlflow.genai.labeling.stores import _get_labeling_store
+
+    return _get_labeling_store(_inner_uri(tracking_uri))
 
 
 def wrap_store(store: _Store, client: ChainClient | None) -> _Store:

@@ -11,8 +11,12 @@ from pathlib import PurePath
 
 from chain_client.events import Actor
 
-_SERVER_VARIABLES = ("_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_BOOT_ID")
+_BACKEND_VARIABLE = "_MLFLOW_SERVER_FILE_STORE"
+_REGISTRY_VARIABLE = "_MLFLOW_SERVER_REGISTRY_STORE"
+_SERVER_VARIABLES = (_BACKEND_VARIABLE, "_MLFLOW_SERVER_BOOT_ID")
 """Set by ``mlflow server`` for its workers and jobs."""
+
+_JOB_VARIABLE = "_MLFLOW_IN_JOB_EXECUTOR"
 
 _SERVER_COMMANDS = frozenset({"server", "ui"})
 
@@ -28,9 +32,38 @@ def is_server(environ: Mapping[str, str], argv: Sequence[str]) -> bool:
     return is_mlflow and not _SERVER_COMMANDS.isdisjoint(argv[1:])
 
 
+def find_backend(environ: Mapping[str, str]) -> str | None:
+    """URI of the backend store, if this process is a worker of a server; a job of it is none."""
+    if environ.get(_JOB_VARIABLE, "").lower() in ("true", "1"):
+        return None
+    return environ.get(_BACKEND_VARIABLE) or None
+
+
+def find_registry(environ: Mapping[str, str]) -> str | None:
+    """URI of the model registry's store, as `find_backend`."""
+    backend = find_backend(environ)
+    return environ.get(_REGISTRY_VARIABLE) or backend if backend else None
+
+
+def served_backend() -> str | None:
+    """`find_backend` for this process."""
+    return find_backend(os.environ)
+
+
+def served_registry() -> str | None:
+    """`find_registry` for this process."""
+    return find_registry(os.environ)
+
+
+@functools.cache
+def serves() -> bool:
+    """`is_server` for this process."""
+    return is_server(os.environ, sys.argv)
+
+
 def may_create_home() -> bool:
     """Servers never make a home of their own: theirs is made once, by a person."""
-    return not is_server(os.environ, sys.argv)
+    return not serves()
 
 
 @functools.cache

@@ -10,7 +10,13 @@ RECORDED_ENGINES = ("sqlite", "postgresql", "mysql", "mssql")
 
 def is_chain_uri(uri: object) -> bool:
     """Whether a store URI asks for recording."""
-    return isinstance(uri, str) and uri.startswith(PREFIXES)
+    return isinstance(uri, str) and uri.lower().startswith(PREFIXES)
+
+
+def scheme_of(uri: str) -> str:
+    """What stands before ``://``, in lower case; empty if nothing does."""
+    scheme, separator, _ = uri.partition("://")
+    return scheme.lower() if separator else ""
 
 
 def to_inner_uri(uri: str) -> str:
@@ -21,7 +27,7 @@ def to_inner_uri(uri: str) -> str:
         'sqlite:///mlflow.db'
     """
     for prefix in PREFIXES:
-        if uri.startswith(prefix):
+        if uri.lower().startswith(prefix):
             return uri[len(prefix) :]
     return uri
 

@@ -19,6 +19,7 @@ from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
 from mlflow_chain.files.hashing import FileDigest, digest_file, digest_folder, is_unchanged
 from mlflow_chain.files.locations import to_location
+from mlflow_chain.recorded_uris import find_recorded_uri
 from mlflow_chain.stores.recording import Recording, current_call, is_plain_refusal
 from mlflow_chain.stores.wrapping import find_recording, refused
 from mlflow_chain.uri import is_chain_uri, to_inner_uri
@@ -51,12 +52,18 @@ os.register_at_fork(after_in_child=_forget_lock)
 
 def record_artifacts(store_uri: str, recording: Recording | None) -> None:
     """Record the files of every repository built for ``store_uri`` from now on."""
-    from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
-
     if recording is None:
         return
     with _lock:
         _recordings[store_uri] = recording
+    watch_repositories()
+
+
+def watch_repositories() -> None:
+    """See every repository that is built from now on; recorded are those of a recorded URI."""
+    from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+
+    with _lock:
         registry = _artifact_repository_registry._registry
         for scheme, builder in list(registry.items()):
             if scheme not in _DELEGATING and not hasattr(builder, _WRAPPED):
@@ -87,10 +94,10 @@ def _inner(uri: str | None) -> str | None:
 
 
 def _find_recording(tracking_uri: str | None) -> Recording | None:
-    from mlflow.tracking._tracking_service.utils import _get_store, get_tracking_uri
+    from mlflow.tracking._tracking_service.utils import _get_store
 
-    uri = tracking_uri or get_tracking_uri()
-    if not is_chain_uri(uri):
+    uri = find_recorded_uri(tracking_uri)
+    if uri is None:
         return None
     found = _recordings.get(uri)
     return found if found is not None else find_recording(_get_store(uri))

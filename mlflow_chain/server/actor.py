@@ -6,14 +6,12 @@ is nobody's.
 
 from __future__ import annotations
 
-import functools
-import os
 import sys
 from contextvars import ContextVar
 from typing import Any
 
 from chain_client.events import Actor
-from mlflow_chain.process import is_server, process_actor
+from mlflow_chain.process import process_actor, serves
 
 native_state: ContextVar[dict[str, Any] | None] = ContextVar("mlflow_chain_request", default=None)
 """What FastAPI's layers note about the request that is being answered (``request.state``)."""
@@ -28,15 +26,10 @@ def current_actor() -> Actor:
         In a server the authenticated user, if its auth app found one; a server acts for others,
         so it claims nobody. Elsewhere the operating system's user, as a claim.
     """
-    if not _is_server():
+    if not serves():
         return process_actor()
     name = _flask_user() or _native_user()
     return _NOBODY if name is None else Actor(authenticated=name)
-
-
-@functools.cache
-def _is_server() -> bool:
-    return is_server(os.environ, sys.argv)
 
 
 def _native_user() -> str | None:

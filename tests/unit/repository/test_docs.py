@@ -93,13 +93,16 @@ def test_every_setting_has_a_heading_with_its_variable_and_default() -> None:
 
 
 def test_every_setting_has_an_effect() -> None:
-    used = {
-        node.attr
-        for file in (ROOT / "chain_client").rglob("*.py")
-        if file.name != "config.py"
-        for node in ast.walk(ast.parse(_read(file)))
-        if isinstance(node, ast.Attribute)
-    }
+    used = set()
+    for package in ("chain_client", "mlflow_chain"):
+        for file in (ROOT / package).rglob("*.py"):
+            if file.name == "config.py":
+                continue
+            for node in ast.walk(ast.parse(_read(file))):
+                if isinstance(node, ast.Attribute):
+                    used.add(node.attr)
+                elif isinstance(node, ast.Constant):
+                    used.add(str(node.value).replace(".", "_"))
     assert {key.replace(".", "_") for key in setting_keys()} - used == set()
 
 
