@@ -34,6 +34,7 @@ _COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
             "last_updated_timestamp_ms",
         ),
     ),
+    "SqlRegisteredModelAlias": ("alias", ("alias", "version")),
     "SqlRegisteredModel": ("registered_model", ("creation_time", "last_updated_time")),
     "SqlModelVersion": (
         "model_version",

