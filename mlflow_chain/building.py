@@ -6,15 +6,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chain_client.errors import ChainError, Unavailable
+from chain_client.errors import ChainError, HostUnavailable, Unavailable
 from mlflow_chain.inner_stores import registry_builder, tracking_builder, workspace_builder
 from mlflow_chain.process import may_create_home
+from mlflow_chain.reading.server_uri import to_server_uri
 from mlflow_chain.recorded_uris import is_recorded_uri
 from mlflow_chain.stores.recording import Recording
-from mlflow_chain.stores.wrapping import find_recording, rewrap
+from mlflow_chain.stores.remote import RemoteRecording, is_behind_server
+from mlflow_chain.stores.wrapping import find_recording, is_tracking_store, rewrap
 from mlflow_chain.uri import find_refusal, to_absolute_uri, to_inner_uri
 
 if TYPE_CHECKING:
@@ -122,11 +125,14 @@ def wrap_store(store: _Store, client: ChainClient | None) -> _Store:
     """`mlflow_chain.wrap`."""
     if find_recording(store) is not None:
         return store
+    if is_behind_server(store):
+        rewrap(store, _remote_recording(store, client))
+        return store
     engine = getattr(store, "engine", None)
     if engine is None:
         raise _mlflow_error(
-            f"a {type(store).__name__} is not recorded yet by this version; wrap a store on a "
-            "SQL database"
+            f"a {type(store).__name__} is not recorded by this version; wrap a store on a SQL "
+            "database, or one of a tracking server"
         )
     with _lock, mlflow_errors():
         rewrap(store, _open_recording(engine, store.db_uri, client))  # type: ignore[attr-defined]
@@ -141,6 +147,29 @@ def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Rec
     chosen = client or _client(None if known is None else known.deployment_id)
     adoption = Adoption(engine, to_absolute_uri(db_uri), chosen).ensure()
     return Recording(chosen, adoption.store_id)
+
+
+def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording:
+    role = "tracking" if is_tracking_store(store) else "registry"
+    server_uri = to_server_uri(store.get_host_creds().host)
+    return RemoteRecording(role, store.get_host_creds, partial(_open_remote, server_uri, client))
+
+
+def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:
+    from mlflow.exceptions import MlflowException
+
+    from mlflow_chain.adopting.server import ServerAdoption
+
+    with _lock, mlflow_errors():
+        chosen = client or _client(None)
+        try:
+            store_id = ServerAdoption(server_uri, chosen).ensure()
+        except HostUnavailable as exc:
+            if isinstance(exc.__cause__, MlflowException):
+                # Of certificates, credentials and connections MLflow speaks for itself.
+                raise exc.__cause__ from None
+            raise
+    return Recording(chosen, store_id, is_remote=True)
 
 
 def _client(expected_deployment_id: str | None) -> ChainClient:

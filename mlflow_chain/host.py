@@ -7,8 +7,9 @@ from contextlib import closing
 
 import sqlalchemy
 
+from chain_client.clock import Clock, SystemClock
 from chain_client.errors import HostUnavailable
-from chain_client.events import Event
+from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
     Finding,
     Progress,
@@ -18,38 +19,87 @@ from chain_client.hosts import (
     StoreBinding,
     Unchecked,
 )
+from mlflow_chain.files.locations import Storage
+from mlflow_chain.mapping.over_http import to_shown
 from mlflow_chain.reading.opening import open_reader
-from mlflow_chain.reading.reader import Reader
+from mlflow_chain.reading.server_uri import is_server_uri
 from mlflow_chain.reading.sql import SqlReader
-from mlflow_chain.resolving import Markers, Resolving
+from mlflow_chain.resolving import SERVER_PATIENCE_S, Markers, Patience, Resolving
 from mlflow_chain.stores.marker import MARKERS, read_markers
 from mlflow_chain.verifying.comparison import Comparison
 from mlflow_chain.verifying.replay import replay
+from mlflow_chain.verifying.unsettled import UnsettledCreations
 
 
 class MlflowHost:
-    """`chain_client.hosts.Host` for MLflow's SQL stores."""
+    """`chain_client.hosts.Host` for MLflow's stores, in a database or behind a server.
+
+    Args:
+        server_patience_s: how long a server may still carry out a call that is in doubt.
+        clock: time.
+    """
 
     name = "mlflow"
 
+    def __init__(
+        self, *, server_patience_s: float = SERVER_PATIENCE_S, clock: Clock | None = None
+    ) -> None:
+        self._patience = Patience(server_patience_s, clock or SystemClock())
+
     def resolve(self, store: StoreBinding, in_doubt: Sequence[Event]) -> list[Resolution]:
-        """Look at markers and entities; see `chain_client.hosts.Host`."""
-        with closing(open_reader(store.uri)) as reader:
-            resolving = Resolving(reader, _read_markers(reader, in_doubt))
+        """Look at markers and entities; see `chain_client.hosts.Host`.
+
+        A call over a server's API of which something is missing is left out until the server
+        can't be carrying it out any more.
+        """
+        if is_server_uri(store.uri):
+            return self._resolve_behind_server(store, in_doubt)
+        with closing(SqlReader(store.uri)) as reader:
+            resolving = Resolving(reader, _read_markers(reader, in_doubt), Storage.of(store))
             return [resolving.resolve(event) for event in in_doubt]
+
+    def _resolve_behind_server(
+        self, store: StoreBinding, in_doubt: Sequence[Event]
+    ) -> list[Resolution]:
+        patience = self._patience
+        # Looked at twice: at once, for what is all there is certain, and when it is over.
+        due = [event for event in in_doubt if patience.see(event) or patience.is_over(event)]
+        if not due:
+            return []
+        answers = []
+        with closing(open_reader(store.uri)) as reader:
+            resolving = Resolving(reader, None, Storage.of(store), is_remote=True)
+            for event in due:
+                answer = resolving.resolve(to_shown(event))
+                if answer.status is OutcomeStatus.RECOVERED or patience.is_over(event):
+                    answers.append(answer)
+        for answer in answers:
+            patience.forget(answer.event_id)
+        return answers
 
     def compare(
         self, store: StoreBinding, events: Iterable[Event], scope: Scope, progress: Progress
     ) -> Iterator[Finding | Unchecked | Remark]:
         """Compare all that is in the scope; see `chain_client.hosts.Host`."""
-        state = replay(events, scope)
+        unsettled = UnsettledCreations()
+        is_remote = is_server_uri(store.uri)
+
+        def noted() -> Iterator[Event]:
+            for event in events:
+                shown = to_shown(event) if is_remote else event
+                unsettled.note(shown)
+                yield shown
+
+        state = replay(noted(), scope)
         yield from state.findings
         with closing(open_reader(store.uri)) as reader:
-            yield from Comparison(state, reader, progress).find(scope)
+            found = Comparison(state, reader, progress).find(scope)
+            yield from unsettled.explain(found, reader)
+            for blind_spot in reader.blind_spots:
+                yield Remark(store.to_shown_uri(), blind_spot)
 
 
-def _read_markers(reader: Reader, events: Sequence[Event]) -> Markers | None:
-    assert isinstance(reader, SqlReader)
+def _read_markers(reader: SqlReader, events: Sequence[Event]) -> Markers | None:
     try:
         with reader.tracking.engine.connect() as connection:
             if not sqlalchemy.inspect(connection).has_table(MARKERS.name):

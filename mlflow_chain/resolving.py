@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chain_client.clock import Clock
 from chain_client.events import Event, Json, OutcomeStatus
 from chain_client.hosts import Resolution
-from mlflow_chain.files.repositories import DELETED, LOGGED
-from mlflow_chain.files.stored import find_stored_file
+from chain_client.types import EventId
+from mlflow_chain.files.bracket import KIND
+from mlflow_chain.files.in_doubt import FilesInDoubt
+from mlflow_chain.files.locations import Storage
 from mlflow_chain.reading.reader import Reader
 from mlflow_chain.stores.capture import Row
 from mlflow_chain.stores.methods import BY_TYPE, Recovery
-from mlflow_chain.stores.recording import UNMAPPED
+from mlflow_chain.stores.recording import UNDETERMINED, UNMAPPED
 from mlflow_chain.verifying.state import pack_point
 
 Markers = Mapping[bytes, list[Row]]
@@ -24,22 +27,35 @@ class Resolving:
     Args:
         reader: of the database.
         markers: captured rows of the events that have a marker; None if there is no such table.
+        storage: where the files are kept.
+        is_remote: whether only a server's API can be asked: then what overwrites or mints can't
+            be known, whatever is there now.
     """
 
-    def __init__(self, reader: Reader, markers: Markers | None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        markers: Markers | None,
+        storage: Storage,
+        *,
+        is_remote: bool = False,
+    ) -> None:
         self._reader = reader
         self._markers = markers
+        self._is_remote = is_remote
+        self._files = FilesInDoubt(storage)
 
     def resolve(self, event: Event) -> Resolution:
         """What became of one event."""
-        if event.type == LOGGED:
-            return self._look_at_files(event)
-        if event.type == DELETED:
-            return self._look_for_removal(event)
+        if event.subject.kind == KIND:
+            return self._files.resolve(event)
         method = BY_TYPE.get(event.type)
-        if method is None or UNMAPPED in event.payload or self._markers is None:
+        if method is None or UNMAPPED in event.payload:
             return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
-        if method.recovery is Recovery.MARKER:
+        is_marked = method.recovery is Recovery.MARKER
+        if self._markers is None and (is_marked or not self._is_remote):
+            return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
+        if self._markers is not None and is_marked:
             rows = self._markers.get(event.event_id)
             if rows is None:
                 return Resolution(event.event_id, OutcomeStatus.NOT_APPLIED)
@@ -55,7 +71,10 @@ class Resolving:
             "run.outputs_logged": self._found_inputs,
             "logged_model.params_logged": self._found_model_params,
         }
-        return _by_parts(event, looks[event.type](event))
+        found = looks[event.type](event)
+        if self._is_remote and found is not None and _part(event, "tags"):
+            return _but_for_tags(event, found)
+        return _by_parts(event, found)
 
     def _found_in_run(self, event: Event) -> dict[str, list[Any]] | None:
         run = self._reader.find_run(event.subject.id)
@@ -111,29 +130,6 @@ class Resolving:
         params = [p for p in _part(event, "params") if model.params.get(p[0]) == p[1]]
         return {"params": params} if params else {}
 
-    def _look_at_files(self, event: Event) -> Resolution:
-        same: list[Json] = []
-        torn: list[Json] = []
-        missing = 0
-        for path, size, digest in _part(event, "files"):
-            stored = find_stored_file(event.subject.id, path)
-            if stored is None:
-                missing += 1
-            elif stored == (size, digest):
-                same.append([path, size, digest])
-            else:
-                torn.append([path, *stored])
-        if not missing and not torn:
-            return Resolution(event.event_id, OutcomeStatus.RECOVERED)
-        if not same and not torn:
-            return Resolution(event.event_id, OutcomeStatus.NOT_APPLIED)
-        detail: dict[str, Json] = {"files": same, "torn": torn}
-        return Resolution(event.event_id, OutcomeStatus.PARTLY_APPLIED, detail=detail)
-
-    def _look_for_removal(self, event: Event) -> Resolution:
-        # Part of a folder may be gone: nobody can tell, and verification accepts either.
-        return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
-
 
 def _part(event: Event, name: str) -> list[Any]:
     items = event.payload.get(name)
@@ -153,3 +149,54 @@ def _by_parts(event: Event, found: dict[str, list[Any]] | None) -> Resolution:
     if not have:
         return Resolution(event.event_id, OutcomeStatus.NOT_APPLIED)
     return Resolution(event.event_id, OutcomeStatus.PARTLY_APPLIED, detail=dict(found))
+
+
+def _but_for_tags(event: Event, found: dict[str, list[Any]]) -> Resolution:
+    """A batch whose tags nobody can tell from what stood there before, or came later."""
+    if not found:
+        return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
+    detail: dict[str, Json] = {**found, UNDETERMINED: {"tags": _part(event, "tags")}}
+    return Resolution(event.event_id, OutcomeStatus.PARTLY_APPLIED, detail=detail)
+
+
+SERVER_PATIENCE_S = 120.0
+"""How long a server may still carry out a request whose client is gone: as long as MLflow's
+clients wait for an answer (``MLFLOW_HTTP_REQUEST_TIMEOUT``)."""
+
+LONGEST_CALL_S = 1_500.0
+"""How long after its intent a call may send its last request: with MLflow's defaults eight tries
+of 120 s, and four minutes of pauses between them."""
+
+
+class Patience:
+    """Tells when a server can no longer be carrying out a call that is in doubt.
+
+    A call that is in doubt sends nothing any more: its process died, or it raised. So the time is
+    counted from when it was first seen; and for relays that never live so long, from its intent.
+
+    Args:
+        patience_s: how long a server may take.
+        clock: time.
+    """
+
+    def __init__(self, patience_s: float, clock: Clock) -> None:
+        self._patience_us = int(patience_s * 1e6)
+        self._clock = clock
+        self._seen_us: dict[EventId, int] = {}
+
+    def see(self, event: Event) -> bool:
+        """Note that the call is in doubt; whether that is new."""
+        if event.event_id in self._seen_us:
+            return False
+        self._seen_us[event.event_id] = self._clock.monotonic_us()
+        return True
+
+    def is_over(self, event: Event) -> bool:
+        """Whether nothing of a call that was seen can still be under way."""
+        waited_us = self._clock.monotonic_us() - self._seen_us[event.event_id]
+        age_us = self._clock.time_us() - event.time_us
+        return waited_us >= self._patience_us or age_us >= LONGEST_CALL_S * 1e6 + self._patience_us
+
+    def forget(self, event_id: EventId) -> None:
+        """The call is resolved."""
+        self._seen_us.pop(event_id, None)

@@ -35,15 +35,11 @@ def to_inner_uri(uri: str) -> str:
 def find_refusal(inner_uri: str) -> str | None:
     """Why this version can't record a store of that URI; None if it can."""
     scheme = inner_uri.partition(":")[0] if ":" in inner_uri else ""
+    if scheme.lower() in ("http", "https") and inner_uri.startswith(scheme + "://"):
+        return None
     if scheme.partition("+")[0] in RECORDED_ENGINES and inner_uri.startswith(scheme + "://"):
         return None
-    known = ", ".join(f"chain+{engine}://…" for engine in RECORDED_ENGINES)
-    if scheme in ("http", "https"):
-        return (
-            f"chain+{scheme}:// is not recorded yet by this version: a tracking server is "
-            "recorded where its database is; start it with --backend-store-uri chain+sqlite:///… "
-            f"and let its clients use plain {scheme}://"
-        )
+    known = ", ".join(f"chain+{name}://…" for name in (*RECORDED_ENGINES, "http", "https"))
     if scheme in ("", "file"):
         return (
             "chain+file: is not recorded yet by this version, and MLflow has retired its file "

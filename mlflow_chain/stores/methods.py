@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from mlflow_chain.mapping import models, tracking
 from mlflow_chain.mapping.values import Mapped
-from mlflow_chain.stores import results
+from mlflow_chain.stores import results, returned
 
 
 class Recovery(StrEnum):
@@ -39,6 +39,7 @@ class Recorded:
         kind: subject kind, for a call whose arguments can't be mapped.
         captures: kinds of rows to read inside the transaction.
         result: from those rows to what the call minted.
+        answer: the same over a server's API, from what the call returned.
         multi_commit: whether the call may fail after committing a part.
     """
 
@@ -48,6 +49,7 @@ class Recorded:
     kind: str
     captures: frozenset[str] = frozenset()
     result: results.ResultMapping = results.nothing
+    answer: returned.ReturnMapping = returned.nothing
     multi_commit: bool = False
 
     @property
@@ -69,15 +71,20 @@ def _mark(
     mapping: Callable[..., Mapped],
     result: results.ResultMapping = results.nothing,
     *captures: str,
+    answer: returned.ReturnMapping = returned.nothing,
 ) -> Recorded:
     kind = type_.partition(".")[0]
-    return Recorded(type_, mapping, Recovery.MARKER, kind, frozenset(captures), result)
+    return Recorded(type_, mapping, Recovery.MARKER, kind, frozenset(captures), result, answer)
 
 
 TRACKING: Table = {
     # experiments
     "create_experiment": _mark(
-        "experiment.created", tracking.create_experiment, results.experiment, "experiment"
+        "experiment.created",
+        tracking.create_experiment,
+        results.experiment,
+        "experiment",
+        answer=returned.experiment,
     ),
     "delete_experiment": _mark(
         "experiment.deleted", tracking.change_experiment, results.experiment_update, "experiment"
@@ -92,7 +99,13 @@ TRACKING: Table = {
     "delete_experiment_tag": _mark("experiment.tag_deleted", tracking.delete_experiment_tag),
     "_hard_delete_experiment": _mark("experiment.removed", tracking.change_experiment),
     # runs
-    "create_run": _mark("run.created", tracking.create_run, results.run, "run"),
+    "create_run": _mark(
+        "run.created",
+        tracking.create_run,
+        results.run,
+        "run",
+        answer=returned.run,
+    ),
     "update_run_info": _mark("run.updated", tracking.update_run_info),
     "delete_run": _mark("run.deleted", tracking.change_run),
     "restore_run": _mark("run.restored", tracking.change_run),
@@ -116,13 +129,18 @@ TRACKING: Table = {
     ),
     # logged models
     "create_logged_model": _mark(
-        "logged_model.created", models.create_logged_model, results.logged_model, "logged_model"
+        "logged_model.created",
+        models.create_logged_model,
+        results.logged_model,
+        "logged_model",
+        answer=returned.logged_model,
     ),
     "finalize_logged_model": _mark(
         "logged_model.finalized",
         models.finalize_logged_model,
         results.logged_model_update,
         "logged_model",
+        answer=returned.logged_model_update,
     ),
     "delete_logged_model": _mark(
         "logged_model.deleted",
@@ -143,18 +161,21 @@ REGISTRY: Table = {
         models.create_registered_model,
         results.registered_model,
         "registered_model",
+        answer=returned.registered_model,
     ),
     "update_registered_model": _mark(
         "registered_model.updated",
         models.update_registered_model,
         results.registered_model_update,
         "registered_model",
+        answer=returned.registered_model_update,
     ),
     "rename_registered_model": _mark(
         "registered_model.renamed",
         models.rename_registered_model,
         results.registered_model_update,
         "registered_model",
+        answer=returned.registered_model_update,
     ),
     "delete_registered_model": _mark("registered_model.deleted", models.delete_registered_model),
     "set_registered_model_tag": _mark("registered_model.tag_set", models.set_registered_model_tag),
@@ -168,13 +189,18 @@ REGISTRY: Table = {
         "registered_model.alias_deleted", models.delete_registered_model_alias
     ),
     "create_model_version": _mark(
-        "model_version.created", models.create_model_version, results.model_version, "model_version"
+        "model_version.created",
+        models.create_model_version,
+        results.model_version,
+        "model_version",
+        answer=returned.model_version,
     ),
     "update_model_version": _mark(
         "model_version.updated",
         models.update_model_version,
         results.model_version_updates,
         "model_version",
+        answer=returned.model_version_update,
     ),
     "transition_model_version_stage": _mark(
         "model_version.stage_set",
@@ -182,12 +208,14 @@ REGISTRY: Table = {
         results.model_version_updates,
         "model_version",
         "registered_model",
+        answer=returned.model_version_transition,
     ),
     "delete_model_version": _mark(
         "model_version.deleted",
         models.delete_model_version,
-        results.model_version_updates,
+        results.model_version_deletion,
         "registered_model",
+        "alias",
     ),
     "set_model_version_tag": _mark("model_version.tag_set", models.set_model_version_tag),
     "delete_model_version_tag": _mark("model_version.tag_deleted", models.delete_model_version_tag),

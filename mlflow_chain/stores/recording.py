@@ -22,10 +22,17 @@ class Recording:
     Args:
         client: the home.
         store_id: minted when the database was adopted.
+        is_remote: whether the store is behind a server: nothing can be read inside its
+            transactions, so what a call minted is read off what it returns.
     """
 
     client: ChainClient
     store_id: str
+    is_remote: bool = False
+
+    def current(self) -> Recording:
+        """Where the call under way is recorded: here."""
+        return self
 
     @property
     def actor(self) -> Actor:
@@ -49,6 +56,7 @@ class Call:
         captures: kinds of rows to capture.
         rows: what its committed transactions wrote.
         commits: how many markers are committed.
+        requests: how many requests it sent to a server.
     """
 
     event_id: bytes
@@ -57,6 +65,7 @@ class Call:
     captures: frozenset[str] = frozenset()
     rows: list[Row] = field(default_factory=list)
     commits: int = 0
+    requests: int = 0
 
 
 current_call: ContextVar[Call | None] = ContextVar("mlflow_chain_call", default=None)
@@ -64,6 +73,9 @@ current_call: ContextVar[Call | None] = ContextVar("mlflow_chain_call", default=
 
 UNMAPPED = "unmapped"
 """Payload part of a call whose arguments could not be read."""
+
+UNDETERMINED = "undetermined"
+"""Part of the detail of a partly applied call: what nobody can know of."""
 
 
 def unmapped(error: Exception) -> dict[str, Json]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from chain_client.errors import ChainError
 from chain_client.events import Subject
@@ -22,18 +23,23 @@ from mlflow_chain.stores.recording import (
     is_plain_refusal,
     unmapped,
 )
+from mlflow_chain.stores.remote import NotedCredentials, RemoteRecording, is_refusal_of_server
+from mlflow_chain.stores.results import Minted
 
 _logger = logging.getLogger(__name__)
 
 RECORDING = "_mlops_chain_recording"
-"""Attribute of a wrapped store that holds its `Recording`."""
+"""Attribute of a wrapped store that holds its `RecordingSource`."""
+
+RecordingSource: TypeAlias = Recording | RemoteRecording
+"""Gives the recording of the call under way; None if somebody else records it."""
 
 _classes: dict[type, type] = {}
 
 
-def find_recording(store: object) -> Recording | None:
-    """The recording of a wrapped store; None for a plain one."""
-    found: Recording | None = getattr(store, RECORDING, None)
+def find_recording(store: object) -> RecordingSource | None:
+    """Where a wrapped store records to; None for a plain one."""
+    found: RecordingSource | None = getattr(store, RECORDING, None)
     return found
 
 
@@ -44,12 +50,14 @@ def is_tracking_store(store: object) -> bool:
     return isinstance(store, AbstractStore)
 
 
-def rewrap(store: Any, recording: Recording) -> None:
-    """Re-class ``store`` in place, and let its sessions and its queue go through us."""
+def rewrap(store: Any, recording: RecordingSource) -> None:
+    """Re-class ``store`` in place, and let its sessions, requests and queue go through us."""
     plain = type(store)
     setattr(store, RECORDING, recording)
     if hasattr(store, "ManagedSessionMaker"):
         store.ManagedSessionMaker = mark_sessions(store.ManagedSessionMaker)
+    elif isinstance(recording, RemoteRecording):
+        store.get_host_creds = NotedCredentials(store.get_host_creds)
     store.__class__ = recording_class(plain, TRACKING if is_tracking_store(store) else REGISTRY)
     queue = getattr(store, "_async_logging_queue", None)
     if queue is not None:
@@ -98,7 +106,10 @@ def _recorded(method: Recorded, original: Any) -> Any:
     def call_recorded(store: Any, *args: Any, **kwargs: Any) -> Any:
         if current_call.get() is not None:
             return original(store, *args, **kwargs)
-        recording: Recording = getattr(store, RECORDING)
+        source: RecordingSource = getattr(store, RECORDING)
+        recording = source.current()
+        if recording is None:
+            return original(store, *args, **kwargs)
         try:
             kind, subject_id, payload = mapping(*args, **kwargs)
         except Exception as exc:
@@ -122,13 +133,14 @@ def _recorded(method: Recorded, original: Any) -> Any:
         try:
             value = original(store, *args, **kwargs)
         except BaseException as exc:
-            doubt = method.multi_commit or call.commits > 0 or not is_plain_refusal(exc)
-            recorder.failed(intent, exc, in_doubt=doubt)
+            recorder.failed(intent, exc, in_doubt=_is_in_doubt(recording, method, call, exc))
             raise
         finally:
             current_call.reset(token)
-        if captures:
-            _settle(recording, method, intent, call, payload)
+        if recording.is_remote:
+            _settle(recording, intent, lambda: method.answer(value, payload))
+        elif captures:
+            _settle(recording, intent, lambda: method.result(call.rows, payload))
         else:
             recorder.done(intent)
         return value
@@ -136,11 +148,18 @@ def _recorded(method: Recorded, original: Any) -> Any:
     return call_recorded
 
 
-def _settle(
-    recording: Recording, method: Recorded, intent: Intent, call: Call, payload: dict[str, Any]
-) -> None:
+def _is_in_doubt(recording: Recording, method: Recorded, call: Call, error: BaseException) -> bool:
+    """Whether a call that raised may have changed something."""
+    if not recording.is_remote:
+        return method.multi_commit or call.commits > 0 or not is_plain_refusal(error)
+    if call.requests == 0:
+        return False
+    return method.multi_commit or call.requests > 1 or not is_refusal_of_server(error)
+
+
+def _settle(recording: Recording, intent: Intent, read: Callable[[], Minted]) -> None:
     try:
-        minted = method.result(call.rows, payload)
+        minted = read()
     except Exception:
         # The call is done and must stay done; verification then accepts what the store minted.
         _logger.exception("what %s minted could not be read", intent.type)
