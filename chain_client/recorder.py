@@ -23,7 +23,7 @@ from chain_client.events import (
 )
 from chain_client.forking import tell_of_forks
 from chain_client.spool import SpoolWriter
-from chain_client.types import EventId
+from chain_client.types import EventId, SourceId
 
 _logger = logging.getLogger(__name__)
 
@@ -85,6 +85,11 @@ class Recorder:
     def lost_count(self) -> int:
         """Events of this process that could not be recorded."""
         return self._lost_total
+
+    @property
+    def source_id(self) -> SourceId | None:
+        """The source that the latest records are in; None if nothing was recorded yet."""
+        return self._spool.source_id
 
     def begin(
         self,

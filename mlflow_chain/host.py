@@ -93,7 +93,7 @@ class MlflowHost:
         state = replay(noted(), scope)
         yield from state.findings
         with closing(open_reader(store.uri)) as reader:
-            found = Comparison(state, reader, progress).find(scope)
+            found = Comparison(state, reader, progress, store).find(scope)
             yield from unsettled.explain(found, reader)
             for blind_spot in reader.blind_spots:
                 yield Remark(store.to_shown_uri(), blind_spot)

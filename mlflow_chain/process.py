@@ -18,6 +18,9 @@ _SERVER_VARIABLES = (_BACKEND_VARIABLE, "_MLFLOW_SERVER_BOOT_ID")
 
 _JOB_VARIABLE = "_MLFLOW_IN_JOB_EXECUTOR"
 
+_SERVING_VARIABLE = "_MLFLOW_SERVER_SERVE_ARTIFACTS"
+_KEPT_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
+
 _SERVER_COMMANDS = frozenset({"server", "ui"})
 
 
@@ -59,6 +62,13 @@ def served_registry() -> str | None:
 def serves() -> bool:
     """`is_server` for this process."""
     return is_server(os.environ, sys.argv)
+
+
+def kept_artifacts(environ: Mapping[str, str]) -> str | None:
+    """Where this process, a worker of a server, keeps the files that its clients send it."""
+    if find_backend(environ) is None or environ.get(_SERVING_VARIABLE) != "true":
+        return None
+    return environ.get(_KEPT_VARIABLE) or None
 
 
 def may_create_home() -> bool:

@@ -87,12 +87,17 @@ def digest_folder(folder: Path, path: str) -> Iterator[tuple[Path, FileDigest]]:
         yield file, digest_file(file, f"{path}/{below}" if path else below)
 
 
+def version_of(file: Path) -> tuple[int, int, int] | None:
+    """What tells a file from the one that was there before; None if there is none."""
+    try:
+        return _version(file.stat())
+    except OSError:
+        return None
+
+
 def is_unchanged(file: Path, digest: FileDigest) -> bool:
     """Whether the file seems to be the one that was read."""
-    try:
-        return _version(file.stat()) == digest.version
-    except OSError:
-        return False
+    return version_of(file) == digest.version
 
 
 def _files(folder: Path) -> Iterator[Path]:

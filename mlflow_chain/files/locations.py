@@ -29,7 +29,7 @@ def to_location(uri: str) -> str:
         return _proxied(urlsplit(uri).path)
     if uri.startswith(_WEB):
         path = urlsplit(uri).path
-        before, route, below = path.partition(_ROUTE)
+        _, route, below = path.partition(_ROUTE)
         if route and (not below or below.startswith("/")):
             return _proxied(below)
     if "://" not in uri and not uri.startswith("dbfs:"):

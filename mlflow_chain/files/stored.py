@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any, Final
 
 from chain_client.errors import HostUnavailable
 from mlflow_chain.files.hashing import digest_regular, open_regular
-from mlflow_chain.files.locations import join, to_location
+from mlflow_chain.files.locations import is_path, join, to_location
 
 Stored = tuple[int, str]
 """Size and SHA-256."""
+
+_STAGING: Final = ".artifact.uploading."
+"""How MLflow names a file that is being uploaded; it refuses such names to its clients."""
 
 NO_FILE: Final[Stored] = (0, "no regular file")
 """A symbolic link, a pipe or a device stands where a file may be."""
@@ -30,34 +34,81 @@ class Listing:
 
     Args:
         paths: of every file, and of whatever else is no folder: symbolic links are not followed.
+        sizes: what a service says of the files' sizes, in bytes.
         unreadable: folders that can't be listed.
+        unfinished: how many uploads are under way, or were left by a server that died: MLflow
+            keeps them hidden until they are whole.
     """
 
     paths: set[str] = field(default_factory=set)
+    sizes: dict[str, int | None] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    unfinished: int = 0
 
 
-def is_local(root: str) -> bool:
-    """Whether a root lies on this machine's file system."""
-    return to_location(root).startswith("/")
+class StoredFiles:
+    """What is kept below one root; threads may share it.
 
-
-def find_stored_file(root: str, path: str) -> Stored | None:
-    """Size and digest of one file below a root; None if it is not there.
-
-    Raises:
-        FileUnreadable: it can't be read.
+    Args:
+        root: location at which it is read, as `Storage.find` gives it.
+        tracking_uri: the server to ask, if the root is behind one.
     """
-    if is_local(root):
-        return _digest(Path(join(to_location(root), path)))
-    with tempfile.TemporaryDirectory() as folder:
+
+    def __init__(self, root: str, tracking_uri: str | None = None) -> None:
+        self.root = to_location(root)
+        self._tracking_uri = tracking_uri
+        self._made: Any = None
+        self._lock = threading.Lock()
+
+    def find(self, path: str) -> Stored | None:
+        """Size and digest of one file; None if it is not there.
+
+        Raises:
+            FileUnreadable: it can't be read.
+        """
+        if is_path(self.root):
+            return _digest(Path(join(self.root, path)))
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                local = self._repository().download_artifacts(path, folder)
+            except Exception as exc:
+                if _is_missing(exc):
+                    return None
+                raise FileUnreadable(f"it can't be read ({type(exc).__name__})") from exc
+            return _digest(Path(local))
+
+    def list(self) -> Listing:
+        """What is below the root; the root itself may be, or lie below, a symbolic link.
+
+        Raises:
+            HostUnavailable: the storage does not answer.
+        """
+        listing = Listing()
+        if is_path(self.root):
+            _list_folder(self.root, listing)
+            return listing
         try:
-            local = _repository(root).download_artifacts(path, folder)
+            for path, size in _walk(self._repository(), None):
+                listing.paths.add(path)
+                listing.sizes[path] = size
         except Exception as exc:
-            if _is_missing(exc):
-                return None
-            raise FileUnreadable(f"it can't be read ({type(exc).__name__})") from exc
-        return _digest(Path(local))
+            if not _is_missing(exc):
+                raise _unavailable(self.root, exc) from exc
+        return listing
+
+    def _repository(self) -> Any:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        with self._lock:
+            if self._made is None:
+                self._made = get_artifact_repository(self.root, self._tracking_uri)
+            return self._made
+
+    def is_loading_note(self, path: str) -> bool:
+        """Whether a file is MLflow's note of a load: it says a model's name and version."""
+        if path.rpartition("/")[2] != LOADING_NOTE or not is_path(self.root):
+            return False
+        return _is_loading_note(Path(join(self.root, path)))
 
 
 LOADING_NOTE = "registered_model_meta"
@@ -66,14 +117,11 @@ LOADING_NOTE = "registered_model_meta"
 _LARGEST_NOTE = 1_024
 
 
-def is_loading_note(root: str, path: str) -> bool:
-    """Whether a file is MLflow's note of a load: it says a model's name and version, no more."""
-    if path.rpartition("/")[2] != LOADING_NOTE or not is_local(root):
-        return False
+def _is_loading_note(file: Path) -> bool:
     import yaml
 
     try:
-        stream = open_regular(Path(join(to_location(root), path)))
+        stream = open_regular(file)
         if stream is None:
             return False
         with stream:
@@ -88,24 +136,6 @@ def is_loading_note(root: str, path: str) -> bool:
     )
 
 
-def list_stored_files(root: str) -> Listing:
-    """What is below a root; the root itself may be, or lie below, a symbolic link.
-
-    Raises:
-        HostUnavailable: the storage does not answer.
-    """
-    listing = Listing()
-    if is_local(root):
-        _list_folder(to_location(root), listing)
-        return listing
-    try:
-        listing.paths.update(_walk(_repository(root), None))
-    except Exception as exc:
-        if not _is_missing(exc):
-            raise _unavailable(root, exc) from exc
-    return listing
-
-
 def _list_folder(base: str, listing: Listing) -> None:
     waiting = [""]
     while waiting:
@@ -116,6 +146,8 @@ def _list_folder(base: str, listing: Listing) -> None:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
+                    elif entry.name.startswith(_STAGING):
+                        listing.unfinished += 1
                     else:
                         listing.paths.add(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -124,12 +156,12 @@ def _list_folder(base: str, listing: Listing) -> None:
             listing.unreadable.append(folder)
 
 
-def _walk(repository: Any, folder: str | None) -> Iterator[str]:
+def _walk(repository: Any, folder: str | None) -> Iterator[tuple[str, int | None]]:
     for found in repository.list_artifacts(folder):
-        if found.is_dir:
+        if found.is_dir and found.path != folder:
             yield from _walk(repository, found.path)
-        else:
-            yield found.path
+        elif not found.is_dir:
+            yield found.path, found.file_size
 
 
 def _digest(file: Path) -> Stored | None:
@@ -142,12 +174,6 @@ def _digest(file: Path) -> Stored | None:
     except OSError as exc:
         raise FileUnreadable(f"{file} can't be read ({exc.strerror or exc})") from exc
     return NO_FILE if digest is None else (digest.size, digest.sha256)
-
-
-def _repository(root: str) -> Any:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    return get_artifact_repository(root)
 
 
 def _is_missing(error: Exception) -> bool:

@@ -3,42 +3,74 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from chain_client.errors import HostUnavailable
 from chain_client.events import Json
 from chain_client.hosts import Finding, Progress, Remark, Unchecked
-from mlflow_chain.files.locations import relative, to_location
-from mlflow_chain.files.stored import (
-    NO_FILE,
-    FileUnreadable,
-    Stored,
-    find_stored_file,
-    is_loading_note,
-    list_stored_files,
+from mlflow_chain.files.locations import (
+    Storage,
+    is_proxied,
+    join,
+    relative,
+    without_workspace,
 )
+from mlflow_chain.files.stored import NO_FILE, FileUnreadable, Listing, Stored, StoredFiles
 from mlflow_chain.verifying.differences import missing, unexpected
+from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 from mlflow_chain.verifying.state import State
 
-_PROXIED = "mlflow-artifacts:"
+_IN_FLIGHT = 4
+"""Calls that are handed out for each thread: results are taken in order."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class _Root:
+    """One root, and what is known of it."""
+
+    location: str
+    owner: str
+    before: bool
+    files: StoredFiles
+    expected: dict[str, Register] = field(default_factory=dict)
+    listing: Listing | HostUnavailable = field(default_factory=Listing)
+
+
+_Look = tuple[_Root, str | None]
+"""A file to be looked at; None behind the last one of its root."""
 
 
 class FileComparison:
-    """Compares the files below the roots of runs and logged models.
+    """Compares the files below the roots of runs, logged models and versions.
 
     Args:
         state: what was recorded.
-        progress: told how many roots are done.
+        storage: where the files are kept.
+        doubts: which files somebody still has to read back, or could not read.
+        progress: told how many recorded files are done.
     """
 
-    def __init__(self, state: State, progress: Progress) -> None:
+    def __init__(
+        self, state: State, storage: Storage, doubts: FileDoubts, progress: Progress
+    ) -> None:
+        self._storage = storage
+        self._doubts = doubts
         self._progress = progress
-        self._by_root: dict[str, dict[str, Register]] = {}
-        self._files = dict(state.files)
-        self._unrecorded = 0
-        self._undigested = 0
+        self._files: dict[str, Register] = {}
+        for location, register in state.files.items():
+            spelled = storage.spell(location)
+            known = self._files.get(spelled)
+            self._files[spelled] = register if known is None else _merged(known, register)
+        self._done = 0
+        self._counts: Counter[str] = Counter()
 
     def compare(self, roots: dict[str, tuple[str, bool]]) -> Iterator[Finding | Unchecked | Remark]:
         """Compare everything below some roots.
@@ -47,96 +79,205 @@ class FileComparison:
             roots: by artifact URI, what it is the root of, and whether that is older than
                 adoption: then files that nobody recorded are no finding.
         """
-        self._assign(roots)
-        proxied = 0
-        # SHA-256 releases the interpreter's lock, so threads use every core.
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for done, (root, (owner, before)) in enumerate(roots.items()):
-                self._progress("comparing files", done, len(roots))
-                if root.startswith(_PROXIED) and not self._by_root[root]:
-                    proxied += 1
-                    continue
-                try:
-                    yield from self._compare_root(pool, root, owner, before)
-                except HostUnavailable as exc:
-                    yield Unchecked(owner, str(exc))
-        if proxied:
+        found, unknown = self._find_roots(roots)
+        if unknown:
             yield Unchecked(
-                f"files of {proxied} runs or models",
-                "they lie behind a server (mlflow-artifacts:), and this version does not record "
-                "files that a server takes",
+                f"files of {unknown} runs or models",
+                "they lie behind a server (mlflow-artifacts:), and nobody knows where it keeps "
+                "them; start the server once with --backend-store-uri chain+…",
             )
-        if self._unrecorded:
-            yield Remark(
-                f"{self._unrecorded} files",
-                "they lie in runs or models that are older than the adoption, or whose events "
-                "can't be read; nobody recorded them, so they were not compared",
-            )
-        if self._undigested:
-            yield Remark(
-                f"{self._undigested} files",
-                "they changed while they were recorded; it was compared that they are there, "
-                "not what is in them",
-            )
-
-    def _assign(self, roots: dict[str, tuple[str, bool]]) -> None:
-        """Give each recorded file to the root it lies below; the longest one wins."""
-        known = {to_location(root): root for root in roots}
-        self._by_root = {root: {} for root in roots}
-        for location, register in self._files.items():
-            folder = location
-            while folder and folder not in known:
-                shorter = folder.rpartition("/")[0]
-                folder = shorter if shorter != folder else ""
-            if folder:
-                path = relative(folder, location)
+        total = sum(len(root.expected) for root in found)
+        cores = _cores()
+        # SHA-256 releases the interpreter's lock, so threads use every core.
+        with ThreadPoolExecutor(max_workers=cores) as pool:
+            window = cores * _IN_FLIGHT
+            listed = _in_order(pool, window, _list, found)
+            waiting: dict[str, Stored | FileUnreadable | None] = {}
+            for (root, path), stored in _in_order(pool, window, _look_at, _looks(listed)):
                 if path is not None:
-                    self._by_root[known[folder]][path] = register
+                    waiting[path] = stored
+                    self._done += 1
+                    self._progress("comparing files", self._done, total)
+                    continue
+                yield from self._compare_root(root, waiting)
+                waiting = {}
+        yield from self._remarks()
+
+    def _find_roots(self, roots: dict[str, tuple[str, bool]]) -> tuple[list[_Root], int]:
+        known = {self._storage.spell(root): about for root, about in reversed(roots.items())}
+        expected: dict[str, dict[str, Register]] = {location: {} for location in known}
+        scoped: dict[str, str] = {}
+        for location, register in self._files.items():
+            folder = _root_of(location, known)
+            within = without_workspace(location) if folder is None else None
+            if within is not None:
+                location, prefix = within
+                folder = _root_of(location, known)
+                if folder is not None:
+                    scoped[folder] = prefix
+            path = None if folder is None else relative(folder, location)
+            if folder is not None and path is not None:
+                expected[folder][path] = register
+        found: list[_Root] = []
+        unknown = 0
+        for location in (self._storage.spell(root) for root in roots):
+            owner, before = known.pop(location, ("", False))
+            if not owner:
+                continue
+            place = self._storage.find(location)
+            if location in scoped and is_proxied(location):
+                below = location.partition(":")[2]
+                place = self._storage.find(f"mlflow-artifacts:/{scoped[location]}{below}")
+            if place is None:
+                unknown += 1
+                continue
+            files = StoredFiles(place, self._storage.tracking_uri)
+            found.append(_Root(location, owner, before, files, expected[location]))
+        return found, unknown
 
     def _compare_root(
-        self, pool: ThreadPoolExecutor, root: str, owner: str, before: bool
+        self, root: _Root, stored: dict[str, Stored | FileUnreadable | None]
     ) -> Iterator[Finding | Unchecked]:
-        expected = self._by_root[root]
-        listing = list_stored_files(root)
-        present = listing.paths
+        if isinstance(root.listing, HostUnavailable):
+            yield Unchecked(root.owner, str(root.listing))
+            return
+        listing = root.listing
+        self._counts["unfinished"] += listing.unfinished
         for folder in listing.unreadable:
-            yield Unchecked(f"{owner}/artifact {folder}".rstrip(), "the folder can't be listed")
+            yield Unchecked(
+                f"{root.owner}/artifact {folder}".rstrip(), "the folder can't be listed"
+            )
         hidden = tuple(f"{folder}/" if folder else "" for folder in listing.unreadable)
-        wanted = [path for path in sorted(expected) if path in present]
-        stored = dict(zip(wanted, pool.map(lambda path: _look_at(root, path), wanted)))
-        for path, register in sorted(expected.items()):
-            if path not in present and path.startswith(hidden):
+        left_out: Counter[str] = Counter()
+        for path, register in sorted(root.expected.items()):
+            if path not in listing.paths and path.startswith(hidden):
                 continue
-            subject = f"{owner}/artifact {path}"
+            subject = f"{root.owner}/artifact {path}"
             found = stored.get(path)
             if isinstance(found, FileUnreadable):
                 yield Unchecked(subject, str(found))
                 continue
             finding = _compare_file(subject, register, found)
-            if finding is not None and not is_loading_note(root, path):
-                yield finding
-            elif found is not None and UNKNOWN in register.values():
-                self._undigested += 1
-        unrecorded = sorted(present - expected.keys())
-        if before:
-            self._unrecorded += len(unrecorded)
-            return
-        for path in unrecorded:
-            if not is_loading_note(root, path):
-                yield unexpected("artifact", f"{owner}/artifact {path}", path)
+            location = join(root.location, path)
+            if finding is None:
+                if found is not None and UNKNOWN in register.values():
+                    reason = self._doubts.of_undigested(root.owner, location)
+                    if reason is None:
+                        self._counts["undigested"] += 1
+                    else:
+                        left_out[reason] += 1
+            elif not root.files.is_loading_note(path):
+                reason = None
+                if finding.kind == "artifact_changed":
+                    reason = self._doubts.of_changed(root.owner, location)
+                if reason is None:
+                    yield finding
+                else:
+                    left_out[reason] += 1
+        for path in sorted(listing.paths - root.expected.keys()):
+            if root.before and not self._doubts.is_wanted(root.owner, join(root.location, path)):
+                self._counts["unrecorded"] += 1
+            elif not root.files.is_loading_note(path):
+                reason = self._doubts.of_unrecorded(root.owner, join(root.location, path))
+                if reason is None:
+                    yield unexpected("artifact", f"{root.owner}/artifact {path}", path)
+                else:
+                    left_out[reason] += 1
+        for reason, count in left_out.items():
+            yield Unchecked(f"{count} files of {root.owner}", reason)
+
+    def _remarks(self) -> Iterator[Remark]:
+        for what, text in _REMARKS.items():
+            if self._counts[what]:
+                yield Remark(f"{self._counts[what]} files", text)
 
 
-def _look_at(root: str, path: str) -> Stored | FileUnreadable | None:
+_REMARKS = {
+    "unrecorded": (
+        "they lie in runs or models that are older than the adoption, or whose events can't be "
+        "read; nobody recorded them, so they were not compared"
+    ),
+    "undigested": (
+        "they changed while they were recorded; it was compared that they are there, not what is "
+        "in them"
+    ),
+    "unfinished": "they are uploads under way, or were left by a server that died",
+}
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    window: int,
+    act: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+) -> Iterator[tuple[_Item, _Result]]:
+    """Like `pool.map`, with the items, and never more than ``window`` results in memory."""
+    flying: deque[tuple[_Item, Future[_Result]]] = deque()
+    for item in items:
+        flying.append((item, pool.submit(act, item)))
+        if len(flying) >= window:
+            first, future = flying.popleft()
+            yield first, future.result()
+    for item, future in flying:
+        yield item, future.result()
+
+
+def _list(root: _Root) -> None:
     try:
-        return find_stored_file(root, path)
+        root.listing = root.files.list()
+    except HostUnavailable as exc:
+        root.listing = exc
+
+
+def _looks(listed: Iterable[tuple[_Root, None]]) -> Iterator[_Look]:
+    for root, _ in listed:
+        if isinstance(root.listing, Listing):
+            present = root.listing.paths
+            yield from ((root, path) for path in sorted(root.expected) if path in present)
+        yield root, None
+
+
+def _look_at(look: _Look) -> Stored | FileUnreadable | None:
+    root, path = look
+    if path is None:
+        return None
+    try:
+        return root.files.find(path)
     except FileUnreadable as exc:
         return exc
 
 
+def _merged(first: Register, second: Register) -> Register:
+    """Writes to one file under two spellings of its place."""
+    merged = Register()
+    for stamp, value in (*first._writes, *second._writes):
+        merged.write(stamp, value)
+    return merged
+
+
+def _root_of(location: str, known: dict[str, tuple[str, bool]]) -> str | None:
+    """The root that a recorded file lies below; the longest one wins."""
+    folder = location
+    while folder and folder not in known:
+        shorter = folder.rpartition("/")[0]
+        folder = shorter if shorter != folder else ""
+    return folder or None
+
+
 def _compare_file(subject: str, register: Register, stored: Stored | None) -> Finding | None:
-    actual = ABSENT if stored is None else stored
-    # Whatever bytes a recorded file has, it is a file.
-    if stored != NO_FILE and register.allows(actual):
+    values = register.values()
+    if stored is None:
+        # A file whose digest nobody knows was recorded all the same.
+        if not values or ABSENT in values:
+            return None
+    elif register.allows(stored) and stored != NO_FILE:
+        # Whatever bytes a recorded file has, it is a file.
         return None
     expected = _shown(register.expected())
     if stored is None:

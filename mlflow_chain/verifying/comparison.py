@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from chain_client.hosts import Finding, Progress, Remark, Scope, Unchecked
+from chain_client.hosts import Finding, Progress, Remark, Scope, StoreBinding, Unchecked
+from mlflow_chain.files.locations import Storage
 from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, RunView, VersionView
 from mlflow_chain.reading.reader import Reader, Unreadable
 from mlflow_chain.verifying.compare_files import FileComparison
@@ -16,8 +17,9 @@ from mlflow_chain.verifying.compare_runs import (
     compare_run,
 )
 from mlflow_chain.verifying.differences import missing, unexpected, unreadable
+from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.state import State
-from mlflow_chain.verifying.version_sources import VersionSources, is_prompt
+from mlflow_chain.verifying.version_sources import LOCATION, VersionSources, is_prompt
 
 
 class Comparison:
@@ -27,12 +29,17 @@ class Comparison:
         state: what was recorded.
         reader: the database.
         progress: told how far it is.
+        store: where the files are kept, and which of them wait to be read back.
     """
 
-    def __init__(self, state: State, reader: Reader, progress: Progress) -> None:
+    def __init__(
+        self, state: State, reader: Reader, progress: Progress, store: StoreBinding
+    ) -> None:
         self._state = state
         self._reader = reader
         self._progress = progress
+        self._storage = Storage.of(store)
+        self._waiting = store.waiting
         self._roots: dict[str, tuple[str, bool]] = {}
         self._versions: list[tuple[str, VersionView]] = []
 
@@ -50,7 +57,8 @@ class Comparison:
             yield from self._experiments()
             yield from self._all_models()
         yield from self._versions_elsewhere()
-        files = FileComparison(self._state, self._progress)
+        doubts = FileDoubts(self._state, self._storage, self._waiting)
+        files = FileComparison(self._state, self._storage, doubts, self._progress)
         yield from files.compare(self._roots)
 
     def _one_run(self, run_id: str) -> Iterator[Finding]:
@@ -80,7 +88,7 @@ class Comparison:
             return
         if view is None and name not in self._state.models:
             yield missing("model", f"model {name}", name, "nobody knows it")
-        sources = VersionSources(self._state, self._reader)
+        sources = VersionSources(self._state, self._reader, self._storage)
         for version in view.versions if view is not None else ():
             subject = f"model {name}/version {version.version}"
             yield from _guarded("model", subject, self._source(sources, version))
@@ -92,7 +100,7 @@ class Comparison:
         owner = sources.find(version)
         if owner is not None and owner.kind == "run":
             self._find_run_root(owner.id)
-        elif owner is not None:
+        elif owner is not None and owner.kind != LOCATION:
             yield from self._logged_model(owner.id)
 
     def _find_run_root(self, run_id: str) -> None:
@@ -236,7 +244,7 @@ class Comparison:
     def _versions_elsewhere(self) -> Iterator[Unchecked]:
         """Versions whose files lie in no run and no logged model that is compared."""
         owners = {owner for owner, _ in self._roots.values()}
-        sources = VersionSources(self._state, self._reader)
+        sources = VersionSources(self._state, self._reader, self._storage)
         for name, version in self._versions:
             if is_prompt(version):
                 continue
@@ -244,7 +252,9 @@ class Comparison:
                 owner = sources.find(version)
             except Unreadable:
                 owner = None
-            if owner is None or f"{owner.kind} {owner.id}" not in owners:
+            if owner is not None and owner.kind == LOCATION:
+                self._add_root(owner.id, f"model {name}/version {version.version}", False)
+            elif owner is None or f"{owner.kind} {owner.id}" not in owners:
                 yield Unchecked(
                     f"model {name}/version {version.version}",
                     f"nobody recorded the files at its source {version.fields['source']}",

@@ -174,6 +174,8 @@ class State:
     Args:
         files: by location, ``(size, sha256)`` or ABSENT.
         removals: locations of files or folders that were deleted, with all below them.
+        unverified: locations that could not be read back, or all below them, with the reason.
+        read_back: locations of files whose latest digest is of a read-back.
         dataset_rows: what may stand in the row of a dataset, by name and digest.
         findings: what is wrong with the record itself.
     """
@@ -188,5 +190,7 @@ class State:
     models: dict[str, RegisteredModelState] = field(default_factory=dict)
     files: Registers = field(default_factory=Registers)
     removals: list[tuple[str, Stamp]] = field(default_factory=list)
+    unverified: dict[str, str] = field(default_factory=dict)
+    read_back: set[str] = field(default_factory=set)
     dataset_rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)

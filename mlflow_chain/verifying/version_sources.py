@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mlflow_chain.files.locations import to_location
+from mlflow_chain.files.locations import Storage
 from mlflow_chain.reading.entities import VersionView
 from mlflow_chain.reading.reader import Reader
 from mlflow_chain.verifying.state import State
 
 _MODEL, _RUN = "models:/", "runs:/"
+
+LOCATION = "location"
+"""Kind of an owner that is a place outside every run and logged model, with recorded files."""
+
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 
@@ -19,7 +24,7 @@ class Owner:
     """Whose files they are.
 
     Args:
-        kind: ``run`` or ``logged model``.
+        kind: ``run``, ``logged model`` or `LOCATION`.
         id: which.
     """
 
@@ -33,10 +38,13 @@ class VersionSources:
     Args:
         state: what was recorded; its roots count, not those that the database shows.
         reader: the database, to follow one version to another.
+        storage: where the files are kept.
     """
 
-    def __init__(self, state: State, reader: Reader) -> None:
+    def __init__(self, state: State, reader: Reader, storage: Storage) -> None:
         self._reader = reader
+        self._storage = storage
+        self._files = sorted(storage.spell(location) for location in state.files)
         self._owners: dict[str, Owner] = {}
         for run_id, run in state.runs.items():
             self._add(run.fields["artifact_uri"].values(), Owner("run", run_id))
@@ -68,7 +76,17 @@ class VersionSources:
             return None
         if source.startswith(_RUN):
             return Owner("run", source.removeprefix(_RUN).strip("/").partition("/")[0])
-        return next((self._owners[f] for f in _upwards(source) if f in self._owners), None)
+        location = self._storage.spell(source)
+        for folder in _upwards(location):
+            if folder in self._owners:
+                return self._owners[folder]
+        return Owner(LOCATION, location) if self._is_recorded(location) else None
+
+    def _is_recorded(self, location: str) -> bool:
+        """Whether files below it were recorded, such as by a read-back."""
+        below = location + "/"
+        place = bisect_left(self._files, below)
+        return place < len(self._files) and self._files[place].startswith(below)
 
     def _aliased(self, name: str) -> int | None:
         model, at, alias = name.partition("@")
@@ -78,7 +96,7 @@ class VersionSources:
     def _add(self, roots: Iterable[object], owner: Owner) -> None:
         for root in roots:
             if isinstance(root, str) and root:
-                self._owners[to_location(root)] = owner
+                self._owners[self._storage.spell(root)] = owner
 
 
 def is_prompt(version: VersionView) -> bool:
@@ -90,8 +108,8 @@ def _source(version: VersionView) -> str:
     return str(version.fields["source"] or version.fields["storage_location"] or "")
 
 
-def _upwards(source: str) -> Iterator[str]:
-    folder = to_location(source)
+def _upwards(location: str) -> Iterator[str]:
+    folder = location
     while folder:
         yield folder
         shorter = folder.rpartition("/")[0]

@@ -1,0 +1,153 @@
+"""Bracketing what a repository does with files: intent before, outcome after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chain_client.errors import ChainError, HomeNotWritable
+from chain_client.events import Json, Subject
+from chain_client.recorder import Intent
+from chain_client.wishes import Wish, Wishes
+from mlflow_chain.files.locations import PROXIED, Storage, is_path, join, to_location
+from mlflow_chain.process import kept_artifacts
+from mlflow_chain.stores.recording import Call, Recording, current_call, is_plain_refusal
+from mlflow_chain.stores.wrapping import RecordingSource, refused
+
+LOGGED = "artifacts.logged"
+"""Files were given to a repository by path; the intent has their digests."""
+UPLOADED = "artifacts.uploaded"
+"""A server took a file as a stream, or was told that its parts are there; the outcome has the
+digest, if the bytes passed."""
+DELETED = "artifacts.deleted"
+READ_BACK = "artifacts.read_back"
+"""Files were read where they are kept, by a relay: the outcome has what was there then."""
+UNVERIFIED = "artifacts.unverified"
+"""Files, or all below a root, could not be read."""
+KIND = "artifacts"
+
+RECORDING = "_mlops_chain_recording"
+"""Attribute of a repository that holds its `RecordingSource`."""
+
+
+def find_recording_of(repository: Any) -> Recording | None:
+    """The recording of a repository; None if somebody else records what it does now.
+
+    That is the call around it, or the server, if it says so.
+    """
+    if current_call.get() is not None:
+        return None
+    found: RecordingSource | None = getattr(repository, RECORDING, None)
+    return None if found is None else found.current()
+
+
+def kept_location() -> str | None:
+    """Where this process, a server's worker, keeps its clients' files; None if it is none."""
+    kept = kept_artifacts(os.environ)
+    return None if kept is None else _absolute(kept)
+
+
+def _absolute(uri: str) -> str:
+    location = to_location(uri)
+    if is_path(location) or ":" in location.partition("/")[0]:
+        return location
+    return str(Path(location).absolute())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one call puts or removes files.
+
+    Args:
+        root: location that is the event's subject.
+        below: path that the call's own folder has below it.
+        folder: where on this machine's file system the call's files are kept, if they are.
+    """
+
+    root: str
+    below: str
+    folder: Path | None
+
+    @classmethod
+    def of(cls, repository: Any, artifact_path: str | None) -> Place:
+        """The place of ``artifact_path`` in a repository.
+
+        What a server keeps for its clients has one root for all of them: there the folder is the
+        subject, so that the files of a run can be asked for.
+        """
+        plain = _absolute(str(repository.artifact_uri))
+        folder = Path(plain, artifact_path or "") if is_path(plain) else None
+        root = Storage(kept_location()).spell(plain)
+        if root == PROXIED:
+            return cls(join(PROXIED, artifact_path or ""), "", folder)
+        return cls(root, artifact_path or "", folder)
+
+    def path(self, name: str) -> str:
+        """Path of a file of the call, below the root."""
+        return f"{self.below}/{name}" if self.below else name
+
+
+def begin(recording: Recording, type_: str, root: str, payload: dict[str, Json]) -> Intent:
+    """Record what is about to happen.
+
+    Raises:
+        MlflowException: it must not be lost, and can't be recorded.
+    """
+    subject = Subject(recording.store_id, KIND, root)
+    try:
+        return recording.recorder.begin(type_, subject, payload, actor=recording.actor)
+    except ChainError as exc:
+        raise refused(exc) from exc
+
+
+@contextmanager
+def under_way(recording: Recording, intent: Intent) -> Iterator[None]:
+    """While the repository works; if it raises, that is the outcome."""
+    token = current_call.set(Call(intent.event_id, marks=False))
+    try:
+        yield
+    except BaseException as exc:
+        recording.recorder.failed(intent, exc, in_doubt=not is_plain_refusal(exc))
+        raise
+    finally:
+        current_call.reset(token)
+
+
+def bracket(
+    recording: Recording,
+    type_: str,
+    root: str,
+    payload: dict[str, Json],
+    act: Callable[[], Any],
+    read_result: Callable[[], dict[str, Json] | None] = lambda: None,
+) -> Any:
+    """Record a call of a repository, and give its value."""
+    intent = begin(recording, type_, root, payload)
+    with under_way(recording, intent):
+        value = act()
+    recording.recorder.done(intent, result=read_result())
+    return value
+
+
+def wish(recording: Recording, intent: Intent | None, wanted: dict[str, str]) -> None:
+    """Let the relay read files back, once the call's event is in the log.
+
+    Raises:
+        MlflowException: the wish can't be written.
+    """
+    recorder = recording.recorder
+    source_id = recorder.source_id if intent is not None and intent.sequence is not None else None
+    asked = Wish(
+        recording.store_id,
+        wanted,
+        None if source_id is None else source_id.hex(),
+        None if source_id is None or intent is None else intent.sequence,
+    )
+    try:
+        Wishes(recording.client.folder.read_back).put(asked)
+    except HomeNotWritable as exc:
+        raise refused(exc) from exc

@@ -1,0 +1,95 @@
+"""Recording files that are given to a repository by path, and their removal."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chain_client.events import Json
+from mlflow_chain.files.bracket import (
+    DELETED,
+    LOGGED,
+    Place,
+    begin,
+    bracket,
+    find_recording_of,
+    under_way,
+    wish,
+)
+from mlflow_chain.files.hashing import FileDigest, digest_file, digest_folder, is_unchanged
+from mlflow_chain.stores.recording import Recording
+
+Sources = list[tuple[Path, FileDigest]]
+
+_MAX_PATHS_WISHED = 1_000
+"""More files than these that change while they are logged are not followed one by one."""
+
+
+def one_file(local: str, folder: str) -> Sources:
+    """What `log_artifact` copies."""
+    file = Path(local)
+    return [(file, digest_file(file, f"{folder}/{file.name}" if folder else file.name))]
+
+
+def whole_folder(local: str, folder: str) -> Sources:
+    """What `log_artifacts` copies: links to files, and nothing behind links to folders."""
+    return list(digest_folder(Path(local), folder))
+
+
+def recorded_log(
+    original: Callable[..., Any], read: Callable[[str, str], Sources]
+) -> Callable[..., Any]:
+    """`log_artifact` or `log_artifacts`, recorded."""
+
+    @functools.wraps(original)
+    def log(repository: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = find_recording_of(repository)
+        if recording is None:
+            return original(repository, *args, **kwargs)
+        local: Any = args[0] if args else kwargs.get("local_file", kwargs.get("local_dir"))
+        artifact_path = args[1] if len(args) > 1 else kwargs.get("artifact_path")
+        place = Place.of(repository, artifact_path)
+        try:
+            sources = read(local, place.below)
+        except (OSError, TypeError):
+            # What can't be read can't be logged either; MLflow says so in its own words.
+            sources = []
+        if not sources:
+            return original(repository, *args, **kwargs)
+        files: list[Json] = [[d.path, d.size, d.sha256] for _, d in sources]
+        intent = begin(recording, LOGGED, place.root, {"files": files})
+        with under_way(recording, intent):
+            value = original(repository, *args, **kwargs)
+        changed = [digest.path for file, digest in sources if not is_unchanged(file, digest)]
+        recording.recorder.done(intent, result={"changed_meanwhile": True} if changed else None)
+        _look_again(recording, place.root, changed)
+        return value
+
+    return log
+
+
+def _look_again(recording: Recording, root: str, changed: list[str]) -> None:
+    for path in changed[:_MAX_PATHS_WISHED]:
+        wish(recording, None, {"location": root, "path": path})
+
+
+def recorded_delete(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`delete_artifacts`, recorded."""
+
+    @functools.wraps(original)
+    def delete(repository: Any, artifact_path: str | None = None) -> Any:
+        recording = find_recording_of(repository)
+        if recording is None:
+            return original(repository, artifact_path)
+        place = Place.of(repository, artifact_path)
+        return bracket(
+            recording,
+            DELETED,
+            place.root,
+            {"path": place.below},
+            lambda: original(repository, artifact_path),
+        )
+
+    return delete
