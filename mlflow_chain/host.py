@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import sqlalchemy
@@ -13,6 +13,8 @@ from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
     Finding,
     Progress,
+    Reading,
+    Recorded,
     Remark,
     Resolution,
     Scope,
@@ -20,6 +22,7 @@ from chain_client.hosts import (
     Unchecked,
 )
 from mlflow_chain.files.locations import Storage
+from mlflow_chain.files.read_back import read_back
 from mlflow_chain.mapping.over_http import to_shown
 from mlflow_chain.reading.opening import open_reader
 from mlflow_chain.reading.server_uri import is_server_uri
@@ -97,6 +100,12 @@ class MlflowHost:
             yield from unsettled.explain(found, reader)
             for blind_spot in reader.blind_spots:
                 yield Remark(store.to_shown_uri(), blind_spot)
+
+    def read_back(
+        self, store: StoreBinding, wanted: Mapping[str, str], recorded: Recorded
+    ) -> Iterator[Reading]:
+        """Read what passed none of our processes; see `chain_client.hosts.ReadsBack`."""
+        return read_back(wanted, Storage.of(store), lambda: open_reader(store.uri), recorded)
 
 
 def _read_markers(reader: SqlReader, events: Sequence[Event]) -> Markers | None:

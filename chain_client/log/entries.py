@@ -56,8 +56,8 @@ def read_some(engine: Callable[[], Engine], indexes: Sequence[int]) -> Iterator[
         yield from _read(engine(), entries.c.log_index.in_(part))
 
 
-def indexes_of_subjects(connection: Connection, prefix: str) -> array[int]:
-    """Indexes of all entries whose subject key begins with ``prefix``, in log order."""
+def indexes_of_subjects(connection: Connection, prefix: str, *, exact: bool = False) -> array[int]:
+    """Indexes of all entries whose subject key begins with, or is, ``prefix``, in log order."""
     low = encode_subject(prefix)
     rows = (
         select(payloads.c.log_index)
@@ -65,7 +65,7 @@ def indexes_of_subjects(connection: Connection, prefix: str) -> array[int]:
         .where(subjects.c.subject_key >= low)
         .order_by(payloads.c.log_index)
     )
-    high = _successor(low)
+    high = low + b"\0" if exact else _successor(low)
     if high is not None:
         rows = rows.where(subjects.c.subject_key < high)
     found: array[int] = array("q")

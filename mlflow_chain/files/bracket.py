@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chain_client.errors import ChainError, HomeNotWritable
+from chain_client.errors import ChainError
 from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
-from chain_client.wishes import Wish, Wishes
 from mlflow_chain.files.locations import PROXIED, Storage, is_path, join, to_location
 from mlflow_chain.process import kept_artifacts
 from mlflow_chain.stores.recording import Call, Recording, current_call, is_plain_refusal
@@ -131,23 +130,3 @@ def bracket(
         value = act()
     recording.recorder.done(intent, result=read_result())
     return value
-
-
-def wish(recording: Recording, intent: Intent | None, wanted: dict[str, str]) -> None:
-    """Let the relay read files back, once the call's event is in the log.
-
-    Raises:
-        MlflowException: the wish can't be written.
-    """
-    recorder = recording.recorder
-    source_id = recorder.source_id if intent is not None and intent.sequence is not None else None
-    asked = Wish(
-        recording.store_id,
-        wanted,
-        None if source_id is None else source_id.hex(),
-        None if source_id is None or intent is None else intent.sequence,
-    )
-    try:
-        Wishes(recording.client.folder.read_back).put(asked)
-    except HomeNotWritable as exc:
-        raise refused(exc) from exc

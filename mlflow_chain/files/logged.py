@@ -16,10 +16,10 @@ from mlflow_chain.files.bracket import (
     bracket,
     find_recording_of,
     under_way,
-    wish,
 )
 from mlflow_chain.files.hashing import FileDigest, digest_file, digest_folder, is_unchanged
 from mlflow_chain.stores.recording import Recording
+from mlflow_chain.stores.wishing import wish
 
 Sources = list[tuple[Path, FileDigest]]
 

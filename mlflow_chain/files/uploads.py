@@ -22,10 +22,10 @@ from mlflow_chain.files.bracket import (
     begin,
     find_recording_of,
     under_way,
-    wish,
 )
 from mlflow_chain.files.hashing import version_of
 from mlflow_chain.stores.recording import Recording
+from mlflow_chain.stores.wishing import wish
 
 
 class HashingStream(io.RawIOBase):

@@ -25,6 +25,7 @@ from mlflow_chain.stores.recording import (
 )
 from mlflow_chain.stores.remote import NotedCredentials, RemoteRecording, is_refusal_of_server
 from mlflow_chain.stores.results import Minted
+from mlflow_chain.stores.wishing import wish_for_files
 
 _logger = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ def _recorded(method: Recorded, original: Any) -> Any:
             )
         except ChainError as exc:
             raise refused(exc) from exc
+        wish_for_files(recording, intent, subject_id, payload)
         # Of a batch only the tags are overwritten; without them it needs no marker.
         needs_marker = marks and (not only_captured or "tags" in payload)
         call = Call(intent.event_id, needs_marker, only_captured, captures)
