@@ -97,7 +97,8 @@ def log_batch(
     if params:
         payload["params"] = [to_param(param) for param in params]
     if tags:
-        payload["tags"] = [to_run_tag(tag) for tag in tags]
+        # Of one key the last counts, as in MLflow.
+        payload["tags"] = list({tag.key: to_run_tag(tag) for tag in tags}.values())
     return "run", run_id, payload
 
 
@@ -109,7 +110,11 @@ def record_logged_model(run_id: str, mlflow_model: Any) -> Mapped:
 def log_inputs(run_id: str, datasets: Any = None, models: Any = None) -> Mapped:
     payload: dict[str, Json] = {}
     if datasets:
-        payload["datasets"] = [to_dataset_input(dataset) for dataset in datasets]
+        # Of one dataset the first counts, as in MLflow, which drops the tags of the others.
+        kept: dict[tuple[Json, Json], Json] = {}
+        for dataset in map(to_dataset_input, datasets):
+            kept.setdefault(dataset[:2], dataset)  # type: ignore[arg-type]
+        payload["datasets"] = list(kept.values())
     if models:
         payload["models"] = [model.model_id for model in models]
     return "run", run_id, payload
