@@ -77,7 +77,7 @@ def test_an_interrupted_adoption_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mlflow_chain.reading.reader.Reader.registered_model_names", fail)
+        patch.setattr("mlflow_chain.reading.sql.SqlReader.registered_model_names", fail)
         with pytest.raises(KeyboardInterrupt):
             mlflow_chain.wrap(tracking, recorded.client)
     registry.delete_registered_model_alias("m", "champion")

@@ -14,8 +14,6 @@ from mlflow.tracking._tracking_service.utils import _get_store
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("chain+http://localhost:1", "--backend-store-uri chain"),
-        ("chain+https://localhost:1", "--backend-store-uri chain"),
         ("chain+file:///tmp/x", "sqlite"),
         ("chain:foo", "sqlite"),
         ("chain:foo://x", "'foo'"),

@@ -26,7 +26,7 @@ def test_the_prefix_is_taken_off(uri: str, inner: str) -> None:
     assert find_refusal(inner) is None
 
 
-@pytest.mark.parametrize("inner", ["http://h", "https://h", "file:///x", "foo", "foo://x", ""])
+@pytest.mark.parametrize("inner", ["file:///x", "foo", "foo://x", ""])
 def test_what_is_not_recorded_is_refused_with_a_way_out(inner: str) -> None:
     refusal = find_refusal(inner)
     assert refusal is not None
