@@ -14,6 +14,10 @@ Frame, 28 bytes and the body::
 id and the segment number, so that a frame copied from elsewhere is never valid. ``check`` is the
 low byte of the checksum of kind and length alone: it tells a frame whose end is not there yet
 from one whose length was damaged. The frame's magic holds 0xFF, which no UTF-8 text contains.
+
+Behind the last frame there may be zeros, which its owner wrote to have room for the next ones. So
+a frame should end in another byte: then one that was damaged is told from one that is torn, of
+which zeros follow what was written.
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ VERSION = 1
 FRAME_MAGIC = b"\xff\xc5"
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Longest body of a frame; a longer length is damage."""
+
+ABORT_BODY = b"aborted"
 
 _HEADER = struct.Struct("<8sHH16sIQ")
 _CRC = struct.Struct("<I")

@@ -16,6 +16,7 @@ from chain_client.errors import SpoolUnavailable
 from chain_client.spool import ownership
 from chain_client.spool.disk import Disk
 from chain_client.spool.frames import (
+    ABORT_BODY,
     FRAME_BYTES,
     HEADER_BYTES,
     Kind,
@@ -23,6 +24,7 @@ from chain_client.spool.frames import (
     encode_header,
     frame_seed,
 )
+from chain_client.spool.room import Room
 from chain_client.steps import step
 from chain_client.types import SourceId
 
@@ -78,6 +80,7 @@ class Journal:
         self._fd = -1
         self._segment = -1
         self._offset = 0
+        self._room = Room(disk, 0)
         self._seed = 0
         self._durable = False
         self._segment_bytes = 0
@@ -154,6 +157,7 @@ class Journal:
             mark = sequence + 1 if kind is Kind.NOTE else 0
         frame = encode_frame(kind, sequence, mark, body, self._seed)
         end = self._offset + length
+        self._room.make(self._fd, self._offset, end)
         taken = sequence + 1 if kind is Kind.INTENT or kind is Kind.NOTE else self.next_sequence
         try:
             written = self._disk.pwrite(self._fd, frame, self._offset)
@@ -163,7 +167,7 @@ class Journal:
             self._cut_off()
             raise SpoolUnavailable(f"the spool can't be written: {exc.strerror}") from exc
         except BaseException:  # an interrupt, before or after the bytes were written
-            if os.fstat(self._fd).st_size >= end:
+            if os.pread(self._fd, length, self._offset) == frame:
                 self._offset, self.next_sequence = end, taken
                 self._batch.filled = True
             else:
@@ -218,8 +222,12 @@ class Journal:
             elif self._unsound:
                 raise SpoolUnavailable("the spool could not be made durable earlier")
 
+    def trim(self) -> None:
+        """Give back the room behind the last frame: no other follows."""
+        self._room.cut(self._fd, self._offset)
+
     def release(self) -> None:
-        """Close all files, and with them the lock. Idempotent; writes nothing."""
+        """Close all files, and with them the lock. Idempotent; writes no record."""
         with self._sync_lock:
             self.forget()
             if self._lock_fd >= 0:
@@ -273,22 +281,26 @@ class Journal:
     def _cut_off(self) -> None:
         """Remove a part of a frame. No reader has gone past it, for it was never whole."""
         try:
-            self._disk.ftruncate(self._fd, self._offset)
+            self._cut()
         except OSError as exc:
             self._uncut = self._mending = True
             logger.warning("spool of source %s keeps a torn frame: %s", self.source_id.hex(), exc)
+
+    def _cut(self) -> None:
+        self._disk.ftruncate(self._fd, self._offset)
+        self._room.was_cut(self._offset)
 
     def _mend(self) -> None:
         """Undo what a fault left: a torn frame, an unsound segment, intents to be aborted."""
         self._mending = False
         try:
             if self._uncut:
-                self._disk.ftruncate(self._fd, self._offset)
+                self._cut()
                 self._uncut = False
             if self._unsound:
                 self._rotate()
             while self._aborted:
-                self.append(Kind.ABORT, self._aborted[0], b"")
+                self.append(Kind.ABORT, self._aborted[0], ABORT_BODY)
                 self._aborted.pop(0)
         except OSError as exc:
             raise SpoolUnavailable(f"the spool can't be mended: {exc.strerror}") from exc
@@ -300,6 +312,7 @@ class Journal:
     def _rotate(self) -> None:
         """Go on in a new segment. The old one is durable first, whatever the durability."""
         with self._sync_lock:
+            self.trim()
             batch = self._batch
             if self._unsound:
                 self._batch = Batch()
@@ -339,3 +352,4 @@ class Journal:
             raise
         self._fd, self._segment, self._offset = fd, segment, HEADER_BYTES
         self._seed = frame_seed(self.source_id, segment)
+        self._room = Room(self._disk, self._segment_bytes if self._durable else 0)

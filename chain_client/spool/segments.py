@@ -1,4 +1,8 @@
-"""Reading one segment file: frames, torn tails, damage."""
+"""Reading one segment file: frames, torn tails, damage.
+
+Zeros up to the end of the file, behind the last whole frame, are room that the owner made for the
+next ones: nothing is written there yet, or never was.
+"""
 
 from __future__ import annotations
 
@@ -86,12 +90,14 @@ class SegmentReader:
                 wanted_bytes = scan.budget_bytes
                 if used_bytes == len(data):
                     continue
+                if not data[used_bytes] and self._is_room(fd, offset):
+                    return Position(self._number, offset), True
                 if unfinished is not None and offset + unfinished.needed_bytes <= size_bytes:
                     if scan.records:
                         return Position(self._number, offset), False
                     wanted_bytes = unfinished.needed_bytes  # one is read, even over the budget
                     continue
-                behind = self._pass_damage(fd, offset, scan, torn=unfinished is not None)
+                behind = self._pass_damage(fd, offset, scan)
                 if behind is None:
                     return Position(self._number, offset), False
                 offset = behind
@@ -132,11 +138,13 @@ class SegmentReader:
             at = end
         return at, None
 
-    def _pass_damage(self, fd: int, offset: int, scan: Scan, *, torn: bool) -> int | None:
-        """The offset to go on from, behind what is not valid at ``offset``.
+    def _is_room(self, fd: int, offset: int) -> bool:
+        """Whether nothing but zeros follows."""
+        rest = os.pread(fd, os.fstat(fd).st_size - offset, offset)
+        return rest == bytes(len(rest))
 
-        Args:
-            torn: it looks like a frame that is not all there.
+    def _pass_damage(self, fd: int, offset: int, scan: Scan) -> int | None:
+        """The offset to go on from, behind what is not valid at ``offset``.
 
         Returns:
             None if its owner may still be writing it.
@@ -149,10 +157,11 @@ class SegmentReader:
             if behind is None:
                 return None
             if os.pread(fd, len(rest), offset) != rest:
-                return offset  # its owner has just cut off a torn frame and written anew
+                return offset  # its owner has written on, or has just cut off a torn frame
         if behind is None:
             behind = len(rest)
-            if not self._complete and (torn or not any(rest)):
+            written = memoryview(rest.rstrip(b"\0"))  # of a torn frame in the owner's room
+            if not self._complete and isinstance(decode_frame(written, 0, self._seed), Unfinished):
                 return offset + behind
         scan.corruptions.append(
             Corruption(self._number, offset, behind, "no valid frame in these bytes")

@@ -199,6 +199,7 @@ class SpoolWriter:
                 try:
                     last = journal.next_sequence
                     journal.append(Kind.NOTE, last, self._closing(last))
+                    journal.trim()
                     journal.sync_all()
                 finally:
                     self._journal = None

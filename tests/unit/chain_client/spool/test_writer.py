@@ -268,8 +268,11 @@ def test_a_signal_handler_that_records_never_waits_for_its_own_thread(tmp_path: 
     assert corruptions == []
 
 
+@pytest.mark.parametrize("durability", Durability)
 @pytest.mark.parametrize("behind", [False, True], ids=["before the write", "behind the write"])
-def test_an_interrupted_intent_is_not_recorded(tmp_path: Path, behind: bool) -> None:
+def test_an_interrupted_intent_is_not_recorded(
+    tmp_path: Path, behind: bool, durability: Durability
+) -> None:
     class Interrupted(FaultyDisk):
         def pwrite(self, fd: int, data: bytes, offset: int) -> int:  # type: ignore[override]
             if data.endswith(b"interrupted"):
@@ -278,7 +281,7 @@ def test_an_interrupted_intent_is_not_recorded(tmp_path: Path, behind: bool) -> 
                 raise KeyboardInterrupt
             return super().pwrite(fd, data, offset)
 
-    writer = make_writer(tmp_path, disk=Interrupted())
+    writer = make_writer(tmp_path, disk=Interrupted(), durability=durability)
     writer.append_note(b"")
     with pytest.raises(KeyboardInterrupt):
         writer.append_intent(b"interrupted")
