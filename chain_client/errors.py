@@ -18,6 +18,7 @@
     │   ├── SchemaTooOld              written by an older one, and not migrated yet
     │   ├── LogCorrupt                the log database is damaged, or no log at all
     │   ├── SourceForked              same source and sequence, other event: a copied spool
+    │   ├── ForeignSource             a spool that was copied from another deployment's home
     │   ├── WrongChain                other chain id than the deployment's
     │   ├── ContractMissing           no code, or other code, at the contract's address
     │   └── AnotherRelay              the lease is held by someone else
@@ -103,23 +104,40 @@ class LogCorrupt(ConfigurationError):
 class SourceForked(ConfigurationError):
     """A source gave the same sequence to another event: a copied spool or a restored snapshot.
 
-    Nothing of it is written to the log. The relay sets the spool aside, whole, in
-    ``<spool>/aside``, and raises an alarm; nothing of it is lost, and a later version takes it in.
+    Nothing of it was written to the log. The relay compares the whole spool with the log then, and
+    takes what differs in as a source of its own.
 
     Args:
         source_id: the source, 16 bytes.
-        sequence: the first sequence that differs.
+        sequence: a sequence that differs.
     """
 
     def __init__(self, source_id: bytes, sequence: int) -> None:
         super().__init__(
             f"source {source_id.hex()} gave sequence {sequence} to another event than the log "
             "holds: its spool was copied, or the machine was restored from a snapshot. Nothing "
-            "of it was written to the log; the relay sets it aside, whole, in the folder "
-            "spool/aside"
+            "of this batch was written to the log"
         )
         self.source_id = source_id
         self.sequence = sequence
+
+
+class ForeignSource(ConfigurationError):
+    """A spool says that it was recorded for another deployment; it is never ingested as our own.
+
+    Args:
+        source_id: the source, 16 bytes.
+        deployment_id: whose it says it is.
+    """
+
+    def __init__(self, source_id: bytes, deployment_id: str) -> None:
+        super().__init__(
+            f"source {source_id.hex()} was recorded for deployment {deployment_id[:64]!r}: its "
+            "spool was copied from another home. Nothing of it was written to the log; bring it "
+            "back to that home's folder spool, and its relay takes in what it lacks"
+        )
+        self.source_id = source_id
+        self.deployment_id = deployment_id
 
 
 class WrongChain(ConfigurationError):

@@ -26,6 +26,8 @@ SOURCE_OPENED = "source.opened"
 SOURCE_CLOSED = "source.closed"
 SOURCE_ABANDONED = "source.abandoned"
 """Written by the relay as the last event of a source whose owner died without closing it."""
+SOURCE_FORKED = "source.forked"
+"""Written by the relay as the first event of a source whose spool is a copy that went on."""
 EVENT_UNREADABLE = "source.event_unreadable"
 """Stands in the place of an event that has no canonical form, so that its source goes on."""
 RECORDS_LOST = "source.records_lost"
@@ -124,6 +126,20 @@ def decode_outcome(body: bytes) -> Outcome:
     return Outcome(OutcomeStatus(status), ended_us, subject_id, result, error, in_doubt)
 
 
+def event_id_of(body: bytes) -> EventId:
+    """The id in the body of an INTENT or NOTE, without decoding the rest.
+
+    Raises:
+        InvalidEvent: there is none.
+    """
+    try:
+        if body[:2] == b'["' and body[34:36] == b'",':
+            return EventId(bytes.fromhex(body[2:34].decode("ascii")))
+    except ValueError:
+        pass
+    raise InvalidEvent("a record of a spool does not begin with the id of its event")
+
+
 def decode_intent(body: bytes, source_id: SourceId, sequence: int) -> Event:
     """The event of an INTENT, with status UNDETERMINED until its outcome is known."""
     event_id, type_, time_us, started_us, subject, actor, payload, result = cast(
@@ -159,7 +175,7 @@ def decode_note(body: bytes, source_id: SourceId, sequence: int) -> Event:
     )
 
 
-def settle(event: Event, outcome: Outcome, settled_at: int) -> Event:
+def settle(event: Event, outcome: Outcome, settled_at: int | None) -> Event:
     """``event`` (an intent) with its outcome."""
     subject = event.subject
     if outcome.subject_id is not None:

@@ -79,7 +79,7 @@ def read_status(client: ChainClient) -> Status:
             "running": is_relay_running(client.folder.relay_lock),
             "holder": holder.holder if holder else None,
         }
-        found = read_spooled(client.folder.spool, log)
+        found = read_spooled(client.folder.spool, log, client.deployment_id)
         in_flight = sum(1 for e in found.events.values() if e.timing.ended_us is None)
         spooled = len(found.events) - in_flight
         counts = {str(status): count for status, count in log.counts().items()}

@@ -13,6 +13,7 @@ on_step: Callable[[str], None] | None = None
 
 STEPS = (
     # spool (the recording process)
+    "spool.room.made",
     "spool.opened",
     "spool.intent.before_write",
     "spool.intent.written",
@@ -28,6 +29,7 @@ STEPS = (
     "log.append.committed",
     "spool.segment.before_remove",
     "spool.segment.removed",
+    "spool.fork.taken",
     # relay: log to chain
     "anchor.head.chosen",
     "transaction.signed",

@@ -142,7 +142,9 @@ class _OthersWork:
         log = self._client.log
         try:
             if self._wanted is None:
-                self._wanted = read_spooled(self._client.folder.spool, log).settled
+                self._wanted = read_spooled(
+                    self._client.folder.spool, log, self._client.deployment_id
+                ).settled
             for source_id, sequences in list(self._wanted.items()):
                 sequences -= log.known(SourceId(source_id), sequences)
                 if not sequences:

@@ -46,7 +46,7 @@ def without_known(
         by_source[entry.source_id].append(entry.sequence)
     held: dict[tuple[SourceId, int], bytes | None] = {}
     for source_id, sequences in by_source.items():
-        for sequence, event_id in _held(connection, numbers[source_id], sequences):
+        for sequence, event_id in held_ids(connection, numbers[source_id], sequences):
             held[source_id, sequence] = event_id
     fresh: dict[tuple[SourceId, int], NewEntry] = {}
     for entry in new:
@@ -58,7 +58,7 @@ def without_known(
         else:
             fresh[key] = entry
             continue
-        if known != decode_event(entry.event).event_id:
+        if known is not None and known != decode_event(entry.event).event_id:
             raise SourceForked(entry.source_id, entry.sequence)
     return list(fresh.values())
 
@@ -136,10 +136,10 @@ def decode_subject(key: bytes) -> str:
         return key.decode("utf-8", "backslashreplace")
 
 
-def _held(
-    connection: Connection, source_no: int, sequences: list[int]
+def held_ids(
+    connection: Connection, source_no: int, sequences: Iterable[int]
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Sequence and event id of each of the sequences that is in the log."""
+    """Sequence and event id of each of the sequences that is in the log; None if it is not told."""
     wanted = held_sequences(connection, source_no, sequences)
     for part in _parts(sorted(wanted)):
         rows = connection.execute(
@@ -152,10 +152,14 @@ def _held(
 
 
 def _event_id(event: bytes | None, leaf_data: bytes | None) -> bytes | None:
-    if event is not None:
-        return decode_event(event).event_id
-    if leaf_data is not None:
-        return bytes.fromhex(json.loads(leaf_data)["id"].removeprefix("0x"))
+    """None for what was edited so that it can't be read: a verification names it."""
+    try:
+        if event is not None:
+            return decode_event(event).event_id
+        if leaf_data is not None:
+            return bytes.fromhex(json.loads(leaf_data)["id"].removeprefix("0x"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
     return None
 
 

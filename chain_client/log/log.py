@@ -18,7 +18,7 @@ from chain_client.log.schema import sources as sources_table
 from chain_client.log.tiles import Edge, TileSource, read_size
 from chain_client.merkle import consistency_proof_from, inclusion_proof_from, root_from
 from chain_client.steps import step
-from chain_client.types import Digest, SourceId
+from chain_client.types import Digest, EventId, SourceId
 
 
 class Log(AnchorState, RelayState):
@@ -102,6 +102,23 @@ class Log(AnchorState, RelayState):
                 return set()
             return appending.held_sequences(connection, number, sequences)
 
+    def event_ids(self, source_id: SourceId, sequences: Iterable[int]) -> dict[int, EventId | None]:
+        """Event ids of those of the source's sequences that the log holds.
+
+        None stands for an event that was erased or edited so that its id can't be told.
+        """
+        wanted = list(sequences)
+        with reading(self.engine) as connection:
+            number = connection.execute(
+                select(sources_table.c.source_no).where(sources_table.c.source_id == source_id)
+            ).scalar_one_or_none()
+            if number is None or not wanted:
+                return {}
+            return {
+                sequence: None if event_id is None else EventId(event_id)
+                for sequence, event_id in appending.held_ids(connection, number, wanted)
+            }
+
     def size(self) -> int:
         """Number of entries."""
         with reading(self.engine) as connection:
@@ -131,13 +148,17 @@ class Log(AnchorState, RelayState):
             return found
         raise InvalidInput(f"the log has no entry {index}")
 
-    def find_events(self, subject_prefix: str) -> Iterator[Entry]:
+    def find_events(self, subject_prefix: str, *, exact: bool = False) -> Iterator[Entry]:
         """Entries whose subject key begins with ``subject_prefix``, in log order.
+
+        Args:
+            subject_prefix: the beginning, as `Subject.to_key` gives it.
+            exact: give only those whose key is that, and no longer.
 
         Takes 8 bytes of memory for each of them.
         """
         with reading(self.engine) as connection:
-            indexes = entries.indexes_of_subjects(connection, subject_prefix)
+            indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
         return entries.read_some(lambda: self.engine, indexes)
 
     def stores(self) -> set[str]:

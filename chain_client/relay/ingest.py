@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,14 +12,22 @@ from pathlib import Path
 from chain_client import records
 from chain_client.clock import Clock
 from chain_client.commitments import seal
-from chain_client.errors import InvalidEvent, SchemaTooNew, SourceForked, SpoolUnavailable
+from chain_client.errors import (
+    ForeignSource,
+    InvalidEvent,
+    SchemaTooNew,
+    SourceForked,
+    SpoolUnavailable,
+)
 from chain_client.event_codec import encode_event
-from chain_client.events import Actor, Event, OutcomeStatus, Subject
+from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject
 from chain_client.log import Lease, Log, NewEntry, SourceProgress, SourceState
+from chain_client.relay.belonging import check_deployment_of
+from chain_client.relay.lineage import GIVING, Lineage, find_lineage
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
-from chain_client.relay.source_cursor import SourceCursor
-from chain_client.spool import Position, SourceReader, keep_aside, list_sources
+from chain_client.relay.source_cursor import SourceCursor, abandoned, forked
+from chain_client.spool import Position, Record, SourceReader, keep_aside, list_sources
 from chain_client.steps import step
 
 _logger = logging.getLogger(__name__)
@@ -51,8 +60,8 @@ class Ingester:
     """Moves settled events from every source of a home into its log.
 
     Guarantee: each event gets exactly one entry, however often a relay dies; a segment is
-    removed only if the log holds its events, whatever the log's row of the source says; one
-    damaged source stops no other.
+    removed only if the log holds its events, whatever the log's row of the source says; a spool
+    that was copied and went on becomes a source of its own; one damaged source stops no other.
 
     Args:
         log: where events go.
@@ -61,6 +70,9 @@ class Ingester:
         clock: gives the time of the relay's own events.
         alarm: called with (kind, subject, detail) for what a person should see.
         clear: called with (kind, subject) when that is over.
+        deployment_id: sources of another deployment are set aside; None takes them all.
+        lease_s: how long a spool of another machine, whose locks may not show here, must have
+            been silent before its owner counts as dead.
     """
 
     def __init__(
@@ -71,6 +83,9 @@ class Ingester:
         clock: Clock,
         alarm: Callable[[str, str, str], None],
         clear: Callable[[str, str], None] = lambda kind, subject: None,
+        *,
+        deployment_id: str | None = None,
+        lease_s: float = 0.0,
     ) -> None:
         self._log = log
         self._root = spool_root
@@ -78,10 +93,13 @@ class Ingester:
         self._clock = clock
         self._alarm = alarm
         self._clear = clear
+        self._deployment_id = deployment_id
+        self._lease_s = lease_s
         self._raised: set[tuple[str, bytes]] = set()
         self._ask_again: dict[bytes, tuple[int, int]] = {}
         self._cursors: dict[bytes, SourceCursor] = {}
-        self._infos: dict[bytes, dict[str, object]] = {}
+        self._infos: dict[bytes, dict[str, Json]] = {}
+        self._folders: dict[bytes, tuple[int, int] | None] = {}
 
     def run_round(self, lease: Lease) -> Round:
         """Read what every source has, and commit it.
@@ -94,8 +112,8 @@ class Ingester:
         for reader in list_sources(self._root):
             try:
                 self._take_from(reader, lease, done)
-            except SourceForked as exc:
-                self._set_aside(reader, "forked", str(exc), done)
+            except ForeignSource as exc:
+                self._set_aside(reader, "foreign", str(exc), done)
             except InvalidEvent as exc:
                 self._set_aside(reader, "unreadable", str(exc), done)
             except (SchemaTooNew, SpoolUnavailable) as exc:
@@ -106,8 +124,17 @@ class Ingester:
         return done
 
     def _take_from(self, reader: SourceReader, lease: Lease, done: Round) -> None:
+        folder = reader.identity()
+        if self._folders.get(reader.source_id, folder) != folder:
+            self._forget(reader)
+        self._folders[reader.source_id] = folder
         try:
-            self._ingest(reader, lease, done)
+            try:
+                self._ingest(reader, lease, done)
+            except SourceForked:
+                # Another folder was put in its place since it was last compared with the log.
+                self._cursors.pop(reader.source_id, None)
+                self._ingest(reader, lease, done)
         except BaseException:
             # The cursor has gone past records that were not committed: begin anew from the log.
             self._cursors.pop(reader.source_id, None)
@@ -126,14 +153,15 @@ class Ingester:
 
     def _ingest(self, reader: SourceReader, lease: Lease, done: Round) -> None:
         cursor = self._cursor(reader)
-        was_live = reader.is_live()
+        was_live = reader.is_live() or not self._may_be_dead(reader, cursor)
         read = reader.read(cursor.position, READ_BYTES)
         for corruption in read.corruptions:
             kept = keep_aside(reader, corruption)
             detail = f"{corruption.reason} at byte {corruption.offset}; kept aside as {kept.name}"
             self._alarm("spool_corrupt", reader.source_id.hex(), detail)
             done.problems.append(f"source {reader.source_id.hex()}: {detail}")
-        events = [event for record in read.records if (event := cursor.take(record)) is not None]
+        notes = self._fork_notes(cursor)
+        events = self._events(cursor, read.records)
         cursor.position = read.next
         step("relay.records.read")
         at_end = not read.records and not read.corruptions
@@ -144,42 +172,109 @@ class Ingester:
         abandoned = finished and not cursor.closed
         if abandoned:
             events.append(cursor.abandon(self._clock.time_us(), self._clock.monotonic_us()))
-        self._commit(cursor, events, finished, abandoned, lease, done)
+        self._commit(cursor, [*notes, *events], finished, abandoned, lease, done)
         if finished:
-            reader.remove()
-            self._cursors.pop(reader.source_id, None)
-        else:
+            if cursor.lineage.is_forked:
+                reader.take_away()
+            else:
+                reader.remove()
+            self._forget(reader)
+        elif not cursor.lineage.is_forked:
+            # A copy keeps all of it: what it has in common with its origin tells where it belongs.
             reader.remove_segments_before(cursor.low_water.segment)
         done.records += len(read.records) + len(read.corruptions)
         done.unread |= sum(len(record.body) for record in read.records) > READ_BYTES // 2
         done.live_sources += was_live
         done.in_doubt += len(cursor.doubtful)
 
+    def _forget(self, reader: SourceReader) -> None:
+        self._cursors.pop(reader.source_id, None)
+        self._folders.pop(reader.source_id, None)
+
     def _cursor(self, reader: SourceReader) -> SourceCursor:
         cursor = self._cursors.get(reader.source_id)
         if cursor is None:
-            state = self._log.source(reader.source_id)
-            if state is None:
-                cursor = SourceCursor(reader.source_id, Position(0, 0), 0)
-            else:
-                cursor = SourceCursor(
-                    reader.source_id, self._resume_at(reader, state), state.next_sequence
-                )
-                cursor.closed = state.state in ("closed", "lost")
-                self._infos[reader.source_id] = dict(state.info)
-            self._cursors[reader.source_id] = cursor
+            cursor = self._cursors[reader.source_id] = self._new_cursor(reader)
         return cursor
 
-    def _resume_at(self, reader: SourceReader, state: SourceState) -> Position:
+    def _new_cursor(self, reader: SourceReader) -> SourceCursor:
+        if self._log.source(reader.source_id) is None:
+            check_deployment_of(reader, self._deployment_id)
+            return SourceCursor(reader.source_id, Position(0, 0), 0)
+        lineage = find_lineage(reader, self._log)
+        state = self._log.source(lineage.source_id)
+        if state is None:  # a fork that the log has not met
+            return SourceCursor(lineage.source_id, Position(0, 0), 1, lineage)
+        cursor = SourceCursor(
+            lineage.source_id,
+            self._resume_at(reader, state, lineage),
+            state.next_sequence,
+            lineage,
+        )
+        cursor.closed = state.state in ("closed", "lost")
+        self._infos[lineage.source_id] = dict(state.info)
+        return cursor
+
+    def _resume_at(self, reader: SourceReader, state: SourceState, lineage: Lineage) -> Position:
         """Where to read on: where the log says, unless that would pass over what it lacks."""
         noted = Position(state.segment, state.offset)
-        contradiction = find_contradiction(reader, self._log, noted)
+        contradiction = find_contradiction(reader, self._log, noted, lineage)
         if contradiction is None:
             return noted
-        self._raise_once(
-            "source_changed", reader.source_id, f"{contradiction}: its spool is read again"
-        )
+        if not lineage.is_forked:
+            self._raise_once(
+                "source_changed", reader.source_id, f"{contradiction}: its spool is read again"
+            )
         return Position(0, 0)
+
+    def _may_be_dead(self, reader: SourceReader, cursor: SourceCursor) -> bool:
+        """Whether a free lock means a dead owner: the locks of other machines may not show."""
+        host = self._infos.get(cursor.source_id, {}).get("host")
+        if cursor.closed or not isinstance(host, str) or host == socket.gethostname():
+            return True
+        silent_us = self._clock.time_us() - reader.quiet_since_us()
+        return silent_us >= self._lease_s * 1e6
+
+    def _events(self, cursor: SourceCursor, found: list[Record]) -> list[Event]:
+        """The events that these records complete and the log does not hold."""
+        known = cursor.lineage.known(self._log, found) if cursor.rereads else set()
+        events = []
+        for record in found:
+            if record.kind in GIVING and record.sequence in known:
+                self._note_opening(cursor, cursor.pass_over(record))
+            elif (event := cursor.take(record)) is not None:
+                events.append(event)
+        return events
+
+    def _note_opening(self, cursor: SourceCursor, event: Event | None) -> None:
+        if event is None or event.type != records.SOURCE_OPENED:
+            return
+        if event.source_id == cursor.source_id:
+            self._infos[cursor.source_id] = dict(event.payload)
+
+    def _fork_notes(self, cursor: SourceCursor) -> list[Event]:
+        """What the log must say of a copied spool before it takes what is new in it."""
+        lineage = cursor.lineage
+        if not lineage.is_forked or self._log.known(lineage.source_id, [0]):
+            return []
+        time_us, monotonic_us = self._clock.time_us(), self._clock.monotonic_us()
+        origin = self._log.source(lineage.origin.source_id)
+        info: dict[str, Json] = dict(origin.info) if origin is not None else {}
+        info.pop("forked_at", None)
+        self._infos[lineage.source_id] = {**info, "forked_at": lineage.forked_at}
+        notes = [forked(lineage, info, time_us, monotonic_us)]
+        if origin is not None and origin.state == "open":
+            # Its spool is gone, or the copy has taken its place: nobody goes on with it here.
+            notes.append(abandoned(origin.source_id, origin.next_sequence, time_us, monotonic_us))
+        self._alarm(
+            "source_forked",
+            lineage.source_id.hex(),
+            f"the spool of source {lineage.origin.source_id.hex()} was put back from a snapshot, "
+            f"or copied, and went on: from its event {lineage.forked_at} on it has other events "
+            f"than the log. They are source {lineage.source_id.hex()} now, and nothing is lost of "
+            "what is in the spool",
+        )
+        return notes
 
     def _settle_doubtful(self, cursor: SourceCursor, done: Round) -> list[Event]:
         source_id, now_us = cursor.source_id, self._clock.monotonic_us()
@@ -217,9 +312,11 @@ class Ingester:
         done: Round,
     ) -> None:
         entries = []
+        rows = []
         for event in events:
-            if event.type == records.SOURCE_OPENED:
-                self._infos[cursor.source_id] = dict(event.payload)
+            self._note_opening(cursor, event)
+            if event.type == records.SOURCE_ABANDONED and event.source_id != cursor.source_id:
+                rows.append(self._concluded(event))
             if done.oldest_us is None or event.time_us < done.oldest_us:
                 done.oldest_us = event.time_us
             entries.append(self._sealed(event, done))
@@ -228,6 +325,7 @@ class Ingester:
         state = "closed" if cursor.closed else "open"
         if finished:
             state = "lost" if abandoned or self._was_lost(cursor) else "closed"
+        lineage = cursor.lineage
         progress = SourceProgress(
             source_id=cursor.source_id,
             info=self._infos.get(cursor.source_id, {}),
@@ -235,11 +333,24 @@ class Ingester:
             offset=low_water.offset,
             next_sequence=cursor.next_sequence,
             state=state,
+            forked_from=lineage.origin.source_id if lineage.is_forked else None,
         )
         if not entries and self._is_known(progress):
             return
-        self._log.append(entries, [progress], lease)
-        done.entries += len(entries)
+        done.entries += self._log.append(entries, [*rows, progress], lease)
+
+    def _concluded(self, abandoned: Event) -> SourceProgress:
+        """The row of a source that a fork has taken the place of."""
+        known = self._log.source(abandoned.source_id)
+        assert known is not None
+        return SourceProgress(
+            source_id=known.source_id,
+            info={},
+            segment=known.segment,
+            offset=known.offset,
+            next_sequence=abandoned.sequence + 1,
+            state="lost",
+        )
 
     def _sealed(self, event: Event, done: Round) -> NewEntry:
         seed = os.urandom(16)
@@ -279,12 +390,13 @@ class Ingester:
         )
 
     def _set_aside(self, reader: SourceReader, why: str, detail: str, done: Round) -> None:
-        """Move a source that can't be read into ``<spool>/aside``: nothing of it is lost."""
+        """Move a source that is not taken into ``<spool>/aside``: nothing of it is lost."""
+        # Before it is moved: a relay that dies in between raises it once more.
+        self._alarm(f"source_{why}", reader.source_id.hex(), detail)
         aside = self._root / "aside"
         aside.mkdir(mode=0o700, exist_ok=True)
         name = f"{reader.directory.name}.{why}"
         count = sum(1 for path in aside.iterdir() if path.name.startswith(name))
         reader.directory.rename(aside / (f"{name}.{count}" if count else name))
-        self._cursors.pop(reader.source_id, None)
-        self._alarm(f"source_{why}", reader.source_id.hex(), detail)
+        self._forget(reader)
         done.problems.append(f"source {reader.source_id.hex()} was set aside: {detail}")

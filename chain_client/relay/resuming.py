@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from chain_client.log import Log
-from chain_client.spool import Kind, Position, SourceReader
+from chain_client.relay.lineage import GIVING, Lineage
+from chain_client.spool import Position, SourceReader
 
 _READ_BYTES = 1 << 20
 
 
-def find_contradiction(reader: SourceReader, log: Log, noted: Position) -> str | None:
+def find_contradiction(
+    reader: SourceReader, log: Log, noted: Position, lineage: Lineage
+) -> str | None:
     """What speaks against reading on at ``noted``.
 
     Guarantee: None is only returned if every event that the spool holds before ``noted`` is in
@@ -19,6 +22,7 @@ def find_contradiction(reader: SourceReader, log: Log, noted: Position) -> str |
         reader: the source.
         log: the log that should hold its events.
         noted: where its row in the log says that reading goes on.
+        lineage: where its records belong.
 
     Returns:
         what is wrong, for a person, or None.
@@ -31,8 +35,8 @@ def find_contradiction(reader: SourceReader, log: Log, noted: Position) -> str |
         passed = [record for record in read.records if record.position < noted]
         if passed and passed[-1].end > noted:
             return "the log notes a place within a record as the one to read on from"
-        given = {record.sequence for record in passed if record.kind in (Kind.INTENT, Kind.NOTE)}
-        missing = given - log.known(reader.source_id, given)
+        given = {record.sequence for record in passed if record.kind in GIVING}
+        missing = given - lineage.known(log, passed)
         if missing:
             return (
                 f"the log notes event {min(missing)} of this source as read, and does not hold it"

@@ -5,14 +5,24 @@ Pure bookkeeping over the records of a spool: it decides, and writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chain_client import records
 from chain_client.errors import InvalidEvent
-from chain_client.events import Actor, Event, OutcomeStatus, Subject, Timing, new_event_id
+from chain_client.events import (
+    Actor,
+    Event,
+    Json,
+    OutcomeStatus,
+    Subject,
+    Timing,
+    new_event_id,
+)
 from chain_client.hosts import Resolution
+from chain_client.relay.lineage import Lineage, fork_note_id
 from chain_client.spool import Kind, Position, Record
-from chain_client.types import SourceId
+from chain_client.types import EventId, SourceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,63 @@ class OpenIntent:
     settled_at: int | None = None
 
 
+def abandoned(source_id: SourceId, sequence: int, time_us: int, monotonic_us: int) -> Event:
+    """The relay's own last event of a source whose owner did not close it."""
+    payload: dict[str, Json] = {"events": sequence, "observer": "relay"}
+    return _relay_note(
+        new_event_id(),
+        records.SOURCE_ABANDONED,
+        source_id,
+        sequence,
+        time_us,
+        monotonic_us,
+        payload,
+    )
+
+
+def forked(lineage: Lineage, origin: Mapping[str, Json], time_us: int, monotonic_us: int) -> Event:
+    """The relay's own first event of a forked source.
+
+    Args:
+        lineage: of the spool; it is forked.
+        origin: what the opening record of the source says from which it forks.
+        time_us: wall time.
+        monotonic_us: monotonic clock.
+    """
+    payload: dict[str, Json] = {
+        "forked_from": lineage.origin.source_id.hex(),
+        "forked_at": lineage.forked_at,
+        "origin": dict(origin),
+        "observer": "relay",
+    }
+    source_id = lineage.source_id
+    note_id = fork_note_id(source_id)
+    return _relay_note(note_id, records.SOURCE_FORKED, source_id, 0, time_us, monotonic_us, payload)
+
+
+def _relay_note(
+    event_id: EventId,
+    type_: str,
+    source_id: SourceId,
+    sequence: int,
+    time_us: int,
+    monotonic_us: int,
+    payload: dict[str, Json],
+) -> Event:
+    return Event(
+        event_id,
+        type_,
+        source_id,
+        sequence,
+        time_us,
+        OutcomeStatus.DONE,
+        Subject("", records.SOURCE, source_id.hex()),
+        Actor(),
+        Timing(monotonic_us, monotonic_us, sequence + 1),
+        payload,
+    )
+
+
 class SourceCursor:
     """What the relay knows of one source.
 
@@ -37,11 +104,22 @@ class SourceCursor:
         source_id: the source.
         start: where reading starts.
         next_sequence: how many sequences earlier rounds have seen.
+        lineage: where the records belong, if the spool is a copy that went on; ``source_id`` is
+            then its last source.
     """
 
-    def __init__(self, source_id: SourceId, start: Position, next_sequence: int) -> None:
+    def __init__(
+        self,
+        source_id: SourceId,
+        start: Position,
+        next_sequence: int,
+        lineage: Lineage | None = None,
+    ) -> None:
         self.source_id = source_id
+        self.lineage = lineage or Lineage.unforked(source_id)
         self.position = start
+        self.rereads = start == Position(0, 0) and (next_sequence > 0 or self.lineage.is_forked)
+        """Whether records may come whose events the log holds."""
         self.next_sequence = next_sequence
         self.closed = False
         self.open: dict[int, OpenIntent] = {}
@@ -69,6 +147,29 @@ class SourceCursor:
         finally:
             self.position = record.end
 
+    def pass_over(self, record: Record) -> Event | None:
+        """Note a record whose event the log holds, without taking it.
+
+        Returns:
+            the event, if the record is a note.
+
+        Raises:
+            InvalidEvent: as `take`.
+        """
+        source_id, number = self.lineage.place(record.sequence)
+        if source_id == self.source_id:
+            self.next_sequence = max(self.next_sequence, number + 1)
+        self.position = record.end
+        if record.kind is not Kind.NOTE:
+            return None
+        try:
+            note = records.decode_note(record.body, source_id, number)
+        except (ValueError, TypeError, KeyError, IndexError) as exc:
+            raise InvalidEvent(f"record {record.sequence} has no valid content") from exc
+        if source_id == self.source_id:
+            self.closed = self.closed or note.type == records.SOURCE_CLOSED
+        return note
+
     def _take(self, record: Record) -> Event | None:
         if record.kind is Kind.OUTCOME:
             return self._settle(record)
@@ -76,12 +177,15 @@ class SourceCursor:
             # The intent may not have been durable, and the host's call may have gone on without
             # it: it stays open, and the host is asked once the owner is gone.
             return None
-        self.next_sequence = max(self.next_sequence, record.sequence + 1)
+        source_id, number = self.lineage.place(record.sequence)
+        if source_id == self.source_id:
+            self.next_sequence = max(self.next_sequence, number + 1)
         if record.kind is Kind.NOTE:
-            event = records.decode_note(record.body, self.source_id, record.sequence)
-            self.closed = self.closed or event.type == records.SOURCE_CLOSED
+            event = records.decode_note(record.body, source_id, number)
+            if source_id == self.source_id:
+                self.closed = self.closed or event.type == records.SOURCE_CLOSED
             return event
-        event = records.decode_intent(record.body, self.source_id, record.sequence)
+        event = records.decode_intent(record.body, source_id, number)
         self.open[record.sequence] = OpenIntent(event, record.position)
         return None
 
@@ -90,10 +194,11 @@ class SourceCursor:
         if intent is None:
             return None
         outcome = records.decode_outcome(record.body)
-        event = records.settle(intent.event, outcome, record.mark)
+        settled_at = self.lineage.settled_at(record.sequence, record.mark)
+        event = records.settle(intent.event, outcome, settled_at)
         if outcome.in_doubt:
             self.doubtful[record.sequence] = OpenIntent(
-                intent.event, intent.position, outcome.error, outcome.ended_us, record.mark
+                intent.event, intent.position, outcome.error, outcome.ended_us, settled_at
             )
             return None
         return event
@@ -108,18 +213,7 @@ class SourceCursor:
         sequence = self.next_sequence
         self.next_sequence += 1
         self.closed = True
-        return Event(
-            new_event_id(),
-            records.SOURCE_ABANDONED,
-            self.source_id,
-            sequence,
-            time_us,
-            OutcomeStatus.DONE,
-            Subject("", records.SOURCE, self.source_id.hex()),
-            Actor(),
-            Timing(monotonic_us, monotonic_us, sequence + 1),
-            {"events": sequence, "observer": "relay"},
-        )
+        return abandoned(self.source_id, sequence, time_us, monotonic_us)
 
     def resolve(self, sequence: int, resolution: Resolution) -> Event:
         """The event of a doubtful intent, once the host was asked."""

@@ -17,6 +17,7 @@ from chain_client.spool.reader import (
     SpoolRead,
     keep_aside,
     list_sources,
+    remove_taken,
     remove_unborn,
 )
 from chain_client.spool.writer import SEGMENT_BYTES, Durability, SpoolWriter
@@ -34,5 +35,6 @@ __all__ = [
     "SpoolWriter",
     "keep_aside",
     "list_sources",
+    "remove_taken",
     "remove_unborn",
 ]

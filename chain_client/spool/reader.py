@@ -22,6 +22,7 @@ from chain_client.steps import step
 from chain_client.types import SourceId
 
 CORRUPT_FOLDER = "corrupt"
+_TAKEN_PREFIX = ".taken-"
 _SOURCE_NAME = re.compile(r"[0-9a-f]{32}")
 _SEGMENT_NAME = re.compile(r"([0-9]{8,})\.spool")
 
@@ -156,6 +157,43 @@ class SourceReader:
                     path.unlink(missing_ok=True)
                 self.directory.rmdir()
 
+    def take_away(self) -> None:
+        """Remove a dead source whose records the log holds, so that it is there whole or gone.
+
+        Of a copied spool the whole content tells where it belongs: it must never be met in part.
+
+        Raises:
+            InvalidInput: its owner lives.
+        """
+        if self.is_live():
+            raise InvalidInput(f"source {self.source_id.hex()} has a live owner")
+        with _disk_errors("can't remove"):
+            target = self.directory.with_name(f"{_TAKEN_PREFIX}{self.directory.name}")
+            if target.exists():
+                _remove_folder(target)
+            self.directory.rename(target)
+            step("spool.fork.taken")
+            _remove_folder(target)
+
+    def identity(self) -> tuple[int, int] | None:
+        """Changes when another folder is put in the place of this one; None if that can't show."""
+        try:
+            found = (self.directory / ownership.LOCK_NAME).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_ctime_ns
+
+    def quiet_since_us(self) -> int:
+        """Wall time at which its newest segment was last written; 0 if there is none."""
+        with _disk_errors("can't look at"):
+            for number in reversed(self._segments()):
+                try:
+                    path = self.directory / segment_name(number)
+                    return path.stat().st_mtime_ns // 1000
+                except FileNotFoundError:
+                    continue
+            return 0
+
     def _segments(self) -> list[int]:
         try:
             names = [path.name for path in self.directory.iterdir()]
@@ -211,6 +249,19 @@ def remove_unborn(root: Path) -> int:
     """
     with _disk_errors("can't clear"):
         return ownership.remove_unborn(root)
+
+
+def remove_taken(root: Path) -> None:
+    """Clear away what a relay left that died in `SourceReader.take_away`; the log holds it."""
+    with _disk_errors("can't clear"):
+        for folder in root.glob(f"{_TAKEN_PREFIX}*"):
+            _remove_folder(folder)
+
+
+def _remove_folder(folder: Path) -> None:
+    for path in list(folder.iterdir()):
+        path.unlink(missing_ok=True)
+    folder.rmdir()
 
 
 def _sync_path(path: Path) -> None:

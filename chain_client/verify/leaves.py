@@ -18,7 +18,8 @@ from chain_client.verify.sequences import SequenceTracker
 
 _RANGE = 4096
 _PARALLEL_FROM = 50_000
-_NOTED = (records.SOURCE_CLOSED, records.SOURCE_ABANDONED)
+_ENDS = (records.SOURCE_CLOSED, records.SOURCE_ABANDONED)
+_NOTED = (*_ENDS, records.SOURCE_FORKED)
 
 
 @dataclass(slots=True)
@@ -30,12 +31,14 @@ class LeafCheck:
         roots_checked: anchored roots that were recomputed.
         findings: what differs.
         trackers: the sequences the log holds, by source.
+        forks: sources that begin as a fork of another one.
     """
 
     size: int = 0
     roots_checked: int = 0
     findings: list[Finding] = field(default_factory=list)
     trackers: dict[bytes, SequenceTracker] = field(default_factory=dict)
+    forks: set[bytes] = field(default_factory=set)
 
 
 def check_leaves(log: Log, anchored: Mapping[int, bytes], progress: Progress) -> LeafCheck:
@@ -121,7 +124,11 @@ def check_tree(log: Log) -> list[Finding]:
 
 
 def _take_sequences(result: LeafCheck, check: RangeCheck) -> None:
-    for source_id, sequence, _ in check.noted:
+    for source_id, sequence, type_ in check.noted:
+        if type_ not in _ENDS:
+            if type_ == records.SOURCE_FORKED and sequence == 0:
+                result.forks.add(source_id)
+            continue
         tracker = result.trackers.setdefault(source_id, SequenceTracker())
         known = tracker.closed_at
         tracker.closed_at = sequence if known is None else min(known, sequence)

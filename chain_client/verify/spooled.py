@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chain_client.errors import InvalidEvent, SchemaTooNew, SpoolUnavailable
+from chain_client.errors import ForeignSource, InvalidEvent, SchemaTooNew, SpoolUnavailable
 from chain_client.events import Event
 from chain_client.log import Log
+from chain_client.relay.belonging import check_deployment_of
+from chain_client.relay.lineage import GIVING, find_lineage
 from chain_client.relay.source_cursor import SourceCursor
-from chain_client.spool import Kind, Position, SourceReader, list_sources
+from chain_client.spool import Position, SourceReader, list_sources
 from chain_client.types import EventId
 
 _READ_BYTES = 1 << 20
-_GIVING = (Kind.INTENT, Kind.NOTE)
-"""Kinds of records that take a sequence of their own."""
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class Spooled:
         settled: those of them whose outcome is known, so that a relay can take them now.
         live_sources: sources whose process lives.
         corruptions: how many damaged places, or sources that can't be read, were met.
+        foreign_sources: sources that another deployment recorded; nothing of them counts.
     """
 
     events: dict[EventId, Event] = field(default_factory=dict)
@@ -34,14 +35,20 @@ class Spooled:
     settled: dict[bytes, set[int]] = field(default_factory=dict)
     live_sources: int = 0
     corruptions: int = 0
+    foreign_sources: int = 0
 
 
-def read_spooled(root: Path, log: Log) -> Spooled:
+def read_spooled(root: Path, log: Log, deployment_id: str | None = None) -> Spooled:
     """Read every source from its first segment on, changing nothing.
 
     Guarantee: an event that was recorded before the call is here, or is in the log when the call
     returns, whatever the log has noted of its source. A source that can't be read is counted, and
     stops no other. Memory is taken for what the log lacks.
+
+    Args:
+        root: folder of the sources.
+        log: what a relay has taken.
+        deployment_id: sources of another deployment are left out; None takes them all.
 
     Raises:
         LogUnavailable: the log can't be read.
@@ -51,39 +58,47 @@ def read_spooled(root: Path, log: Log) -> Spooled:
     for reader in list_sources(root):
         found.waiting[reader.source_id] = set()
         try:
+            if log.source(reader.source_id) is None:
+                check_deployment_of(reader, deployment_id)
             _read_source(reader, log, found)
+        except ForeignSource:
+            found.foreign_sources += 1
+            del found.waiting[reader.source_id]
         except (InvalidEvent, SchemaTooNew, SpoolUnavailable):
             found.corruptions += 1
     return found
 
 
 def _read_source(reader: SourceReader, log: Log, found: Spooled) -> None:
-    source_id = reader.source_id
-    cursor = SourceCursor(source_id, Position(0, 0), 0)
+    lineage = find_lineage(reader, log)
+    sources = {part.source_id for part in lineage.parts}
+    cursor = SourceCursor(lineage.source_id, Position(0, 0), 0, lineage)
     events: list[Event] = []
     found.live_sources += reader.is_live()
     while True:
         read = reader.read(cursor.position, _READ_BYTES)
         found.corruptions += len(read.corruptions)
-        given = {record.sequence for record in read.records if record.kind in _GIVING}
-        known = log.known(source_id, given)
+        known = lineage.known(log, read.records)
         events.extend(
             event
             for record in read.records
-            if not (record.kind in _GIVING and record.sequence in known)
+            if not (record.kind in GIVING and record.sequence in known)
             and (event := cursor.take(record)) is not None
         )
         cursor.position = read.next
         if not read.records and not read.corruptions:
             break
-    settled = {event.sequence for event in events}
+    settled = {event.event_id for event in events}
     events.extend(i.event for i in (*cursor.open.values(), *cursor.doubtful.values()))
     if reader.is_empty():
         # The relay has taken the rest and removed the spool: the log has it.
-        del found.waiting[source_id]
+        del found.waiting[reader.source_id]
         return
-    # A relay may have taken some since they were read.
-    known = log.known(source_id, [event.sequence for event in events])
-    found.events.update({e.event_id: e for e in events if e.sequence not in known})
-    found.waiting[source_id] = {e.sequence for e in events} - known
-    found.settled[source_id] = settled - known
+    for source_id in sources:
+        ours = [event for event in events if event.source_id == source_id]
+        # A relay may have taken some since they were read.
+        held = log.known(source_id, [event.sequence for event in ours])
+        ours = [event for event in ours if event.sequence not in held]
+        found.events.update({event.event_id: event for event in ours})
+        found.waiting[source_id] = {event.sequence for event in ours}
+        found.settled[source_id] = {e.sequence for e in ours if e.event_id in settled}

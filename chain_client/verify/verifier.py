@@ -39,9 +39,11 @@ from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Log
 from chain_client.verify.comparing import compare_all
 from chain_client.verify.evidence import Evidence
+from chain_client.verify.forks import Fork, find_misnoted, read_forks
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
 from chain_client.verify.report import Check, Report, Verdict
 from chain_client.verify.sequences import find_gaps, find_understated
+from chain_client.verify.spooled import Spooled
 
 _logger = logging.getLogger(__name__)
 
@@ -162,16 +164,24 @@ def _check_log(
         tiles = check_tree(evidence.log)
         report.conclude("tree", tiles, "every stored node of the tree was recomputed")
     with _carried_out(report, "sources"):
+        before = evidence.log.sources()
         spooled = evidence.spooled()
         take_newer(evidence.log, leaves)
         findings = list(find_gaps(leaves.trackers, spooled.waiting, promised))
         findings += find_understated(leaves.trackers, _promised(evidence.log))
-        report.conclude(
-            "sources",
-            findings,
-            f"{len(promised)} source{'' if len(promised) == 1 else 's'}, "
-            f"{spooled.live_sources} of them live",
-        )
+        forks = read_forks(evidence.log, leaves.forks)
+        after = evidence.log.sources()
+        findings += find_misnoted(before, after, leaves.trackers, forks, spooled.waiting)
+        report.conclude("sources", findings, _told(len(promised), spooled, forks))
+
+
+def _told(count: int, spooled: Spooled, forks: list[Fork]) -> str:
+    text = f"{count} source{'' if count == 1 else 's'}, {spooled.live_sources} of them live"
+    if spooled.foreign_sources:
+        text += f"; {spooled.foreign_sources} in the spool of another deployment, not counted"
+    for fork in forks:
+        text += f"; {fork.to_text()}"
+    return text
 
 
 def _promised(log: Log) -> dict[bytes, int]:

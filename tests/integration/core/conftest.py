@@ -85,7 +85,7 @@ class Site:
             client.deployment,
             client.ledger,
             client.log,
-            lambda: read_spooled(client.folder.spool, client.log),
+            lambda: read_spooled(client.folder.spool, client.log, client.deployment_id),
             client.folder.bindings(),
             lambda name: ToyHost(),
         )

@@ -90,7 +90,7 @@ def test_another_event_at_the_same_place_is_a_fork_and_nothing_is_written(
     with pytest.raises(SourceForked) as caught:
         under_test.log.append(new, [progress(5)], under_test.lease)
     assert (caught.value.source_id, caught.value.sequence) == (SOURCE, clash)
-    assert "sets it aside, whole, in the folder spool/aside" in str(caught.value)
+    assert "Nothing of this batch was written" in str(caught.value)
     assert (under_test.log.size(), under_test.log.root()) == (size, head)
     state = under_test.log.source(SOURCE)
     assert state is not None
