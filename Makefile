@@ -5,7 +5,7 @@
 #   VENV=.venv          where the environment is
 #   MLFLOW=3.12         the MLflow of `make test-mlflow`, by constraints-mlflow-3.12.txt
 #   BENCH='--rows gas'  options of the bench
-#   SOAK_S, SOAK_SEED   after how long `make soak` begins no new test (3600), and its seed
+#   SOAK_S, SOAK_SEED   how long `make soak` takes, about (600 s; one kill each 3 s), and its seed
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -52,7 +52,7 @@ test-mlflow: $(MLFLOW_READY) ## the tests that concern MLflow, with the oldest o
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-soak: $(READY) ## long storms and many more random examples
+soak: $(READY) ## a storm of 200 kills on MLflow, then many more random examples
 	@tools/soak $(VENV)
 
 docs: $(READY) ## check that links and headings of the documents hold
