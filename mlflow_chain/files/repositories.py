@@ -88,7 +88,7 @@ def _recording_builder(builder: Callable[..., Any]) -> Callable[..., Any]:
         recording = _find_recording(tracking_uri)
         repository = builder(
             artifact_uri,
-            tracking_uri=_inner(tracking_uri),
+            tracking_uri=_inner(tracking_uri or _own_chain_uri()),
             registry_uri=_inner(registry_uri),
         )
         if recording is not None:
@@ -97,6 +97,14 @@ def _recording_builder(builder: Callable[..., Any]) -> Callable[..., Any]:
 
     setattr(build, _WRAPPED, builder)
     return build
+
+
+def _own_chain_uri() -> str | None:
+    """The process's tracking URI, if a repository that falls back on it could not read it."""
+    from mlflow.tracking._tracking_service.utils import get_tracking_uri
+
+    uri = get_tracking_uri()
+    return uri if is_chain_uri(uri) else None
 
 
 def _inner(uri: str | None) -> str | None:
