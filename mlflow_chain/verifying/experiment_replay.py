@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain_client.events import Event
+from mlflow_chain.mapping.workspaces import DEFAULT
 from mlflow_chain.verifying.event_parts import Apply, Parts, chosen, texts
 from mlflow_chain.verifying.order import ABSENT, Stamp
 from mlflow_chain.verifying.state import State
@@ -19,6 +20,7 @@ def _experiment_created(state: State, event: Event, stamp: Stamp, parts: Parts) 
         {
             "name": parts["name"],
             "lifecycle_stage": "active",
+            "workspace": parts.get("workspace", DEFAULT),
             **chosen(event, "artifact_location", "creation_time", "last_update_time"),
         },
     )
@@ -28,7 +30,8 @@ def _experiment_created(state: State, event: Event, stamp: Stamp, parts: Parts) 
 def _experiment_baseline(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
     experiment = state.experiments[event.subject.id]
     experiment.exists.register.write(stamp, True)
-    experiment.fields.write_all(stamp, parts["fields"])
+    # What a baseline leaves out is in the default workspace.
+    experiment.fields.write_all(stamp, {"workspace": DEFAULT, **parts["fields"]})
     experiment.tags.write_all(stamp, parts["tags"])
 
 

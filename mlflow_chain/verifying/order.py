@@ -65,7 +65,9 @@ def precedes(first: Stamp, second: Stamp) -> bool:
             return first.settled_at <= second.sequence
     elif first.boot is not None and first.boot == second.boot and first.ended_us is not None:
         return first.ended_us < second.started_us
-    return first.place < second.place and first.time_us + TOLERANCE_US < second.time_us
+    lasted_us = 0 if first.ended_us is None else first.ended_us - first.started_us
+    ended_at_us = first.time_us + lasted_us
+    return first.place < second.place and ended_at_us + TOLERANCE_US < second.time_us
 
 
 class Absent:
@@ -87,7 +89,12 @@ UNKNOWN: Final = Unknown()
 
 
 class Register:
-    """A field that is overwritten: keeps the writes that may be the last."""
+    """A field that is overwritten: keeps the writes that may be the last.
+
+    Of one source a later write takes the place of an earlier one. Writes of other sources stay,
+    also those known to be older than another: what they are known to have overwritten, the other
+    need not be known to.
+    """
 
     __slots__ = ("_writes",)
 
@@ -95,23 +102,35 @@ class Register:
         self._writes: list[tuple[Stamp, object]] = []
 
     def write(self, stamp: Stamp, value: object) -> None:
-        """Add a write; those that it, or that is, known to be older are dropped."""
+        """Add a write, in any order."""
         kept = []
-        for old, before in self._writes:
-            if old.sure and precedes(stamp, old):
-                return
-            if not (stamp.sure and precedes(old, stamp)):
-                kept.append((old, before))
+        for write in self._writes:
+            old = write[0]
+            if old.source == stamp.source:
+                if old.sure and precedes(stamp, old):
+                    return
+                if stamp.sure and precedes(old, stamp):
+                    continue
+            kept.append(write)
         kept.append((stamp, value))
         self._writes = kept
 
     def values(self) -> list[object]:
         """Every value that the field may hold, the latest recorded last."""
+        writes = self._writes
+        if len(writes) == 1:
+            stamp, value = writes[0]
+            return [value] if stamp.sure or value is ABSENT else [ABSENT, value]
+        last = [
+            write
+            for write in writes
+            if not any(other.sure and precedes(write[0], other) for other, _ in writes)
+        ]
         found: list[object] = []
-        for _, value in sorted(self._writes, key=lambda write: write[0].place):
+        for _, value in sorted(last, key=lambda write: write[0].place):
             if value not in found:
                 found.append(value)
-        if self._writes and not any(stamp.sure for stamp, _ in self._writes):
+        if last and not any(stamp.sure for stamp, _ in last) and ABSENT not in found:
             # Nothing is sure to have been written, so what was before may be there too.
             found.insert(0, ABSENT)
         return found

@@ -7,23 +7,25 @@ Only calls of the model registry, whose entities go by name, are put into one li
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import Scope
-from mlflow_chain.stores.recording import UNMAPPED
+from mlflow_chain.stores.recording import UNDETERMINED, UNMAPPED
 from mlflow_chain.verifying.baselines import Baselines
+from mlflow_chain.verifying.cascades import cascade
 from mlflow_chain.verifying.event_parts import Parts
 from mlflow_chain.verifying.experiment_replay import EXPERIMENTS
 from mlflow_chain.verifying.file_replay import FILES
 from mlflow_chain.verifying.logged_model_replay import LOGGED_MODELS
 from mlflow_chain.verifying.order import ABSENT, Stamp
-from mlflow_chain.verifying.registry_replay import apply_registry_event
+from mlflow_chain.verifying.registry_replay import RegistryReplay
 from mlflow_chain.verifying.run_replay import RUNS
 from mlflow_chain.verifying.state import State
 
 _UNAPPLIED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.NOT_APPLIED})
 
-REGISTRY_KINDS = frozenset({"registered_model", "model_version"})
+REGISTRY_KINDS = frozenset({"registered_model", "model_version", "workspace"})
 
 
 class Replay:
@@ -48,8 +50,8 @@ class Replay:
         for event, stamp in self._baselines.first():
             self._apply(event, stamp)
         self._state.findings += self._baselines.findings()
-        self._apply_registry()
-        self._cascade()
+        self._state.models = RegistryReplay().run(self._registry)
+        cascade(self._state)
         self._remove_files()
         return self._state
 
@@ -68,7 +70,9 @@ class Replay:
     def _apply(self, event: Event, stamp: Stamp) -> None:
         if event.subject.kind in REGISTRY_KINDS:
             self._registry.append((event, stamp))
-            return
+        if event.type == "workspace.deleted":
+            mode = event.payload.get("mode")
+            self._state.workspace_ends.append((stamp, event.subject.id, mode))
         apply = _APPLY.get(event.type)
         if apply is None:
             return
@@ -81,6 +85,9 @@ class Replay:
         if self._is_outside(event):
             return
         apply(self._state, event, stamp, parts)
+        unknown = parts.get(UNDETERMINED)
+        if event.status is OutcomeStatus.PARTLY_APPLIED and unknown:
+            apply(self._state, event, replace(stamp, sure=False), unknown)
 
     def _is_outside(self, event: Event) -> bool:
         """Whether only the bulk of another run would be added."""
@@ -97,44 +104,12 @@ class Replay:
         elif subject.kind == "logged_model" and subject.id:
             self._state.logged_models[subject.id].wild = True
 
-    def _apply_registry(self) -> None:
-        offsets: dict[str, int] = {}
-
-        def likely_time(item: tuple[Event, Stamp]) -> tuple[int, int]:
-            stamp = item[1]
-            if stamp.boot is None:
-                return stamp.time_us, stamp.sequence
-            offset = offsets.setdefault(stamp.boot, stamp.time_us - stamp.started_us)
-            return offset + stamp.started_us, stamp.sequence
-
-        for event, stamp in sorted(self._registry, key=likely_time):
-            apply_registry_event(self._state.models, event, stamp)
-
     def _remove_files(self) -> None:
         for removed, stamp in self._state.removals:
             below = removed.rstrip("/") + "/"
             for location, register in self._state.files.items():
                 if location == removed or location.startswith(below):
                     register.write(stamp, ABSENT)
-
-    def _cascade(self) -> None:
-        """Deleting or restoring an experiment does so with each of its runs."""
-        experiments = self._state.experiments
-        for run in self._state.runs.values():
-            for experiment_id in run.fields["experiment_id"].values():
-                experiment = experiments.get(str(experiment_id))
-                if experiment is None:
-                    continue
-                for stamp, stage in experiment.lifecycle:
-                    if stage == "removed":
-                        run.exists.register.write(stamp, ABSENT)
-                    else:
-                        run.fields["lifecycle_stage"].write(stamp, stage)
-        for experiment in experiments.values():
-            if len(experiment.incarnations) > 1:
-                for stamp in experiment.incarnations:
-                    for register in experiment.tags.values():
-                        register.write(stamp, ABSENT)
 
 
 _BULK = frozenset({"run.metric_logged", "run.batch_logged", "run.baseline_metrics"})

@@ -149,7 +149,12 @@ class VersionState:
 
 @dataclass(slots=True)
 class RegisteredModelState:
-    """One incarnation of a registered model: a name that is deleted and made again is another."""
+    """One incarnation of a registered model: a name that is deleted and made again is another.
+
+    Args:
+        touches: renames, each with the time it gave to every version.
+        deleted_versions: when a version, and every alias of it, was deleted.
+    """
 
     exists: Existence = field(default_factory=Existence)
     fields: Registers = field(default_factory=Registers)
@@ -158,6 +163,8 @@ class RegisteredModelState:
     versions: defaultdict[int, VersionState] = field(
         default_factory=lambda: defaultdict(VersionState)
     )
+    touches: list[tuple[Stamp, object]] = field(default_factory=list)
+    deleted_versions: list[tuple[Stamp, int]] = field(default_factory=list)
     wild: bool = False
 
     def drop_aliases(self, version: int, stamp: Stamp) -> None:
@@ -176,6 +183,7 @@ class State:
         removals: locations of files or folders that were deleted, with all below them.
         unverified: locations that could not be read back, or all below them, with the reason.
         read_back: locations of files whose latest digest is of a read-back.
+        workspace_ends: when a workspace was deleted, and what became of what was in it.
         dataset_rows: what may stand in the row of a dataset, by name and digest.
         findings: what is wrong with the record itself.
     """
@@ -190,6 +198,7 @@ class State:
     models: dict[str, RegisteredModelState] = field(default_factory=dict)
     files: Registers = field(default_factory=Registers)
     removals: list[tuple[str, Stamp]] = field(default_factory=list)
+    workspace_ends: list[tuple[Stamp, str, object]] = field(default_factory=list)
     unverified: dict[str, str] = field(default_factory=dict)
     read_back: set[str] = field(default_factory=set)
     dataset_rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
