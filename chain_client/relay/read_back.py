@@ -21,7 +21,6 @@ from chain_client.home import Home
 from chain_client.hosts import Host, Reading, ReadsBack, StoreBinding
 from chain_client.log import Log
 from chain_client.spool import list_sources
-from chain_client.steps import step
 from chain_client.types import SourceId
 from chain_client.wishes import Wish, Wishes
 
@@ -167,7 +166,6 @@ class ReadBack:
                 self._recorded = False
                 # That puts it on disk; and an open source would keep the relay from ending.
                 self._records().close()
-        step("relay.read_back.recorded")
         for wish in granted:
             self._wishes.remove(wish)
 

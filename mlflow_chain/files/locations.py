@@ -100,6 +100,8 @@ class Storage:
         known = to_location(location)
         if self.destination is None or is_proxied(known):
             return known
+        if known == self.destination:
+            return PROXIED
         below = relative(self.destination, known)
         return known if below is None else f"{PROXIED}/{below}"
 

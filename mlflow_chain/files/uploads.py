@@ -24,7 +24,7 @@ from mlflow_chain.files.bracket import (
     under_way,
 )
 from mlflow_chain.files.hashing import version_of
-from mlflow_chain.stores.recording import Recording
+from mlflow_chain.stores.recording import Recording, current_call
 from mlflow_chain.stores.wishing import wish
 
 
@@ -79,7 +79,17 @@ class HashingChunks:
         self._size = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
+        arriving = aiter(self._chunks)
+        while True:
+            # While it waits, the server may go on reading the connection, and does so in a copy
+            # of this context for as long as the connection lasts: no call may be seen there.
+            token = current_call.set(None)
+            try:
+                chunk = await anext(arriving)
+            except StopAsyncIteration:
+                return
+            finally:
+                current_call.reset(token)
             self._digest.update(chunk)
             self._size += len(chunk)
             yield chunk

@@ -33,6 +33,7 @@ class FileDoubts:
         self._storage = storage
         self._owners: set[str] = set()
         self._locations: set[str] = set()
+        self._single: set[str] = set()
         for wanted in waiting:
             if "run" in wanted:
                 self._owners.add(f"run {wanted['run']}")
@@ -40,7 +41,7 @@ class FileDoubts:
                 self._owners.add(f"logged model {wanted['logged_model']}")
             if "location" in wanted:
                 location = join(wanted["location"], wanted.get("path", ""))
-                self._locations.add(storage.spell(location))
+                self._single.add(storage.spell(location))
             if "source" in wanted:
                 self._locations.add(storage.spell(wanted["source"]))
         self._unread = {storage.spell(known) for known in state.unverified}
@@ -49,6 +50,8 @@ class FileDoubts:
     def is_wanted(self, owner: str, location: str) -> bool:
         """Whether a file waits to be read back."""
         if owner in self._owners and not is_proxied(location):
+            return True
+        if location in self._single:
             return True
         folder = location
         while folder and self._locations:
@@ -67,10 +70,12 @@ class FileDoubts:
         return self._of_waiting(owner, location) or self._of_written(owner, location)
 
     def of_changed(self, owner: str, location: str) -> str | None:
-        """Why a file is not the one that was recorded."""
-        if self.is_wanted(owner, location):
+        """Why a file is not the one that was recorded; what passed us stays what it was."""
+        if location in self._single:
             return _WAITING
-        return self._of_written(owner, location) if location in self._read_back else None
+        if location not in self._read_back:
+            return None
+        return _WAITING if self.is_wanted(owner, location) else self._of_written(owner, location)
 
     def _of_waiting(self, owner: str, location: str) -> str | None:
         folder = location

@@ -131,6 +131,11 @@ def test_a_recorded_file_without_a_digest_is_counted(
         mlflow.log_text("weights", "weights.txt")
     assert tracked.findings() == []
     (left_out,) = notes(tracked)
+    assert isinstance(left_out, Unchecked)
+    assert "wait to be read back" in left_out.reason
+    for wish in tracked.client.folder.read_back.iterdir():
+        wish.unlink()
+    (left_out,) = notes(tracked)
     assert isinstance(left_out, Remark)
     assert left_out.subject == "1 files"
     assert "changed while they were recorded" in left_out.text
