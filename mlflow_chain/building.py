@@ -101,13 +101,33 @@ def _plain_registry_store(uri: str, tracking_uri: str | None) -> Any:
 
 
 def build_workspace_store(workspace_uri: str) -> Any:
-    """The workspace store that MLflow builds for what is inside a ``chain…`` URI.
+    """A recorded workspace store for a ``chain…`` URI; of one behind a server, the server records.
 
     Raises:
         MlflowException: as `build_tracking_store`.
     """
     inner = _inner_uri(workspace_uri)
-    return workspace_builder(inner)(workspace_uri=inner)
+    return _recorded_workspace_store(workspace_builder(inner)(workspace_uri=inner))
+
+
+def build_plain_workspace_store(workspace_uri: str) -> Any:
+    """The workspace store that MLflow builds for a plain URI; recorded if a setting says so.
+
+    Raises:
+        MlflowException: as `build_plain_tracking_store`.
+    """
+    with mlflow_errors():
+        is_recorded = is_recorded_uri(workspace_uri)
+    store = workspace_builder(workspace_uri)(workspace_uri=workspace_uri)
+    return _recorded_workspace_store(store) if is_recorded else store
+
+
+def _recorded_workspace_store(store: Any) -> Any:
+    engine = getattr(store, "_engine", None)
+    if engine is not None and find_recording(store) is None:
+        with _lock, mlflow_errors():
+            rewrap(store, _open_recording(engine, store._workspace_uri, None))
+    return store
 
 
 def build_labeling_store(tracking_uri: str) -> Any:
@@ -152,7 +172,16 @@ def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Rec
 def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording:
     role = "tracking" if is_tracking_store(store) else "registry"
     server_uri = to_server_uri(store.get_host_creds().host)
-    return RemoteRecording(role, store.get_host_creds, partial(_open_remote, server_uri, client))
+    open_recording = partial(_open_remote, server_uri, client)
+    return RemoteRecording(role, store.get_host_creds, open_recording, _extras(client))
+
+
+def _extras(client: ChainClient | None) -> frozenset[str]:
+    from chain_client.config import Settings
+
+    with mlflow_errors():
+        settings = client.settings if client else Settings.from_environment(os.environ, Path.cwd())
+    return settings.mlflow_recorded
 
 
 def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:

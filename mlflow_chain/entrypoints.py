@@ -58,6 +58,13 @@ def workspace_store(workspace_uri: str) -> Any:
     return build_workspace_store(workspace_uri)
 
 
+def plain_workspace_store(workspace_uri: str) -> Any:
+    """Builder of workspace stores for plain URIs, as `plain_tracking_store`."""
+    from mlflow_chain.building import build_plain_workspace_store
+
+    return build_plain_workspace_store(workspace_uri)
+
+
 if "_MLFLOW_SERVER_FILE_STORE" in os.environ:
     # A worker of ``mlflow server``: uploads and answers pass no store.
     from mlflow_chain.serving import await_server
