@@ -77,6 +77,8 @@ class Finding:
         expected: what was recorded (JSON), None if nothing may be there.
         actual: what is there (JSON), None if nothing is.
         detail: one sentence.
+        recorded_us: claimed time of the latest recorded write of what differs, where the adapter
+            tells; an explanation that is older does not cover the finding.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class Finding:
     expected: Json
     actual: Json
     detail: str
+    recorded_us: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,9 @@ class Host(Protocol):
 
     def resolve(self, store: StoreBinding, in_doubt: Sequence[Event]) -> list[Resolution]:
         """Look at the host and say what became of each event, in the order given.
+
+        What nobody can tell yet, such as a request that may still be under way, is left out: it
+        stays in doubt without an alarm, and is asked for again.
 
         Raises:
             HostUnavailable: the database does not answer now; the relay asks again later.

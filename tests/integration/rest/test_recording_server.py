@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import mlflow
@@ -89,3 +92,71 @@ def test_a_server_that_does_not_say_is_recorded_until_it_does(
 
     found = read_spooled(client.folder.spool, client.log).events.values()
     assert [event.type for event in found].count("experiment.created") == 2
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., str]]:
+    """Starts tiny servers that always give one answer."""
+    running: list[HTTPServer] = []
+
+    def answer(status: int, **headers: str) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *ignored: object) -> None:
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        running.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield answer
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+SAID = {"X_Mlops_Chain_Deployment": "d1", "X_Mlops_Chain_Stores": "tracking=s1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "tracking_says", "registry_says"),
+    [
+        (200, SAID, True, False),
+        (401, SAID, True, False),
+        (403, SAID, True, False),
+        (200, {}, False, False),
+        (401, {}, False, False),
+        (404, {}, False, False),
+        (502, {}, None, None),
+        (503, {}, None, None),
+    ],
+)
+def test_any_answer_of_the_server_itself_decides(
+    answering: Callable[..., str],
+    status: int,
+    headers: dict[str, str],
+    tracking_says: bool | None,
+    registry_says: bool | None,
+) -> None:
+    from mlflow.utils.rest_utils import MlflowHostCreds
+
+    from mlflow_chain.stores.remote import says_that_it_records
+
+    creds = MlflowHostCreds(answering(status, **headers))
+    assert says_that_it_records(lambda: creds, "tracking") is tracking_says
+    assert says_that_it_records(lambda: creds, "registry") is registry_says
+
+
+def test_a_server_that_does_not_answer_has_said_nothing() -> None:
+    from mlflow.utils.rest_utils import MlflowHostCreds
+
+    from mlflow_chain.stores.remote import says_that_it_records
+
+    assert says_that_it_records(lambda: MlflowHostCreds("http://127.0.0.1:9"), "tracking") is None
