@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chain_client.errors import HostUnavailable
+from mlflow_chain.mapping.workspaces import DEFAULT, to_key
 from mlflow_chain.reading.api import ApiReader
-from mlflow_chain.reading.entities import LoggedModelView, VersionView
+from mlflow_chain.reading.entities import (
+    LoggedModelView,
+    RegisteredModelView,
+    RunView,
+    VersionView,
+)
 from mlflow_chain.reading.reader import Unreadable
 from mlflow_chain.uri import is_private_memory
 
@@ -27,17 +35,35 @@ class SqlReader(ApiReader):
 
     def __init__(self, db_uri: str) -> None:
         self._db_uri = db_uri
-        super().__init__(*_open_stores(db_uri))
+        self._registry = _OpenedWhenAsked(db_uri)
+        super().__init__(_open_tracking(db_uri), self._registry)
 
     def close(self) -> None:
         """Give the connections back."""
         if not is_private_memory(self._db_uri):
             self.tracking.engine.dispose()
-            self.registry.engine.dispose()
+            self._registry.dispose()
 
     def to_error(self, error: Exception) -> HostUnavailable:
         """See `ApiReader.to_error`."""
         return to_error(error)
+
+    def runs(self, experiment_id: str) -> Iterator[RunView]:
+        """Every run of an experiment, deleted ones included."""
+        from mlflow.store.tracking.dbmodels.models import SqlRun
+
+        # A search is slow to begin with, and most experiments of a new database are empty.
+        if self._has_row(SqlRun.run_uuid, SqlRun.experiment_id == int(experiment_id)):
+            yield from super().runs(experiment_id)
+
+    def logged_models(self, experiment_id: str) -> Iterator[LoggedModelView]:
+        """Every logged model of an experiment that is not deleted."""
+        from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
+
+        if self._has_row(
+            SqlLoggedModel.model_id, SqlLoggedModel.experiment_id == int(experiment_id)
+        ):
+            yield from super().logged_models(experiment_id)
 
     def run_ids(self) -> set[str]:
         """The id of every row of a run, also of those that no listing shows."""
@@ -57,14 +83,28 @@ class SqlReader(ApiReader):
 
         return self._distinct(SqlMetric.key, SqlMetric.run_uuid == run_id)
 
-    def _distinct(self, column: Any, *where: Any) -> list[Any]:
-        """The values of one column; the entities themselves are read through MLflow's API."""
+    def _has_row(self, column: Any, where: Any) -> bool:
         from sqlalchemy import select
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             with self.tracking.engine.connect() as connection:
-                return list(connection.scalars(select(column).where(*where).distinct()))
+                return connection.execute(select(column).where(where).limit(1)).first() is not None
+        except SQLAlchemyError as exc:
+            raise to_error(exc) from exc
+
+    def _distinct(self, column: Any, *where: Any) -> list[Any]:
+        """The values of one column; the entities themselves are read through MLflow's API."""
+        return [value for (value,) in self._distinct_rows(column, where=where)]
+
+    def _distinct_rows(self, *columns: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        from sqlalchemy import select
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.tracking.engine.connect() as connection:
+                query = select(*columns).where(*where).distinct()
+                return [tuple(row) for row in connection.execute(query)]
         except SQLAlchemyError as exc:
             raise to_error(exc) from exc
 
@@ -76,11 +116,38 @@ class SqlReader(ApiReader):
                 yield view
 
     def registered_model_names(self) -> list[str]:
-        """The name of every registered model and prompt, also of those that no listing shows."""
+        """The name of every registered model and prompt, in whatever workspace, listed or not."""
         from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
 
-        listed = super().registered_model_names()
-        return list(dict.fromkeys([*listed, *self._distinct(SqlRegisteredModel.name)]))
+        named = self._distinct_rows(SqlRegisteredModel.workspace, SqlRegisteredModel.name)
+        return [to_key(workspace, name) for workspace, name in named]
+
+    def find_registered_model(self, name: str) -> RegisteredModelView | None:
+        """One registered model with all its versions; ``workspace/name`` in another workspace."""
+        with self._in_workspace_of(name) as bare_name:
+            found = super().find_registered_model(bare_name)
+        return None if found is None else replace(found, name=name)
+
+    def find_version(self, name: str, number: int) -> VersionView | None:
+        """One version of a registered model; named as in `find_registered_model`."""
+        with self._in_workspace_of(name) as bare_name:
+            return super().find_version(bare_name, number)
+
+    @contextmanager
+    def _in_workspace_of(self, name: str) -> Iterator[str]:
+        """Let the registry store see the workspace of a model, and give the name there."""
+        from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
+
+        before = self._registry.workspace
+        # A name from before MLflow forbade it may have a slash of its own.
+        if "/" in name and not self._has_row(
+            SqlRegisteredModel.name, SqlRegisteredModel.name == name
+        ):
+            self._registry.workspace, _, name = name.partition("/")
+        try:
+            yield name
+        finally:
+            self._registry.workspace = before
 
     def _versions(self, name: str) -> Iterator[VersionView]:
         from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
@@ -89,9 +156,10 @@ class SqlReader(ApiReader):
         for view in super()._versions(name):
             seen.add(view.version)
             yield view
-        numbers = self._distinct(SqlModelVersion.version, SqlModelVersion.name == name)
+        here: Any = SqlModelVersion.workspace == self._registry.workspace
+        numbers = self._distinct(SqlModelVersion.version, SqlModelVersion.name == name, here)
         for number in sorted(set(numbers) - seen):
-            hidden = self.find_version(name, number)
+            hidden = super().find_version(name, number)
             if hidden is not None:
                 yield hidden
 
@@ -106,10 +174,30 @@ def to_error(error: Exception) -> HostUnavailable:
     return Unreadable(f"MLflow can't show what its database holds ({type(error).__name__})")
 
 
-def _open_stores(db_uri: str) -> tuple[Any, Any]:
+class _OpenedWhenAsked:
+    """A registry store that is opened at its first use: many databases hold no models."""
+
+    def __init__(self, db_uri: str) -> None:
+        self._db_uri = db_uri
+        self._store: Any = None
+        self.workspace = DEFAULT
+        """The workspace whose models the store shows."""
+
+    def __getattr__(self, name: str) -> Any:
+        if self._store is None:
+            self._store = _open_registry(self._db_uri)
+            self._store._get_active_workspace = lambda: self.workspace
+        return getattr(self._store, name)
+
+    def dispose(self) -> None:
+        """Give the connections back, if there are any."""
+        if self._store is not None:
+            self._store.engine.dispose()
+
+
+def _open_tracking(db_uri: str) -> Any:
     from mlflow.exceptions import MlflowException
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import inspect
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
@@ -123,13 +211,23 @@ def _open_stores(db_uri: str) -> tuple[Any, Any]:
     ):
         raise HostUnavailable(f"MLflow's database {url.database} does not exist")
 
-    reading_tracking = _reading(TrackingStore, db_uri)
-    reading_registry = _reading(RegistryStore, db_uri)
+    reading = _reading(SqlAlchemyStore, db_uri)
     try:
-        engine = reading_tracking._get_or_create_engine(db_uri)
+        engine = reading._get_or_create_engine(db_uri)
         if not inspect(engine).has_table("experiments"):
             raise HostUnavailable("the database holds no MLflow tables")
-        return reading_tracking(db_uri, "mlruns"), reading_registry(db_uri)
+        return reading(db_uri, "mlruns")
+    except (MlflowException, SQLAlchemyError) as exc:
+        raise to_error(exc) from exc
+
+
+def _open_registry(db_uri: str) -> Any:
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return _reading(SqlAlchemyStore, db_uri)(db_uri)
     except (MlflowException, SQLAlchemyError) as exc:
         raise to_error(exc) from exc
 

@@ -7,6 +7,7 @@ from typing import Any
 from chain_client.events import Json
 from mlflow_chain.mapping.tracking import to_dataset_input
 from mlflow_chain.mapping.values import to_integer
+from mlflow_chain.mapping.workspaces import DEFAULT
 from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, Point, RunView
 
 
@@ -20,6 +21,7 @@ def experiment_view(experiment: Any) -> ExperimentView:
             "lifecycle_stage": experiment.lifecycle_stage,
             "creation_time": experiment.creation_time,
             "last_update_time": experiment.last_update_time,
+            "workspace": getattr(experiment, "workspace", None) or DEFAULT,
         },
         dict(experiment.tags),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chain_client.events import Json
+from mlflow_chain.mapping.workspaces import to_key
 from mlflow_chain.stores.capture import Row, find_row
 
 
@@ -113,7 +114,8 @@ def model_version(rows: Sequence[Row], payload: dict[str, Json]) -> Minted:
         "last_updated_timestamp": row["last_updated_time"],
         **_picked(row, "current_stage", "source", "storage_location", "run_id", "status"),
     }
-    return Minted(f"{payload['name']}/{result['version']}", result)
+    name = to_key(payload.get("workspace"), str(payload["name"]))
+    return Minted(f"{name}/{result['version']}", result)
 
 
 def model_version_updates(rows: Sequence[Row], payload: dict[str, Json]) -> Minted:

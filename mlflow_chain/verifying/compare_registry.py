@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chain_client.hosts import Finding
+from chain_client.hosts import Finding, Unchecked
 from mlflow_chain.reading.entities import RegisteredModelView
-from mlflow_chain.verifying.differences import compare_fields, compare_keys, missing, unexpected
+from mlflow_chain.verifying.differences import (
+    compare_fields,
+    compare_keys,
+    missing,
+    unexpected,
+    untold,
+)
 from mlflow_chain.verifying.state import RegisteredModelState
 
 
 def compare_registered_model(
     name: str, expected: RegisteredModelState | None, view: RegisteredModelView | None
-) -> Iterator[Finding]:
+) -> Iterator[Finding | Unchecked]:
     """One registered model with its versions."""
     subject = f"model {name}"
     if expected is not None and expected.wild:
+        yield untold(subject)
         return
     if view is None:
         if expected is not None and expected.exists.must():
-            yield missing("model", subject, name, "the model was recorded and is not there")
+            detail = "the model was recorded and is not there"
+            yield missing("model", subject, name, detail, expected.exists.register)
         return
     if expected is None or not expected.exists.may():
         yield unexpected("model", subject, name)
@@ -32,11 +40,12 @@ def compare_registered_model(
         about = f"{subject}/version {number}"
         found = shown.pop(number, None)
         if version.wild:
+            yield untold(about)
             continue
         if found is None:
             if version.exists.must():
                 detail = "the version was recorded and is not there"
-                yield missing("version", about, number, detail)
+                yield missing("version", about, number, detail, version.exists.register)
             continue
         if not version.exists.may():
             yield unexpected("version", about, number)

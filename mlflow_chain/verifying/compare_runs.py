@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chain_client.events import Json
-from chain_client.hosts import Finding
+from chain_client.hosts import Finding, Unchecked
 from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, Point, RunView
 from mlflow_chain.reading.reader import Reader
 from mlflow_chain.verifying.differences import (
@@ -16,6 +16,7 @@ from mlflow_chain.verifying.differences import (
     pair_up,
     to_json,
     unexpected,
+    untold,
 )
 from mlflow_chain.verifying.state import (
     ExperimentState,
@@ -30,22 +31,31 @@ from mlflow_chain.verifying.state import (
 def compare_experiment(expected: ExperimentState, view: ExperimentView) -> Iterator[Finding]:
     """One experiment."""
     subject = f"experiment {view.id}"
-    if not expected.exists.may():
+    if not expected.exists.may() and not is_made_by_mlflow(expected, view):
         yield unexpected("experiment", subject, view.fields["name"])
         return
     yield from compare_fields("experiment", subject, expected.fields, view.fields)
     yield from compare_keys("tag", subject, expected.tags, view.tags)
 
 
-def compare_run(state: State, reader: Reader, view: RunView) -> Iterator[Finding]:
+def is_made_by_mlflow(expected: ExperimentState | None, view: ExperimentView) -> bool:
+    """Whether it is the experiment that MLflow makes itself, whenever it opens a database.
+
+    No call of a store makes it, so no event does; what is done to it later is recorded.
+    """
+    unrecorded = expected is None or not expected.exists.register.values()
+    return unrecorded and (view.id == "0" or view.fields["name"] == "Default")
+
+
+def compare_run(state: State, reader: Reader, view: RunView) -> Iterator[Finding | Unchecked]:
     """One run with its metrics, params, tags, inputs and outputs; not its files."""
     subject = f"run {view.id}"
     expected = state.runs.get(view.id)
-    if expected is None or not expected.exists.may():
-        if expected is None or not expected.wild:
-            yield unexpected("run", subject, view.fields["name"])
+    if expected is not None and expected.wild:
+        yield untold(subject)
         return
-    if expected.wild:
+    if expected is None or not expected.exists.may():
+        yield unexpected("run", subject, view.fields["name"])
         return
     yield from compare_fields("run", subject, expected.fields, view.fields)
     yield from compare_keys("param", subject, expected.params, view.params)
@@ -170,14 +180,14 @@ def _model(item: Any) -> str:
 
 def compare_logged_model(
     expected: LoggedModelState | None, view: LoggedModelView
-) -> Iterator[Finding]:
+) -> Iterator[Finding | Unchecked]:
     """One logged model; not its files."""
     subject = f"logged model {view.id}"
-    if expected is None or not expected.exists.may():
-        if expected is None or not expected.wild:
-            yield unexpected("logged_model", subject, view.fields["name"])
+    if expected is not None and expected.wild:
+        yield untold(subject)
         return
-    if expected.wild:
+    if expected is None or not expected.exists.may():
+        yield unexpected("logged_model", subject, view.fields["name"])
         return
     yield from compare_fields("logged_model", subject, expected.fields, view.fields)
     yield from compare_keys("tag", subject, expected.tags, view.tags)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from chain_client.hosts import Finding, Progress, Remark, Scope, StoreBinding, Unchecked
 from mlflow_chain.files.locations import Storage
@@ -15,11 +15,14 @@ from mlflow_chain.verifying.compare_runs import (
     compare_experiment,
     compare_logged_model,
     compare_run,
+    is_made_by_mlflow,
 )
 from mlflow_chain.verifying.differences import missing, unexpected, unreadable
 from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.state import State
 from mlflow_chain.verifying.version_sources import LOCATION, VersionSources, is_prompt
+
+Found: TypeAlias = Finding | Unchecked
 
 
 class Comparison:
@@ -61,7 +64,7 @@ class Comparison:
         files = FileComparison(self._state, self._storage, doubts, self._progress)
         yield from files.compare(self._roots)
 
-    def _one_run(self, run_id: str) -> Iterator[Finding]:
+    def _one_run(self, run_id: str) -> Iterator[Found]:
         expected = self._state.runs.get(run_id)
         known = expected is not None and expected.exists.may()
         view = None
@@ -80,7 +83,7 @@ class Comparison:
             if run_id in model.fields["source_run_id"].values():
                 yield from self._logged_model(model_id)
 
-    def _one_model(self, name: str) -> Iterator[Finding]:
+    def _one_model(self, name: str) -> Iterator[Found]:
         yield from self._models([name], everything=False)
         try:
             view = self._reader.find_registered_model(name)
@@ -91,13 +94,13 @@ class Comparison:
         sources = VersionSources(self._state, self._reader, self._storage)
         for version in view.versions if view is not None else ():
             subject = f"model {name}/version {version.version}"
-            yield from _guarded("model", subject, self._source(sources, version))
+            yield from _guarded("model", subject, self._source(sources, version, name))
 
-    def _source(self, sources: VersionSources, version: VersionView) -> Iterator[Finding]:
+    def _source(self, sources: VersionSources, version: VersionView, name: str) -> Iterator[Found]:
         run_id = version.fields["run_id"]
         if run_id:
             self._find_run_root(str(run_id))
-        owner = sources.find(version)
+        owner = sources.find(version, name)
         if owner is not None and owner.kind == "run":
             self._find_run_root(owner.id)
         elif owner is not None and owner.kind != LOCATION:
@@ -108,7 +111,7 @@ class Comparison:
         if run is not None:
             self._add_run_root(run)
 
-    def _experiments(self) -> Iterator[Finding]:
+    def _experiments(self) -> Iterator[Found]:
         experiments: dict[str, ExperimentView] = {}
         runs: set[str] = set()
         models: set[str] = set()
@@ -122,7 +125,8 @@ class Comparison:
             name = f"experiment {experiment.id}"
             expected = self._state.experiments.get(experiment.id)
             if expected is None:
-                yield unexpected("experiment", name, experiment.fields["name"])
+                if not is_made_by_mlflow(None, experiment):
+                    yield unexpected("experiment", name, experiment.fields["name"])
             else:
                 yield from compare_experiment(expected, experiment)
             yield from _guarded("run", f"{name}/runs", self._runs(experiment.id, runs))
@@ -137,7 +141,7 @@ class Comparison:
         yield from self._unlisted(runs, models)
         yield from self._unseen(experiments.keys(), runs, models)
 
-    def _unlisted(self, runs: set[str], models: set[str]) -> Iterator[Finding]:
+    def _unlisted(self, runs: set[str], models: set[str]) -> Iterator[Found]:
         """What has a row and is in no listing, but can be asked for by its id."""
         for run_id in sorted(self._reader.run_ids() - runs):
             runs.add(run_id)
@@ -148,13 +152,14 @@ class Comparison:
 
     def _unseen(
         self, experiments: Collection[str], runs: set[str], models: set[str]
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Found]:
         """What was recorded and is in no listing: gone, or hidden by a change."""
         for experiment_id, state in self._state.experiments.items():
             if experiment_id not in experiments and state.exists.must():
                 name = state.fields["name"].expected()
                 detail = "the experiment was recorded and is not there"
-                yield missing("experiment", f"experiment {experiment_id}", name, detail)
+                subject, register = f"experiment {experiment_id}", state.exists.register
+                yield missing("experiment", subject, name, detail, register)
         for run_id, run in list(self._state.runs.items()):
             if run_id not in runs and run.exists.must():
                 yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id))
@@ -162,7 +167,7 @@ class Comparison:
             if model_id not in models and model.exists.must():
                 yield from self._logged_model(model_id)
 
-    def _hidden_run(self, run_id: str) -> Iterator[Finding]:
+    def _hidden_run(self, run_id: str) -> Iterator[Found]:
         view = self._reader.find_run(run_id)
         if view is not None:
             yield from self._run(view)
@@ -172,12 +177,12 @@ class Comparison:
             detail = "the run was recorded and is not there"
             yield missing("run", f"run {run_id}", run_id, detail)
 
-    def _runs(self, experiment_id: str, seen: set[str]) -> Iterator[Finding]:
+    def _runs(self, experiment_id: str, seen: set[str]) -> Iterator[Found]:
         for view in self._reader.runs(experiment_id):
             seen.add(view.id)
             yield from self._run(view)
 
-    def _run(self, view: RunView) -> Iterator[Finding]:
+    def _run(self, view: RunView) -> Iterator[Found]:
         yield from _guarded("run", f"run {view.id}", compare_run(self._state, self._reader, view))
         self._add_run_root(view)
 
@@ -194,12 +199,12 @@ class Comparison:
         if known is None or (known[1] and not before):
             self._roots[root] = (owner, before)
 
-    def _logged_models(self, views: Iterator[LoggedModelView], seen: set[str]) -> Iterator[Finding]:
+    def _logged_models(self, views: Iterator[LoggedModelView], seen: set[str]) -> Iterator[Found]:
         for view in views:
             seen.add(view.id)
             yield from self._logged_model_view(view)
 
-    def _logged_model(self, model_id: str) -> Iterator[Finding]:
+    def _logged_model(self, model_id: str) -> Iterator[Found]:
         try:
             view = self._reader.find_logged_model(model_id)
         except Unreadable:
@@ -213,14 +218,14 @@ class Comparison:
             detail = "the logged model was recorded and is not there"
             yield missing("logged_model", f"logged model {model_id}", model_id, detail)
 
-    def _logged_model_view(self, view: LoggedModelView) -> Iterator[Finding]:
+    def _logged_model_view(self, view: LoggedModelView) -> Iterator[Found]:
         state = self._state.logged_models.get(view.id)
         yield from compare_logged_model(state, view)
         for root in _roots(state, "artifact_location", view.fields["artifact_location"]):
             before = state is None or state.before or state.wild
             self._add_root(root, f"logged model {view.id}", before)
 
-    def _all_models(self) -> Iterator[Finding]:
+    def _all_models(self) -> Iterator[Found]:
         names: list[str] = []
         try:
             names = self._reader.registered_model_names()
@@ -228,20 +233,20 @@ class Comparison:
             yield unreadable("model", "models")
         yield from self._models(names, everything=True)
 
-    def _models(self, names: list[str], *, everything: bool) -> Iterator[Finding]:
+    def _models(self, names: list[str], *, everything: bool) -> Iterator[Found]:
         known = list(self._state.models) if everything else []
         wanted = list(dict.fromkeys([*names, *known]))
         for done, name in enumerate(wanted):
             self._progress("comparing models", done, len(wanted))
             yield from _guarded("model", f"model {name}", self._registered_model(name))
 
-    def _registered_model(self, name: str) -> Iterator[Finding]:
+    def _registered_model(self, name: str) -> Iterator[Found]:
         view = self._reader.find_registered_model(name)
         yield from compare_registered_model(name, self._state.models.get(name), view)
         if view is not None:
             self._versions.extend((name, version) for version in view.versions)
 
-    def _versions_elsewhere(self) -> Iterator[Unchecked]:
+    def _versions_elsewhere(self) -> Iterator[Found]:
         """Versions whose files lie in no run and no logged model that is compared."""
         owners = {owner for owner, _ in self._roots.values()}
         sources = VersionSources(self._state, self._reader, self._storage)
@@ -249,7 +254,7 @@ class Comparison:
             if is_prompt(version):
                 continue
             try:
-                owner = sources.find(version)
+                owner = sources.find(version, name)
             except Unreadable:
                 owner = None
             if owner is not None and owner.kind == LOCATION:
@@ -261,7 +266,7 @@ class Comparison:
                 )
 
 
-def _guarded(kind: str, subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+def _guarded(kind: str, subject: str, findings: Iterator[Found]) -> Iterator[Found]:
     """The same findings; and one more if the API breaks on the way."""
     try:
         yield from findings

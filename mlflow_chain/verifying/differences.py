@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chain_client.events import Json
-from chain_client.hosts import Finding
+from chain_client.hosts import Finding, Unchecked
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 
 
@@ -77,12 +77,24 @@ def _finding(kind: str, subject: str, register: Register, actual: object, what: 
     if len(values) > 1:
         shown = ", ".join(str(to_json(value)) for value in values)
         detail += f"; concurrent writes allow any of: {shown}"
-    return Finding(kind, subject, to_json(register.expected()), to_json(actual), detail)
+    expected = to_json(register.expected())
+    return Finding(kind, subject, expected, to_json(actual), detail, register.latest_us())
 
 
-def missing(kind: str, subject: str, expected: object, detail: str) -> Finding:
-    """An entity that was recorded and is not there."""
-    return Finding(f"{kind}_missing", subject, to_json(expected), None, detail)
+def missing(
+    kind: str, subject: str, expected: object, detail: str, exists: Register | None = None
+) -> Finding:
+    """An entity that was recorded and is not there.
+
+    Args:
+        kind: of entity.
+        subject: which.
+        expected: what was recorded of it.
+        detail: one sentence.
+        exists: says when it was last recorded, for what may be made again under its name.
+    """
+    recorded_us = None if exists is None else exists.latest_us()
+    return Finding(f"{kind}_missing", subject, to_json(expected), None, detail, recorded_us)
 
 
 def unexpected(kind: str, subject: str, actual: object) -> Finding:
@@ -95,6 +107,15 @@ def unreadable(kind: str, subject: str) -> Finding:
     """An entity that MLflow's API refuses to show."""
     detail = "its rows were changed so that MLflow can't show it"
     return Finding(f"{kind}_unreadable", subject, None, None, detail)
+
+
+def untold(subject: str) -> Unchecked:
+    """An entity of which the events don't tell what it must look like."""
+    reason = (
+        "an event about it could not be read when it was recorded, or calls that ran at once gave "
+        "its name to several; nobody can tell from the events what it must look like"
+    )
+    return Unchecked(subject, reason)
 
 
 Pair = tuple[Any, Any]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mlflow_chain.files.locations import Storage
+from mlflow_chain.mapping.workspaces import to_key
 from mlflow_chain.reading.entities import VersionView
 from mlflow_chain.reading.reader import Reader
 from mlflow_chain.verifying.state import State
@@ -52,23 +53,30 @@ class VersionSources:
             roots = model.fields["artifact_location"].values()
             self._add(roots, Owner("logged model", model_id))
 
-    def find(self, version: VersionView) -> Owner | None:
+    def find(self, version: VersionView, model: str = "") -> Owner | None:
         """Whose files a version has; None if nobody's that we know.
+
+        Args:
+            version: which.
+            model: the name of its model, as `mapping.workspaces.to_key`; models that its source
+                names are in the same workspace.
 
         Raises:
             Unreadable: MLflow can't show a version that lies between.
         """
         source = _source(version)
         seen: set[str] = set()
+        workspace = model.rpartition("/")[0]
         while source.startswith(_MODEL):
             if source in seen:
                 return None
             seen.add(source)
             name, _, rest = source.removeprefix(_MODEL).strip("/").partition("/")
-            number = rest if rest.isdecimal() else self._aliased(name)
+            model = to_key(workspace, name.partition("@")[0])
+            number = rest if rest.isdecimal() else self._aliased(model, name)
             if number is None:
                 return Owner("logged model", name) if name.startswith("m-") else None
-            copied = self._reader.find_version(name.partition("@")[0], int(number))
+            copied = self._reader.find_version(model, int(number))
             if copied is None:
                 return None
             source = _source(copied)
@@ -88,8 +96,8 @@ class VersionSources:
         place = bisect_left(self._files, below)
         return place < len(self._files) and self._files[place].startswith(below)
 
-    def _aliased(self, name: str) -> int | None:
-        model, at, alias = name.partition("@")
+    def _aliased(self, model: str, name: str) -> int | None:
+        _, at, alias = name.partition("@")
         view = self._reader.find_registered_model(model) if at else None
         return None if view is None else view.aliases.get(alias)
 

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from mlflow_chain.stores.methods import BY_TYPE, PASSED, REGISTRY, TRACKING, is_classed
+from mlflow_chain.stores.methods import BY_TYPE, PASSED, REGISTRY, TRACKING, WORKSPACES, is_classed
 from mlflow_chain.verifying.replay import _APPLY, REGISTRY_KINDS
 
 
@@ -17,7 +17,8 @@ def _classes() -> list[type]:
         from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
         from mlflow.store.tracking.rest_store import RestStore
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-    return [SqlAlchemyStore, RestStore, RegistryStore, RegistryRestStore]
+        from mlflow.store.workspace.sqlalchemy_store import SqlAlchemyStore as WorkspaceStore
+    return [SqlAlchemyStore, RestStore, RegistryStore, RegistryRestStore, WorkspaceStore]
 
 
 @pytest.mark.parametrize("store_class", _classes())
@@ -31,9 +32,10 @@ def test_somebody_has_decided_about_every_public_method(store_class: type) -> No
 
 
 def test_every_method_that_is_recorded_exists() -> None:
-    tracking, _, registry, _ = _classes()
+    tracking, _, registry, _, workspaces = _classes()
     assert [name for name in TRACKING if not hasattr(tracking, name)] == []
     assert [name for name in REGISTRY if not hasattr(registry, name)] == []
+    assert [name for name in WORKSPACES if not hasattr(workspaces, name)] == []
 
 
 def test_no_method_is_both_recorded_and_passed() -> None:
@@ -43,7 +45,7 @@ def test_no_method_is_both_recorded_and_passed() -> None:
 
 
 def test_every_type_of_event_has_one_method_and_is_replayed() -> None:
-    assert len(BY_TYPE) == len(TRACKING) + len(REGISTRY)
+    assert len(BY_TYPE) == len(TRACKING) + len(REGISTRY) + len(WORKSPACES)
     forgotten = [
         type_
         for type_ in BY_TYPE

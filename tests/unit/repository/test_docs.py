@@ -12,7 +12,7 @@ import pytest
 
 from chain_client.cli import cli
 from chain_client.config import setting_keys, variable_of
-from mlflow_chain.stores.methods import PASSED, REGISTRY, TRACKING
+from mlflow_chain.stores.methods import PASSED, REGISTRY, TRACKING, WORKSPACES
 from tests.unit.repository.checkout import ROOT, tracked_files
 
 CONFIGURE = ROOT / "docs/how-to/configure.md"
@@ -169,7 +169,7 @@ def test_every_recorded_method_and_every_reason_to_pass_one_is_listed() -> None:
     text = _read(RECORDED)
     missing = [
         f"{name}: {method.type}"
-        for name, method in (TRACKING | REGISTRY).items()
+        for name, method in (TRACKING | REGISTRY | WORKSPACES).items()
         if f"`{name}`" not in text or f"`{method.type}`" not in text
     ]
     assert missing == []
