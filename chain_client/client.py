@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,7 +181,9 @@ class ChainClient:
         """
         from chain_client.relay.assembly import assemble_relay
 
-        return assemble_relay(self.settings, self.log, self.ledger, self.deployment, load)
+        # A source of its own: the relay closes it whenever it has nothing more to record.
+        records = cache(lambda: self._make_recorder(starts_relay=False))
+        return assemble_relay(self.settings, self.log, self.ledger, self.deployment, load, records)
 
     def verify(
         self,
@@ -203,7 +205,7 @@ class ChainClient:
             deployment=self.deployment,
             ledger=self.ledger,
             log=self.log,
-            spooled=lambda: read_spooled(self.folder.spool, self.log),
+            spooled=lambda: read_spooled(self.folder.spool, self.log, self.deployment_id),
             bindings=self.folder.bindings() if bindings is None else bindings,
             load_host=load_host,
             everything=bindings is None,
@@ -217,17 +219,17 @@ class ChainClient:
                 self.__dict__.pop(name).close()
         self.__dict__.pop("contract", None)
 
-    def _make_recorder(self) -> Recorder:
+    def _make_recorder(self, *, starts_relay: bool = True) -> Recorder:
         settings = self.settings
         spool = SpoolWriter(
             self.folder.spool,
-            opening=_opening_body,
+            opening=lambda: _opening_body(self.deployment_id),
             closing=_closing_body,
             durability=Durability(settings.spool_durability),
             segment_bytes=settings.spool_segment_bytes,
         )
         after: Callable[[], None] | None = None
-        if settings.relay_autostart:
+        if settings.relay_autostart and starts_relay:
             after = RelayStarter(self.home, self.folder.relay_lock, self.folder.relay_log).ensure
         return Recorder(spool, refuse=settings.spool_on_error == "refuse", after_append=after)
 
@@ -281,10 +283,11 @@ def _source_record(type_: str, payload: dict[str, object]) -> bytes:
     )
 
 
-def _opening_body() -> bytes:
+def _opening_body(deployment_id: str) -> bytes:
     return _source_record(
         records.SOURCE_OPENED,
         {
+            "deployment": deployment_id,
             "host": socket.gethostname(),
             "boot": boot_id(),
             "pid": os.getpid(),

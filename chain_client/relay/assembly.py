@@ -14,6 +14,7 @@ from chain_client.ledger.event_log import EventLogContract, explain
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchorer
 from chain_client.relay.ingest import Ingester
+from chain_client.relay.read_back import ReadBack, Records
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.service import Relay, RelaySettings
 from chain_client.signing import open_signer
@@ -26,6 +27,7 @@ def assemble_relay(
     ledger: Ledger,
     deployment: Deployment,
     load_host: Callable[[str], Host],
+    records: Callable[[], Records],
 ) -> Relay:
     """A relay for a home, not yet started.
 
@@ -35,6 +37,7 @@ def assemble_relay(
         ledger: the home's chain.
         deployment: what was deployed there.
         load_host: gives adapters by name.
+        records: gives the recorder of what the relay itself has to record.
     """
     home, clock = Home(settings.home), SystemClock()
 
@@ -64,7 +67,16 @@ def assemble_relay(
     return Relay(
         home,
         log,
-        Ingester(log, home.spool, resolver, clock, log.raise_alarm, log.clear_alarm),
+        Ingester(
+            log,
+            home.spool,
+            resolver,
+            clock,
+            log.raise_alarm,
+            log.clear_alarm,
+            deployment_id=deployment.deployment_id,
+            lease_s=settings.relay_lease_s,
+        ),
         make_anchorer,
         RelaySettings(
             lease_s=settings.relay_lease_s,
@@ -73,4 +85,5 @@ def assemble_relay(
             idle_s=settings.relay_idle_s,
         ),
         clock,
+        read_back=ReadBack(home, log, load_host, records, clock),
     )

@@ -25,7 +25,8 @@ from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.anchor import Anchored, Anchorer
 from chain_client.relay.ingest import Ingester, Round
 from chain_client.relay.lock import RelayLock
-from chain_client.spool import remove_unborn
+from chain_client.relay.read_back import ReadBack
+from chain_client.spool import remove_taken, remove_unborn
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Relay:
         settings: pace.
         clock: time.
         on_anchored: told of each anchor.
+        read_back: lets files be read that passed none of the recorders.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Relay:
         settings: RelaySettings,
         clock: Clock,
         on_anchored: Callable[[Anchored], None] | None = None,
+        read_back: ReadBack | None = None,
     ) -> None:
         self._home = home
         self._log = log
@@ -79,6 +82,7 @@ class Relay:
         self._settings = settings
         self._clock = clock
         self.on_anchored = on_anchored
+        self._read_back = read_back
         self._stop = threading.Event()
         self._lock = RelayLock(home.relay_lock)
         self._lease: Lease | None = None
@@ -114,6 +118,7 @@ class Relay:
                 replace_dead=lambda holder: locked and holder.rpartition(":")[0] == here,
             )
             remove_unborn(self._home.spool)
+            remove_taken(self._home.spool)
         except BaseException:
             self.close()
             raise
@@ -121,6 +126,8 @@ class Relay:
 
     def close(self) -> None:
         """Give lease and lock back."""
+        if self._read_back is not None:
+            self._read_back.stop()
         lease, self._lease = self._lease, None
         if lease is not None:
             try:
@@ -160,7 +167,12 @@ class Relay:
             done, anchored = self.run_round()
             if done is None:
                 return False, True
-            if done.entries or anchored or done.unread:
+            reads = (
+                self._read_back is not None
+                and not done.unread
+                and self._read_back.start_if_wanted()
+            )
+            if done.entries or anchored or done.unread or reads:
                 return done.unread, True
             return False, bool(done.live_sources or done.in_doubt or self._pending())
         except LogUnavailable as exc:
@@ -170,7 +182,8 @@ class Relay:
     def drain(self, *, patience_s: float, on_round: Callable[[Round], None] | None = None) -> None:
         """Work until everything that was spooled when this began is anchored and final.
 
-        Calls that are still running in a live process are not waited for.
+        Files that were to be read back then are read. Calls that are still running in a live
+        process are not waited for.
 
         Args:
             patience_s: how long an unreachable chain or database is waited for.
@@ -183,6 +196,15 @@ class Relay:
             LogMismatch: as `run`.
         """
         lease = self._held()
+        self._take_all(on_round)
+        if self._read_back is not None and self._read_back.start_if_wanted(first_only=True):
+            while self._read_back.is_busy(_POLL_S):
+                self._renew()
+            self._take_all(on_round)
+        deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)
+        self._anchor_all(lease, deadline_us)
+
+    def _take_all(self, on_round: Callable[[Round], None] | None) -> None:
         # A round reads to the end of each source as it then is, and the next one settles what
         # the dead have left. To wait for silence would never end beside a busy recorder.
         whole_rounds = 0
@@ -192,7 +214,8 @@ class Relay:
             if on_round is not None:
                 on_round(done)
             whole_rounds = 0 if done.unread else whole_rounds + 1
-        deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)
+
+    def _anchor_all(self, lease: Lease, deadline_us: int) -> None:
         target = self._log.size()
         while True:
             try:

@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,7 +34,7 @@ class Work:
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
         self.client = MlflowClient(kept.server.url)
-        self.run_id = self.client.create_run("0").info.run_id
+        self.run_id = str(self.client.create_run("0").info.run_id)
         self.expected: dict[str, bytes] = {}
 
     @property
@@ -120,7 +120,7 @@ def work(
     request: pytest.FixtureRequest,
     new_site: Callable[..., Site],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Work]:
+) -> Work:
     """Work done on a server that is dead now; a relay has seen all of it."""
     server = launch(new_site(), *_STACKS[request.param])
     try:

@@ -1,0 +1,147 @@
+"""Files that a relay reads back for clients on a database: of versions, and changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.tracking import MlflowClient
+
+from chain_client.hosts import Remark, Scope, Unchecked
+from mlflow_chain.host import MlflowHost
+from tests.recorded_database import Recorded
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+def relay(recorded: Recorded) -> None:
+    """As `mlops-chain relay --once`."""
+    service = recorded.client.relay()
+    service.start()
+    try:
+        service.drain(patience_s=30)
+    finally:
+        service.close()
+
+
+def kinds(recorded: Recorded, **scope: str) -> list[str]:
+    """The kinds of what differs, by the log and the spool."""
+    return [finding.kind for finding in recorded.client.verify(Scope(**scope)).findings]
+
+
+def notes(recorded: Recorded) -> list[Unchecked | Remark]:
+    """What was left out, by what is spooled."""
+    (binding,) = recorded.client.folder.bindings()
+    found = MlflowHost().compare(binding, recorded.events(), Scope(), lambda *step: None)
+    return [item for item in found if isinstance(item, Unchecked | Remark)]
+
+
+def unchecked(recorded: Recorded) -> str:
+    """What could not be compared, by the log and the spool."""
+    checks = recorded.client.verify(Scope()).checks
+    return "; ".join(check.detail for check in checks if not check.carried_out)
+
+
+@pytest.fixture
+def elsewhere(tracked: Recorded, tmp_path: Path) -> Path:
+    """The folder of a version outside every run; a relay has read it."""
+    folder = tmp_path / "elsewhere"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}")
+    (folder / "deep" / "weights.bin").write_bytes(b"weights")
+    client = MlflowClient()
+    client.create_registered_model("m")
+    client.create_model_version("m", str(folder))
+    client.create_model_version("m", "models:/m/1")
+    assert "nobody recorded the files" in unchecked(tracked)
+    relay(tracked)
+    return folder
+
+
+def test_the_files_of_a_version_outside_every_run_are_compared(
+    tracked: Recorded, elsewhere: Path
+) -> None:
+    assert kinds(tracked) == kinds(tracked, model="m") == []
+    assert unchecked(tracked) == ""
+    (elsewhere / "deep" / "weights.bin").write_bytes(b"Weights")
+    (elsewhere / "added").touch()
+    (elsewhere / "MLmodel").unlink()
+    expected = ["artifact_changed", "artifact_missing", "artifact_unexpected"]
+    assert sorted(kinds(tracked)) == sorted(kinds(tracked, model="m")) == expected
+
+
+def test_a_link_in_a_versions_folder_is_left_unchecked(tracked: Recorded, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(b"weights")
+    (folder / "link").symlink_to("/etc/hostname")
+    client = MlflowClient()
+    client.create_registered_model("m")
+    client.create_model_version("m", str(folder))
+    relay(tracked)
+    assert kinds(tracked) == []
+    assert "could not be read back (NoRegularFile)" in unchecked(tracked)
+
+
+def test_a_version_in_a_run_of_this_client_reads_nothing_back(
+    tracked: Recorded, plain_run: Callable[[], str], tmp_path: Path
+) -> None:
+    run_id = plain_run()
+    client = MlflowClient()
+    (file,) = tmp_path.rglob("weights.txt")
+    file.with_name("added.txt").touch()
+    client.create_registered_model("m")
+    client.create_model_version("m", f"{client.get_run(run_id).info.artifact_uri}/model")
+    relay(tracked)
+    assert kinds(tracked) == ["artifact_unexpected"]
+
+
+def test_a_file_that_changes_while_it_is_logged_is_read_where_it_is_kept(
+    tracked: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "growing.log"
+    source.write_text("begin")
+    with mlflow.start_run(), monkeypatch.context() as patched:
+        patched.setattr("mlflow_chain.files.logged.is_unchanged", lambda *given: False)
+        mlflow.log_artifact(str(source))
+    assert "wait to be read back" in str(notes(tracked))
+    relay(tracked)
+    assert kinds(tracked) == []
+    assert unchecked(tracked) == ""
+    (stored,) = (tmp_path / "artifacts").rglob("growing.log")
+    stored.write_text("Begin")
+    assert kinds(tracked) == ["artifact_changed"]
+
+
+def test_a_folder_is_recorded_as_mlflow_copies_it(tracked: Recorded, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "inside.txt").write_text("inside")
+    folder = tmp_path / "logged"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "file.txt").write_text("file")
+    (folder / "linked-folder").symlink_to(tmp_path / "real")
+    (folder / "linked-file").symlink_to(tmp_path / "real" / "inside.txt")
+    with mlflow.start_run():
+        mlflow.log_artifacts(str(folder))
+        mlflow.log_artifacts(str(folder), "again")
+        mlflow.log_text("other", "sub/file.txt")
+    assert tracked.findings() == []
+    assert notes(tracked) == []
+
+
+def test_what_was_deleted_and_logged_again_is_compared_as_it_is_now(
+    tracked: Recorded, tmp_path: Path
+) -> None:
+    with mlflow.start_run() as run:
+        mlflow.log_text("old", "model/a.txt")
+        mlflow.log_text("gone", "model/b.txt")
+        client = MlflowClient()
+        client._tracking_client._get_artifact_repo(run.info.run_id).delete_artifacts("model")
+        mlflow.log_text("new", "model/a.txt")
+    assert tracked.findings() == []
+    (file,) = (tmp_path / "artifacts").rglob("a.txt")
+    file.with_name("b.txt").write_text("gone")
+    file.write_text("old")
+    assert sorted(tracked.kinds()) == ["artifact_changed", "artifact_unexpected"]
