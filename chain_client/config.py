@@ -18,6 +18,20 @@ HOME_VARIABLE = "MLOPS_CHAIN_HOME"
 DEFAULT_HOME = ".mlops-chain"
 CONFIG_FILE = "config.toml"
 
+MLFLOW_GROUPS = (
+    "traces",
+    "assessments",
+    "evaluation",
+    "scorers",
+    "issues",
+    "reviews",
+    "gateway",
+    "mcp",
+    "webhooks",
+    "prompts",
+)
+"""Words of `mlflow.record`."""
+
 
 def _setting(key: str, default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
     # A URL may hold a password or an access key: it is no part of the settings' repr.
@@ -97,6 +111,13 @@ class Settings:
         False,
         "Whether MLflow's plain URIs (`sqlite:///…`, `postgresql://…`, `http://…`) are recorded "
         "too, as if `chain+` stood before them.",
+    )
+    mlflow_record: str = _setting(
+        "mlflow.record",
+        "",
+        "What else of MLflow is recorded, separated by commas: "
+        + ", ".join(f"`{word}`" for word in MLFLOW_GROUPS)
+        + ".",
     )
 
     @classmethod
@@ -207,7 +228,17 @@ def _convert(item: Field[Any], value: Any, origin: str) -> Any:
         raise ConfigurationError(f"{origin}: expected {exc}, got {value!r}") from exc
     if choices and value not in choices:
         raise ConfigurationError(f"{origin}: expected one of {', '.join(choices)}, got {value!r}")
+    if item.name == "mlflow_record":
+        unknown = sorted(to_words(value) - set(MLFLOW_GROUPS))
+        if unknown:
+            known = ", ".join(MLFLOW_GROUPS)
+            raise ConfigurationError(f"{origin}: expected words out of {known}, got {unknown[0]!r}")
     return value
+
+
+def to_words(text: str) -> frozenset[str]:
+    """Words separated by commas, as `mlflow.record` holds them."""
+    return frozenset(part.strip() for part in text.split(",")) - {""}
 
 
 def _to_bool(value: Any) -> bool:

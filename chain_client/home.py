@@ -37,6 +37,7 @@ class Home:
         self.read_back = path / "read-back"
         self.relay_lock = path / "relay.lock"
         self.relay_log = path / "relay.log"
+        self._addresses: dict[str, tuple[tuple[int, int, int], StoreBinding]] = {}
 
     def exists(self) -> bool:
         """Whether a deployment was finished here."""
@@ -105,6 +106,29 @@ class Home:
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return True, content["artifacts"]
 
+    def addresses(self) -> list[StoreBinding]:
+        """Every host database that records here, and how it is reached, nothing else.
+
+        A file is read again only when it changed, so this stays quick among many databases.
+
+        Raises:
+            ConfigurationError: a file is damaged.
+        """
+        found: dict[str, tuple[tuple[int, int, int], StoreBinding]] = {}
+        known = self._addresses
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.stores) as entries:
+            for entry in entries:
+                if not entry.name.endswith(".json"):
+                    continue
+                stat = entry.stat()
+                version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+                before = known.get(entry.name)
+                if before is None or before[0] != version:
+                    before = (version, StoreBinding(*_read_address(Path(entry.path))))
+                found[entry.name] = before
+        self._addresses = found
+        return [binding for _, binding in found.values()]
+
     def bindings(self) -> list[StoreBinding]:
         """Every host database that records here.
 
@@ -114,26 +138,29 @@ class Home:
         found = []
         waiting = Wishes(self.read_back).by_store()
         for file in sorted(self.stores.glob("*.json")):
+            store_id, adapter, uri = _read_address(file)
             try:
-                content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-                store_id = content["store_id"]
                 served, artifacts = self._served(store_id)
-                found.append(
-                    StoreBinding(
-                        store_id,
-                        content["adapter"],
-                        content["uri"],
-                        artifacts,
-                        served,
-                        tuple(waiting.get(store_id, ())),
-                    )
-                )
             except (OSError, ValueError, KeyError, TypeError) as exc:
-                raise ConfigurationError(
-                    f"{file} is damaged; remove it: it is written again when its database is "
-                    "next opened with chain+…"
-                ) from exc
+                raise _damaged(file) from exc
+            waits = tuple(waiting.get(store_id, ()))
+            found.append(StoreBinding(store_id, adapter, uri, artifacts, served, waits))
         return found
+
+
+def _read_address(file: Path) -> tuple[str, str, str]:
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return content["store_id"], content["adapter"], content["uri"]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise _damaged(file) from exc
+
+
+def _damaged(file: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{file} is damaged; remove it: it is written again when its database is next opened "
+        "with chain+…"
+    )
 
 
 def _put(target: Path, content: str) -> None:

@@ -177,11 +177,11 @@ def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording
 
 
 def _extras(client: ChainClient | None) -> frozenset[str]:
-    from chain_client.config import Settings
+    from chain_client.config import Settings, to_words
 
     with mlflow_errors():
         settings = client.settings if client else Settings.from_environment(os.environ, Path.cwd())
-    return settings.mlflow_recorded
+    return to_words(settings.mlflow_record)
 
 
 def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:

@@ -14,6 +14,7 @@ from mlflow_chain.files.in_doubt import FilesInDoubt
 from mlflow_chain.files.locations import Storage
 from mlflow_chain.reading.reader import Reader
 from mlflow_chain.stores.capture import Row
+from mlflow_chain.stores.extras import find_extra
 from mlflow_chain.stores.methods import BY_TYPE, Recovery
 from mlflow_chain.stores.recording import UNDETERMINED, UNMAPPED
 from mlflow_chain.verifying.state import pack_point
@@ -49,7 +50,7 @@ class Resolving:
         """What became of one event."""
         if event.subject.kind == KIND:
             return self._files.resolve(event)
-        method = BY_TYPE.get(event.type)
+        method = BY_TYPE.get(event.type) or find_extra(event.type)
         if method is None or UNMAPPED in event.payload:
             return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
         is_marked = method.recovery is Recovery.MARKER
@@ -59,6 +60,9 @@ class Resolving:
             rows = self._markers.get(event.event_id)
             if rows is None:
                 return Resolution(event.event_id, OutcomeStatus.NOT_APPLIED)
+            if method.multi_commit:
+                # The marker went with the first commit; whether others followed, nobody knows.
+                return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
             minted = method.result(rows, dict(event.payload))
             return Resolution(
                 event.event_id, OutcomeStatus.RECOVERED, minted.subject_id, minted.result

@@ -64,12 +64,16 @@ class Adoption:
             return row
         with alone(self._client.home):
             row = read_adoption(self._engine)
+            is_new = False
             if row is None:
                 self._refuse_known()
-                row = self._claim()
+                row, is_new = self._claim()
             self._checked(row)
-            self._make_tables([MARKERS])
-            if not (row.adopted or self._is_known(row) or self._was_recorded(row.store_id)):
+            if not is_new:
+                self._make_tables([MARKERS])
+            if is_new or not (
+                row.adopted or self._is_known(row) or self._was_recorded(row.store_id)
+            ):
                 record_baseline(self._client, self._db_uri, row.store_id)
             self._bind(row.store_id)
             if not row.adopted:
@@ -106,7 +110,7 @@ class Adoption:
                 )
 
     def _bindings(self) -> list[StoreBinding]:
-        return [] if self._is_private else self._client.folder.bindings()
+        return [] if self._is_private else self._client.folder.addresses()
 
     def _is_known(self, row: AdoptionRow) -> bool:
         """Whether the home knows it here; a database in memory is known to itself only."""
@@ -133,7 +137,8 @@ class Adoption:
                 refuse_copy(self._engine, binding, self._client.home)
         self._client.bind_store(StoreBinding(store_id, ADAPTER, self._db_uri))
 
-    def _claim(self) -> AdoptionRow:
+    def _claim(self) -> tuple[AdoptionRow, bool]:
+        """What the database says from now on, and whether we were the first to write it."""
         row = AdoptionRow(self._client.deployment_id, uuid.uuid4().hex, adopted=False)
         self._make_tables([DEPLOYMENT, MARKERS])
         try:
@@ -147,12 +152,12 @@ class Adoption:
             found = read_adoption(self._engine)
             if found is None:
                 raise
-            return found
+            return found, False
         except sqlalchemy.exc.SQLAlchemyError as exc:
             raise HostUnavailable(
                 f"MLflow's database does not answer ({type(exc).__name__})"
             ) from exc
-        return row
+        return row, True
 
     def _make_tables(self, tables: list[sqlalchemy.Table]) -> None:
         """Make those that are missing; training goes on if somebody dropped the markers."""

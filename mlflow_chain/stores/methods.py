@@ -1,6 +1,7 @@
 """The one table of what is recorded: every write method of MLflow's stores, by name.
 
-A method in no table here passes through too, and a test fails until somebody has decided. One
+What passes through, and what is recorded by setting only, stands in `stores.passed`. A method in
+no table passes through too, and a test fails until somebody has decided. One
 that only calls other methods of its own store (`copy_model_version`, the prompt methods) is
 passed on purpose: the calls it makes are recorded, so that each change has exactly one event.
 """
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from mlflow_chain.mapping import models, tracking
+from mlflow_chain.mapping import models, tracking, workspaces
 from mlflow_chain.mapping.values import Mapped
 from mlflow_chain.stores import results, returned
+from mlflow_chain.stores.passed import PASSED, READING_PREFIXES
 
 
 class Recovery(StrEnum):
@@ -41,6 +43,7 @@ class Recorded:
         result: from those rows to what the call minted.
         answer: the same over a server's API, from what the call returned.
         multi_commit: whether the call may fail after committing a part.
+        is_extra: whether it is recorded by setting only, see `stores.extras`.
     """
 
     type: str
@@ -51,6 +54,7 @@ class Recorded:
     result: results.ResultMapping = results.nothing
     answer: returned.ReturnMapping = returned.nothing
     multi_commit: bool = False
+    is_extra: bool = False
 
     @property
     def marks(self) -> bool:
@@ -222,146 +226,17 @@ REGISTRY: Table = {
 }
 """Methods of model registry stores."""
 
-BY_TYPE: dict[str, Recorded] = {m.type: m for m in (*TRACKING.values(), *REGISTRY.values())}
-"""The same, by type of event."""
-
-READING_PREFIXES = ("get_", "search_", "list_", "batch_get_", "calculate_", "find_", "query_")
-"""Methods whose names start so read only."""
-
-PASSED: dict[str, frozenset[str]] = {
-    "reads only": frozenset(
-        {
-            "filter_active_experiment_ids",
-            "resolve_endpoint_in_scorer",
-            "resolve_trace_archival_config",
-            "sanitize_metric_value",
-            "sum_gateway_trace_cost",
-            "test_webhook",
-        }
-    ),
-    "recorded by the calls it makes": frozenset(
-        {
-            "copy_model_version",
-            "create_prompt",
-            "create_prompt_version",
-            "delete_prompt",
-            "delete_prompt_alias",
-            "delete_prompt_tag",
-            "delete_prompt_version",
-            "delete_prompt_version_tag",
-            "link_prompt_version_to_model",
-            "link_prompt_version_to_run",
-            "set_model_versions_tags",
-            "set_prompt_alias",
-            "set_prompt_tag",
-            "set_prompt_version_tag",
-        }
-    ),
-    "reaches log_batch through the queue": frozenset(
-        {
-            "end_async_logging",
-            "flush_async_logging",
-            "log_batch_async",
-            "log_metric_async",
-            "log_param_async",
-            "set_tag_async",
-            "shut_down_async_logging",
-        }
-    ),
-    "traces and assessments": frozenset(
-        {
-            "archive_traces",
-            "create_assessment",
-            "delete_assessment",
-            "delete_trace_tag",
-            "delete_traces",
-            "deprecated_end_trace_v2",
-            "deprecated_start_trace_v2",
-            "link_mcp_server_versions_to_trace",
-            "link_prompts_to_trace",
-            "link_traces_to_run",
-            "log_spans",
-            "log_spans_async",
-            "set_trace_tag",
-            "start_trace",
-            "unlink_traces_from_run",
-            "update_assessment",
-        }
-    ),
-    "evaluation data, scorers, issues and reviews": frozenset(
-        {
-            "add_dataset_to_experiments",
-            "add_items_to_review_queue",
-            "create_dataset",
-            "create_issue",
-            "create_label_schema",
-            "create_review_queue",
-            "delete_dataset",
-            "delete_dataset_records",
-            "delete_dataset_tag",
-            "delete_label_schema",
-            "delete_review_queue",
-            "delete_scorer",
-            "get_or_create_user_queue",
-            "register_scorer",
-            "remove_dataset_from_experiments",
-            "remove_items_from_review_queue",
-            "set_dataset_tags",
-            "set_review_queue_item_status",
-            "update_issue",
-            "update_label_schema",
-            "update_review_queue",
-            "upsert_dataset_records",
-            "upsert_online_scoring_config",
-        }
-    ),
-    "gateway, tool servers and webhooks": frozenset(
-        {
-            "add_guardrail_to_endpoint",
-            "attach_model_to_endpoint",
-            "create_budget_policy",
-            "create_endpoint_binding",
-            "create_gateway_endpoint",
-            "create_gateway_guardrail",
-            "create_gateway_model_definition",
-            "create_gateway_secret",
-            "create_mcp_access_endpoint",
-            "create_mcp_server",
-            "create_mcp_server_version",
-            "create_webhook",
-            "delete_budget_policy",
-            "delete_endpoint_binding",
-            "delete_gateway_endpoint",
-            "delete_gateway_endpoint_tag",
-            "delete_gateway_guardrail",
-            "delete_gateway_model_definition",
-            "delete_gateway_secret",
-            "delete_mcp_access_endpoint",
-            "delete_mcp_server",
-            "delete_mcp_server_alias",
-            "delete_mcp_server_tag",
-            "delete_mcp_server_version",
-            "delete_mcp_server_version_tag",
-            "delete_webhook",
-            "detach_model_from_endpoint",
-            "remove_guardrail_from_endpoint",
-            "set_gateway_endpoint_tag",
-            "set_mcp_server_alias",
-            "set_mcp_server_tag",
-            "set_mcp_server_version_tag",
-            "update_budget_policy",
-            "update_endpoint_guardrail_config",
-            "update_gateway_endpoint",
-            "update_gateway_model_definition",
-            "update_gateway_secret",
-            "update_mcp_access_endpoint",
-            "update_mcp_server",
-            "update_mcp_server_version",
-            "update_webhook",
-        }
-    ),
+WORKSPACES: Table = {
+    "create_workspace": _mark("workspace.created", workspaces.create_workspace),
+    "update_workspace": _mark("workspace.updated", workspaces.create_workspace),
+    "delete_workspace": _mark("workspace.deleted", workspaces.delete_workspace),
 }
-"""Methods that pass through unrecorded, by reason."""
+"""Methods of workspace stores."""
+
+BY_TYPE: dict[str, Recorded] = {
+    m.type: m for m in (*TRACKING.values(), *REGISTRY.values(), *WORKSPACES.values())
+}
+"""The same, by type of event."""
 
 
 def is_classed(name: str) -> bool:
@@ -369,6 +244,7 @@ def is_classed(name: str) -> bool:
     return (
         name in TRACKING
         or name in REGISTRY
+        or name in WORKSPACES
         or name.startswith(READING_PREFIXES)
         or any(name in names for names in PASSED.values())
     )

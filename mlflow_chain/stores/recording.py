@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chain_client.config import to_words
 from chain_client.events import Actor, Json
 from chain_client.recorder import Recorder
 from mlflow_chain.server.actor import current_actor
@@ -35,6 +36,11 @@ class Recording:
         return self
 
     @property
+    def extras(self) -> frozenset[str]:
+        """Groups of methods that are recorded by setting."""
+        return to_words(self.client.settings.mlflow_record)
+
+    @property
     def actor(self) -> Actor:
         """Who acts in the call that is under way: ask before the host's call, in its thread."""
         return current_actor()
@@ -57,6 +63,7 @@ class Call:
         rows: what its committed transactions wrote.
         commits: how many markers are committed.
         requests: how many requests it sent to a server.
+        is_extra: whether it is recorded by setting only; calls within it are recorded too.
     """
 
     event_id: bytes
@@ -66,6 +73,7 @@ class Call:
     rows: list[Row] = field(default_factory=list)
     commits: int = 0
     requests: int = 0
+    is_extra: bool = False
 
 
 current_call: ContextVar[Call | None] = ContextVar("mlflow_chain_call", default=None)

@@ -39,6 +39,7 @@ class RemoteRecording:
         role: ``tracking`` or ``registry``.
         get_host_creds: MLflow's own, with the server's address and the environment's credentials.
         open_recording: opens the home and adopts the server.
+        extras: groups of methods that are recorded by setting.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class RemoteRecording:
         role: str,
         get_host_creds: Callable[[], Any],
         open_recording: Callable[[], Recording],
+        extras: frozenset[str] = frozenset(),
     ) -> None:
+        self.extras = extras
         self._role = role
         self._get_host_creds = get_host_creds
         self._open_recording = open_recording

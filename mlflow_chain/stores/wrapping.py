@@ -9,13 +9,23 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from itertools import tee
 from typing import Any, TypeAlias
 
 from chain_client.errors import ChainError
 from chain_client.events import Subject
 from chain_client.recorder import Intent
+from mlflow_chain.mapping.workspaces import in_workspace
+from mlflow_chain.stores.extras import extra_methods
 from mlflow_chain.stores.marker import mark_sessions
-from mlflow_chain.stores.methods import REGISTRY, TRACKING, Recorded, Recovery, Table
+from mlflow_chain.stores.methods import (
+    REGISTRY,
+    TRACKING,
+    WORKSPACES,
+    Recorded,
+    Recovery,
+    Table,
+)
 from mlflow_chain.stores.recording import (
     Call,
     Recording,
@@ -35,7 +45,10 @@ RECORDING = "_mlops_chain_recording"
 RecordingSource: TypeAlias = Recording | RemoteRecording
 """Gives the recording of the call under way; None if somebody else records it."""
 
-_classes: dict[type, type] = {}
+_EXTRAS = "_mlops_chain_extras"
+"""Attribute of a recording class: the groups that it records besides, by setting."""
+
+_classes: dict[tuple[type, frozenset[str]], type] = {}
 
 
 def find_recording(store: object) -> RecordingSource | None:
@@ -59,26 +72,28 @@ def rewrap(store: Any, recording: RecordingSource) -> None:
         store.ManagedSessionMaker = mark_sessions(store.ManagedSessionMaker)
     elif isinstance(recording, RemoteRecording):
         store.get_host_creds = NotedCredentials(store.get_host_creds)
-    store.__class__ = recording_class(plain, TRACKING if is_tracking_store(store) else REGISTRY)
+    store.__class__ = recording_class(plain, recording.extras)
     queue = getattr(store, "_async_logging_queue", None)
     if queue is not None:
         # It was bound to the plain method while the store was built.
         queue._logging_func = store.log_batch
 
 
-def recording_class(plain: type, table: Table) -> type:
-    """The recording subclass of a store class; always the same one."""
-    made = _classes.get(plain)
+def recording_class(plain: type, extras: frozenset[str] = frozenset()) -> type:
+    """The recording subclass of a store class; always the same one for the same extras."""
+    key = (plain, extras)
+    made = _classes.get(key)
     if made is None:
         members: dict[str, Any] = {
-            name: _recorded(method, getattr(plain, name))
-            for name, method in table.items()
+            name: _recorded(method, plain, name)
+            for name, method in _table_of(plain, extras).items()
             if callable(getattr(plain, name, None))
         }
+        members[_EXTRAS] = extras
         members["__module__"] = plain.__module__
         members["__doc__"] = plain.__doc__
         members["__reduce_ex__"] = _reduce
-        made = _classes.setdefault(plain, type(f"Chain{plain.__name__}", (plain,), members))
+        made = _classes.setdefault(key, type(f"Chain{plain.__name__}", (plain,), members))
     return made
 
 
@@ -87,32 +102,56 @@ def _reduce(store: Any, protocol: Any) -> Any:
     plain = type(store).__bases__[0]
     reduced: Any = object.__reduce_ex__(store, protocol)
     made, arguments, *rest = reduced
-    return (_rebuilt, (plain, type(store).__name__, made, arguments[1:]), *rest)
+    return (_rebuilt, (plain, getattr(store, _EXTRAS), made, arguments[1:]), *rest)
 
 
-def _rebuilt(plain: type, name: str, made: Any, arguments: tuple[Any, ...]) -> Any:
+def _rebuilt(plain: type, extras: frozenset[str], made: Any, arguments: tuple[Any, ...]) -> Any:
+    return made(recording_class(plain, extras), *arguments)
+
+
+def _table_of(plain: type, extras: frozenset[str]) -> Table:
+    """What is recorded of a class of stores."""
     from mlflow.store.tracking.abstract_store import AbstractStore
 
-    table = TRACKING if issubclass(plain, AbstractStore) else REGISTRY
-    return made(recording_class(plain, table), *arguments)
+    if issubclass(plain, AbstractStore):
+        return TRACKING | extra_methods(plain, extras)
+    if hasattr(plain, "create_workspace"):
+        return WORKSPACES
+    return REGISTRY | extra_methods(plain, extras)
 
 
-def _recorded(method: Recorded, original: Any) -> Any:
+def _active_workspace(store: Any) -> str | None:
+    """The workspace in which a SQL store carries a call out; a server's is none of ours."""
+    active = getattr(store, "_get_active_workspace", None)
+    return None if active is None else active()
+
+
+def _recorded(method: Recorded, plain: type, name: str) -> Any:
     marks = method.marks
     only_captured = method.recovery is Recovery.BOTH
     captures = method.captures
     mapping = method.mapping
+    is_extra = method.is_extra
 
-    @functools.wraps(original)
+    @functools.wraps(getattr(plain, name))
     def call_recorded(store: Any, *args: Any, **kwargs: Any) -> Any:
-        if current_call.get() is not None:
+        # Looked up by every call: somebody may have put another one into the plain class.
+        original = getattr(plain, name)
+        outer = current_call.get()
+        if outer is not None and (is_extra or not outer.is_extra):
             return original(store, *args, **kwargs)
-        source: RecordingSource = getattr(store, RECORDING)
-        recording = source.current()
+        source: RecordingSource | None = getattr(store, RECORDING, None)
+        # None: built by the recording class itself, and wrapped by nobody.
+        recording = None if source is None else source.current()
         if recording is None:
             return original(store, *args, **kwargs)
+        shown = args
+        if any(hasattr(value, "__next__") for value in args):
+            # What is read of an iterator here, MLflow would miss.
+            shown, args = _twice(args)
         try:
-            kind, subject_id, payload = mapping(*args, **kwargs)
+            mapped = mapping(*shown, **kwargs)
+            kind, subject_id, payload = in_workspace(_active_workspace(store), mapped)
         except Exception as exc:
             # MLflow will most likely refuse these arguments; if it does not, the event says that
             # something happened that we could not read.
@@ -130,7 +169,7 @@ def _recorded(method: Recorded, original: Any) -> Any:
         wish_for_files(recording, intent, subject_id, payload)
         # Of a batch only the tags are overwritten; without them it needs no marker.
         needs_marker = marks and (not only_captured or "tags" in payload)
-        call = Call(intent.event_id, needs_marker, only_captured, captures)
+        call = Call(intent.event_id, needs_marker, only_captured, captures, is_extra=is_extra)
         token = current_call.set(call)
         try:
             value = original(store, *args, **kwargs)
@@ -148,6 +187,11 @@ def _recorded(method: Recorded, original: Any) -> Any:
         return value
 
     return call_recorded
+
+
+def _twice(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    pairs = [tee(value) if hasattr(value, "__next__") else (value, value) for value in args]
+    return tuple(first for first, _ in pairs), tuple(second for _, second in pairs)
 
 
 def _is_in_doubt(recording: Recording, method: Recorded, call: Call, error: BaseException) -> bool:
