@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import event
@@ -30,6 +30,7 @@ MARKERS = sqlalchemy.Table(
     sqlalchemy.Column("commit_no", sqlalchemy.Integer, primary_key=True, autoincrement=False),
     sqlalchemy.Column("created_ms", sqlalchemy.BigInteger, nullable=False),
     sqlalchemy.Column("written", sqlalchemy.Text, nullable=False),
+    sqlite_with_rowid=False,  # one page that each commit touches, instead of two
 )
 """One row for each marked commit; ``written`` holds the captured rows as JSON."""
 
@@ -47,12 +48,20 @@ _CALL = "mlops_chain_call"
 _TOUCHED = "mlops_chain_touched"
 _PENDING = "mlops_chain_pending"
 _WROTE = "mlops_chain_wrote"
-_INSERT = MARKERS.insert()
+
+_statements: weakref.WeakKeyDictionary[sqlalchemy.Dialect, _Statement] = weakref.WeakKeyDictionary()
 
 _listened: weakref.WeakSet[Any] = weakref.WeakSet()
 """Session classes that tell us of their commits."""
 
 SessionMaker = Callable[..., AbstractContextManager[Session]]
+
+
+class _Statement(NamedTuple):
+    """An insert as a driver takes it; ``order`` is None where parameters go by name."""
+
+    text: str
+    order: list[str] | None
 
 
 def mark_sessions(inner: SessionMaker) -> SessionMaker:
@@ -135,8 +144,8 @@ def _before_commit(session: Session) -> None:
     rows = capture(session.info[_TOUCHED].values())
     if not rows and (call.only_captured or call.commits):
         return
-    session.connection().execute(
-        _INSERT,
+    _insert(
+        session.connection(),
         {
             "event_id": call.event_id.hex(),
             "commit_no": call.commits,
@@ -145,6 +154,17 @@ def _before_commit(session: Session) -> None:
         },
     )
     session.info[_PENDING] = rows
+
+
+def _insert(connection: sqlalchemy.Connection, values: dict[str, Any]) -> None:
+    """Insert a marker; compiled once, for what SQLAlchemy does for each costs as much again."""
+    statement = _statements.get(connection.dialect)
+    if statement is None:
+        compiled = MARKERS.insert().compile(dialect=connection.dialect)
+        order = compiled.positiontup if compiled.positional else None
+        statement = _statements[connection.dialect] = _Statement(str(compiled), order)
+    text, order = statement
+    connection.exec_driver_sql(text, values if order is None else tuple(values[n] for n in order))
 
 
 def _after_commit(session: Session) -> None:
