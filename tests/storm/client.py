@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -28,8 +28,15 @@ from tests.storm.names import CONTENDED, Names
 from tests.storm.writer import Shared, Writer
 
 THREADS = 8
+"""Threads that set one tag at once."""
+WRITERS = 3
+"""Threads that write on their own, in every other life of a client."""
+THREAD_SLOT = 10
+"""Names of a client's further writers are those of slots from here on, and from twice that."""
 CHILD_SLOT = 50
 """From here on slots are of spawned and forked children."""
+_NICENESS = 3
+"""Behind the server, which else takes minutes to start, and behind the one who kills."""
 _REST_S = 1.0
 _STOP = "stop"
 _forks = count()
@@ -66,6 +73,7 @@ class Plan:
 
 
 Operation = Callable[[Writer], None]
+Family = Callable[[Plan, Writer], None]
 
 OPERATIONS: dict[Operation, int] = {
     r.create_run: 4,
@@ -106,18 +114,32 @@ OPERATIONS: dict[Operation, int] = {
 
 
 def run_client(plan: Plan) -> None:
-    """The main function of a client process."""
+    """The main function of a client process: one writer, or several threads that write."""
     os.setsid()
+    os.nice(_NICENESS)
     _prepare(plan)
-    writer = _writer(plan)
-    rng = Random(f"{plan.seed}/{plan.slot}/{plan.life}/operations")
-    family = [_threads, _fork] if plan.is_direct else [_threads]
-    done = 0
     if plan.is_direct and plan.life == 0 and plan.slot == 0:
         _spawn(plan)
+    client = MlflowClient()
+    if plan.slot < CHILD_SLOT and (plan.slot + plan.life) % 2:
+        plans = [replace(plan, slot=plan.slot + THREAD_SLOT * n) for n in range(WRITERS)]
+        threads = [threading.Thread(target=_write, args=(own, client)) for own in plans]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    else:
+        # Nobody knows what a forked child of several threads may still do: this one has one.
+        _write(plan, client, [_set_from_threads, _fork] if plan.is_direct else [_set_from_threads])
+
+
+def _write(plan: Plan, client: MlflowClient, family: Sequence[Family] = ()) -> None:
+    writer = _writer(plan, client)
+    rng = Random(f"{plan.seed}/{plan.slot}/{plan.life}/operations")
+    done = 0
     while not (plan.folder / _STOP).exists() and (not plan.writes or done < plan.writes):
         done += 1
-        if plan.slot < CHILD_SLOT and rng.random() < 0.01:
+        if family and rng.random() < 0.02:
             rng.choice(family)(plan, writer)
             continue
         (operation,) = rng.choices(list(OPERATIONS), list(OPERATIONS.values()))
@@ -158,10 +180,10 @@ def _prepare(plan: Plan) -> None:
     mlflow.set_tracking_uri(plan.uri)
 
 
-def _writer(plan: Plan) -> Writer:
+def _writer(plan: Plan, client: MlflowClient) -> Writer:
     assert plan.shared is not None
     return Writer(
-        client=MlflowClient(),
+        client=client,
         rng=Random(f"{plan.seed}/{plan.slot}/{plan.life}"),
         names=Names(plan.slot, plan.life),
         shared=plan.shared,
@@ -191,7 +213,7 @@ def _note(plan: Plan, operation: str, kind: str, text: str) -> None:
         os.close(note)
 
 
-def _threads(plan: Plan, writer: Writer) -> None:
+def _set_from_threads(plan: Plan, writer: Writer) -> None:
     """One tag of one run, set from many threads at once."""
     client, run_id, names = writer.client, writer.shared.run_id, writer.names
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import psutil
 
+from tests.storm.aim import wait_for_commit
 from tests.storm.processes import Clients, Server, relays
+
+_Item = TypeVar("_Item")
 
 
 class Victim(StrEnum):
@@ -34,6 +41,9 @@ _OF_TWENTY = (
     (Victim.RELAY, 3),
 )
 
+_AIMED = 0.6
+_AIM_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Kill:
@@ -43,11 +53,13 @@ class Kill:
         after_s: seconds after the one before.
         victim: what it hits.
         choice: from 0 to 1, which of several.
+        aimed: whether it waits for a victim that has just committed.
     """
 
     after_s: float
     victim: Victim
     choice: float
+    aimed: bool
 
 
 def schedule(seed: int, mean_s: float) -> Iterator[Kill]:
@@ -57,7 +69,9 @@ def schedule(seed: int, mean_s: float) -> Iterator[Kill]:
         round_ = [victim for victim, count in _OF_TWENTY for _ in range(count)]
         rng.shuffle(round_)
         for victim in round_:
-            yield Kill(rng.uniform(0.2, 1.8) * mean_s, victim, rng.random())
+            yield Kill(
+                rng.uniform(0.2, 1.8) * mean_s, victim, rng.random(), aimed=rng.random() < _AIMED
+            )
 
 
 class Killer:
@@ -66,27 +80,38 @@ class Killer:
     Args:
         clients: of the storm.
         server: of the storm.
+        database: what they write to.
     """
 
-    def __init__(self, clients: Clients, server: Server) -> None:
+    def __init__(self, clients: Clients, server: Server, database: Path) -> None:
         self._clients = clients
         self._server = server
+        self._database = database
         self.count: Counter[Victim] = Counter()
+        self.aimed = 0
 
     def carry_out(self, kill: Kill) -> None:
         """Kill one; a direct client in the place of what is not there just now."""
+        hit = kill.victim
         if not self._hits(kill):
-            self._kill_client(kill.choice, direct=True)
-            self.count[Victim.DIRECT] += 1
-            return
-        self.count[kill.victim] += 1
+            hit = Victim.DIRECT
+            self._clients.kill(_one_of(self._clients.slots(direct=True), kill.choice))
+        self.count[hit] += 1
 
     def _hits(self, kill: Kill) -> bool:
-        if kill.victim in (Victim.DIRECT, Victim.HTTP):
-            self._kill_client(kill.choice, direct=kill.victim is Victim.DIRECT)
-            return True
         if kill.victim is Victim.SERVER:
             self._server.kill()
+            return True
+        if kill.victim is Victim.HTTP:
+            self._clients.kill(_one_of(self._clients.slots(direct=False), kill.choice))
+            return True
+        if kill.victim is Victim.DIRECT:
+            pids = self._clients.pids()
+            aimed = self._aim(kill, list(pids))
+            slot = None if aimed is None else pids[aimed]
+            if slot is None:
+                slot = _one_of(self._clients.slots(direct=True), kill.choice)
+            self._clients.kill(slot)
             return True
         among = {
             Victim.CHILD: self._clients.children,
@@ -95,11 +120,26 @@ class Killer:
         }[kill.victim]()
         if not among:
             return False
+        chosen = _one_of(among, kill.choice)
+        if kill.victim is Victim.WORKER:
+            by_pid = {process.pid: process for process in among}
+            chosen = by_pid.get(self._aim(kill, list(by_pid)) or 0, chosen)
         with contextlib.suppress(psutil.Error):
-            among[int(kill.choice * len(among))].kill()
+            chosen.kill()
             return True
         return False
 
-    def _kill_client(self, choice: float, *, direct: bool) -> None:
-        slots = self._clients.slots(direct=direct)
-        self._clients.kill(slots[int(choice * len(slots))])
+    def _aim(self, kill: Kill, pids: list[int]) -> int | None:
+        """The process that has just committed, killed at once: the rest may follow slowly."""
+        if not kill.aimed:
+            return None
+        found = wait_for_commit(self._database, pids, _AIM_S)
+        if found is not None:
+            self.aimed += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found, signal.SIGKILL)
+        return found
+
+
+def _one_of(items: Sequence[_Item], choice: float) -> _Item:
+    return items[int(choice * len(items))]

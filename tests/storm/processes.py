@@ -85,6 +85,14 @@ class Clients:
         """The slots of one kind."""
         return [slot for slot, (plan, _) in self._alive.items() if plan.is_direct is direct]
 
+    def pids(self) -> dict[int, int]:
+        """The slot of each direct client, by its process id."""
+        return {
+            process.pid: slot
+            for slot, (plan, process) in self._alive.items()
+            if plan.is_direct and process.pid is not None
+        }
+
     def kill(self, slot: int) -> None:
         """SIGKILL, and the next life in the same slot."""
         plan, process = self._alive[slot]
@@ -138,7 +146,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self._port: int = free.getsockname()[1]
         self._folder = folder
-        self._environment = os.environ | environment
+        self._environment = environment
         self._command = [
             *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri),
             *("--host", "127.0.0.1", "--port", str(self._port), "--workers", str(workers)),
@@ -159,7 +167,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 cwd=self._folder,
-                env=self._environment,
+                env=os.environ | self._environment,
                 start_new_session=True,
             )
 

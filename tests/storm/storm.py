@@ -49,6 +49,7 @@ class Result:
     Args:
         storm_s: from the first write to the end of the last process.
         kills: by victim.
+        aimed: how many of them hit a process that had just committed.
         failures: calls that MLflow refused, by error code.
     """
 
@@ -57,6 +58,7 @@ class Result:
     storm_s: float
     examination_s: float
     kills: Counter[str]
+    aimed: int
     failures: Counter[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -67,6 +69,7 @@ class Result:
             "seed": self.weather.seed,
             "kills": dict(self.kills),
             "kills_in_all": self.kills.total(),
+            "kills_after_a_commit": self.aimed,
             "storm_s": round(self.storm_s, 1),
             "examination_s": round(self.examination_s, 1),
             "events": outcome.events,
@@ -103,7 +106,7 @@ class Storm:
         self._direct = f"chain+sqlite:///{self._database}"
         self._server = Server(folder, self._direct, self._environment)
         self._clients = Clients()
-        self._killer = Killer(self._clients, self._server)
+        self._killer = Killer(self._clients, self._server, self._database)
         self._problems: list[str] = []
 
     def run(self) -> Result:
@@ -128,6 +131,7 @@ class Storm:
             ended - began,
             time.monotonic() - ended,
             kills,
+            self._killer.aimed,
             failures,
         )
 
