@@ -130,6 +130,13 @@ class Server:
         found: dict[str, Any] = answer.json()
         return found
 
+    def upload(self, artifact_uri: str, name: str, content: bytes, **more: Any) -> None:
+        """Log a file through the server, as MLflow's clients do."""
+        root = artifact_uri.removeprefix("mlflow-artifacts:")
+        path = f"/api/2.0/mlflow-artifacts/artifacts{root}/{name}"
+        answer = self.ask(path, method="PUT", data=content, **more)
+        assert answer.status_code == 200, answer.text
+
     def workers(self) -> list[psutil.Process]:
         """The processes that answer requests."""
         found = []
