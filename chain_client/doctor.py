@@ -18,6 +18,7 @@ from chain_client.status import read_status
 from chain_client.verify.report import Check
 
 _ENOUGH_DISK_BYTES = 1 << 30
+_ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign"}
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
 
 
@@ -88,7 +89,10 @@ def _spool(client: ChainClient) -> tuple[bool, str]:
         for file in (client.folder.spool / folder).glob("*")
     ]
     if aside:
-        return True, f"{len(aside)} damaged pieces are kept aside in {client.folder.spool}"
+        # What somebody has acknowledged needs nobody any more, though it is kept.
+        standing = {alarm.kind for alarm in client.log.alarms()}
+        text = f"{len(aside)} damaged or refused pieces are kept in {client.folder.spool}"
+        return bool(standing & _ASIDE_ALARMS), text
     return False, "nothing was damaged"
 
 

@@ -145,7 +145,18 @@ class WrongChain(ConfigurationError):
 
 
 class ContractMissing(ConfigurationError):
-    """No code, or other code than expected, at the contract's address."""
+    """No code, or other code than expected, at the contract's address.
+
+    Args:
+        text: what happened and what to do.
+        expected: hash of the code that was deployed, for a report.
+        actual: hash of the code that is there; None if there is none.
+    """
+
+    def __init__(self, text: str, expected: str | None = None, actual: str | None = None) -> None:
+        super().__init__(text)
+        self.expected = expected
+        self.actual = actual
 
 
 class AnotherRelay(ConfigurationError):
@@ -205,10 +216,23 @@ class ConsistencyFailed(VerificationFailed):
 
 
 class LogMismatch(VerificationFailed):
-    """The log can't reproduce the head on chain."""
+    """The log can't reproduce the head on chain.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: what was expected and what was found.
+        expected: the same as JSON, for a report.
+        actual: what was found, likewise.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        expected: dict[str, int | str] | None = None,
+        actual: dict[str, int | str] | None = None,
+    ) -> None:
         super().__init__("head", text)
+        self.expected = expected
+        self.actual = actual
 
 
 class LogBehindChain(LogMismatch):

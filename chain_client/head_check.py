@@ -5,7 +5,7 @@ from __future__ import annotations
 from chain_client.errors import ChainBehindLog, LogBehindChain, LogMismatch
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Log, LogHead
-from chain_client.types import LogId
+from chain_client.types import LogId, to_hex
 
 
 def read_checked_head(log: Log, contract: EventLogContract, log_id: LogId) -> Head:
@@ -41,15 +41,21 @@ def check_head(log: Log, head: Head, final: LogHead | None) -> None:
         raise LogBehindChain(
             f"the chain holds a head of {head.size} entries, the log has only {size}: it was "
             "truncated or restored from an old copy. Put the newest copy back; nothing is "
-            "written over the chain's head"
+            "written over the chain's head",
+            {"size": head.size},
+            {"size": size},
         )
-    if head.size and log.root(head.size) != head.root:
+    if head.size and (root := log.root(head.size)) != head.root:
         raise LogMismatch(
             f"the log's root at {head.size} entries is not the one on chain: entries were "
-            "edited. Run: mlops-chain verify"
+            "edited. Run: mlops-chain verify",
+            {"size": head.size, "root": to_hex(head.root)},
+            {"size": head.size, "root": to_hex(root)},
         )
     if final is not None and final.size > head.size:
         raise ChainBehindLog(
             f"the log was final at {final.size} entries, but the chain's head is at "
-            f"{head.size}: the chain was replaced or restored from an old copy"
+            f"{head.size}: the chain was replaced or restored from an old copy",
+            {"size": final.size},
+            {"size": head.size},
         )

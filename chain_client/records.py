@@ -83,6 +83,18 @@ def _to_bytes(text: str) -> bytes:
         return _SURROGATE.sub(lambda match: f"\\\\u{ord(match[0]):04x}", text).encode()
 
 
+def as_recorded(value: Json) -> Json:
+    """A value as a recorded event gives it back: lists for tuples, no lone surrogates.
+
+    Raises:
+        InvalidEvent: something that is not JSON of at most `MAX_LEVELS` levels.
+    """
+    try:
+        return cast("Json", from_bytes(_to_bytes(to_text(value, MAX_LEVELS)), MAX_LEVELS))
+    except (TypeError, ValueError) as exc:
+        raise InvalidEvent("a value that can't be written as JSON") from exc
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What the recorder knew when the host's call ended."""

@@ -48,13 +48,15 @@ def cli(context: click.Context, home: Path | None, verbose: bool) -> None:
 
 
 def _register() -> None:
+    from chain_client.cli.alarm import alarm
     from chain_client.cli.doctor import doctor
+    from chain_client.cli.explain import explain
     from chain_client.cli.init import init
     from chain_client.cli.relay import relay
     from chain_client.cli.status import status
     from chain_client.cli.verify import verify
 
-    for command in (init, doctor, status, relay, verify):
+    for command in (init, doctor, status, relay, verify, explain, alarm):
         cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import re
@@ -76,6 +77,14 @@ def print_block(block: RenderableType) -> None:
 def print_json(document: Mapping[str, Any]) -> None:
     """A JSON document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def account_name() -> str:
+    """Name of the account that runs the command."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 def settings_of(home: Path | None) -> Settings:

@@ -26,6 +26,7 @@ from chain_client.relay.anchor import Anchored
 from chain_client.relay.ingest import Round
 from chain_client.types import SourceId, to_hex
 from chain_client.verify import read_spooled
+from chain_client.wishes import Wishes
 
 _logger = logging.getLogger(__name__)
 _NICENESS = 10
@@ -135,21 +136,21 @@ class _OthersWork:
     def __init__(self, client: ChainClient) -> None:
         self._client = client
         self._wanted: dict[bytes, set[int]] | None = None
+        self._wished: set[str] | None = None
         self._size: int | None = None
 
     def is_done(self) -> bool:
         """Whether it has done it; calls that are still running are not waited for."""
         log = self._client.log
         try:
-            if self._wanted is None:
-                self._wanted = read_spooled(
-                    self._client.folder.spool, log, self._client.deployment_id
-                ).settled
-            for source_id, sequences in list(self._wanted.items()):
-                sequences -= log.known(SourceId(source_id), sequences)
-                if not sequences:
-                    del self._wanted[source_id]
-            if self._wanted:
+            if not self._is_taken():
+                return False
+            if self._wished is None:
+                self._wished = self._wishes()
+                if self._wished:
+                    self._wanted = None  # what is read back is recorded too
+            self._wished &= self._wishes()
+            if self._wished or not self._is_taken():
                 return False
             if self._size is None:
                 self._size = log.size()
@@ -157,6 +158,32 @@ class _OthersWork:
             return (final.size if final else 0) >= self._size
         except LogUnavailable:
             return False
+
+    def _wishes(self) -> set[str]:
+        """What it can read back, and has not tried yet."""
+        return {
+            wish.to_name()
+            for wish in Wishes(self._client.folder.read_back).read()
+            if not wish.tries
+            and (
+                wish.source_id is None
+                or wish.sequence is None
+                or self._client.log.known(SourceId(bytes.fromhex(wish.source_id)), [wish.sequence])
+            )
+        }
+
+    def _is_taken(self) -> bool:
+        """Whether the log has what was spooled when this was first asked."""
+        log = self._client.log
+        if self._wanted is None:
+            self._wanted = read_spooled(
+                self._client.folder.spool, log, self._client.deployment_id
+            ).settled
+        for source_id, sequences in list(self._wanted.items()):
+            sequences -= log.known(SourceId(source_id), sequences)
+            if not sequences:
+                del self._wanted[source_id]
+        return not self._wanted
 
 
 def _count(totals: dict[str, int], anchored: Anchored) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from chain_client.client import ChainClient
 from chain_client.errors import ChainError, ConfigurationError
 from chain_client.events import Json
 from chain_client.hosts import Finding, Scope, StoreBinding
+from chain_client.verify.explanations import Explained
 from chain_client.verify.report import Check, Report, Verdict
 
 _SHOWN = 50
@@ -61,7 +63,7 @@ def verify(
         raise click.UsageError("give --run or --model, not both")
     try:
         client = open_client(context.obj)
-        bindings = _bindings(client, tracking_uri)
+        bindings = bindings_of(client, tracking_uri)
         with progress_bars(shown=not as_json) as progress:
             report = client.verify(
                 Scope(run_id=run_id, model=model), bindings=bindings, progress=progress
@@ -80,7 +82,7 @@ def verify(
     context.exit(int(report.verdict))
 
 
-def _bindings(client: ChainClient, option: str | None) -> list[StoreBinding] | None:
+def bindings_of(client: ChainClient, option: str | None) -> list[StoreBinding] | None:
     """The database that is asked for; None if all are."""
     uri = option or os.environ.get("MLFLOW_TRACKING_URI", "")
     if option is not None and "://" not in option:
@@ -118,9 +120,14 @@ def _print(report: Report) -> None:
         _print_finding(out, finding)
     if len(report.findings) > _SHOWN:
         out.print(f"\n… and {len(report.findings) - _SHOWN} more findings; --json prints all")
+    for explained in report.explained[:_SHOWN]:
+        _print_explained(out, explained)
+    if len(report.explained) > _SHOWN:
+        out.print(f"… and {len(report.explained) - _SHOWN} more explained; --json prints all")
     out.print()
     verdict = {
-        Verdict.HOLDS: "[bold green]It holds.[/] What MLflow shows is what was recorded.",
+        Verdict.HOLDS: "[bold green]It holds.[/] What MLflow shows is what was recorded"
+        + (", or was explained." if report.explained else "."),
         Verdict.DIFFERS: "[bold red]Something differs.[/] Each finding names what and where.",
         Verdict.NOT_CHECKED: "[bold yellow]Not everything could be checked.[/]",
     }
@@ -138,11 +145,22 @@ def _print_finding(out: Console, finding: Finding) -> None:
     out.print(f"\n[bold red]{finding.kind}[/]  [bold]{escape(finding.subject)}[/]", soft_wrap=True)
     for name, value in (("expected", finding.expected), ("actual", finding.actual)):
         if value is not None:
-            out.print(f"  {name:9} {escape(_short(value))}", soft_wrap=True)
+            out.print(f"  {name:9} {escape(short(value))}", soft_wrap=True)
     print_block(Padding(escape(shorten(finding.detail)), (0, 0, 0, 2)))
 
 
-def _short(value: Json) -> str:
+def _print_explained(out: Console, explained: Explained) -> None:
+    found = explained.finding
+    when = datetime.fromtimestamp(explained.time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    out.print(
+        f"[cyan]explained[/] {found.kind}  {escape(found.subject)}: {explained.kind}, "
+        f"{escape(explained.reason)} ({escape(explained.who)}, {when})",
+        soft_wrap=True,
+    )
+
+
+def short(value: Json) -> str:
+    """One line for people."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = shorten(text)
     return text if len(text) <= 200 else text[:199] + "…"

@@ -172,16 +172,20 @@ def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
     if not code:
         raise ContractMissing(
             f"there is no contract at {where}: the chain was replaced or restored from an old "
-            "copy, or the node lags behind"
+            "copy, or the node lags behind",
+            to_hex(deployment.code_hash),
         )
     if keccak256(code) != deployment.code_hash:
         raise ContractMissing(
             f"the contract at {where} has the code {to_hex(keccak256(code))}, but "
-            f"{to_hex(deployment.code_hash)} was deployed"
+            f"{to_hex(deployment.code_hash)} was deployed",
+            to_hex(deployment.code_hash),
+            to_hex(keccak256(code)),
         )
     try:
         EventLogContract(ledger, deployment.event_log).log(deployment.log_id)
     except ContractReverted as exc:
         raise LogMismatch(
-            f"the contract at {where} does not hold the log {to_hex(deployment.log_id)}: {exc}"
+            f"the contract at {where} does not hold the log {to_hex(deployment.log_id)}: {exc}",
+            {"log": to_hex(deployment.log_id)},
         ) from exc

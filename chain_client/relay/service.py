@@ -25,6 +25,7 @@ from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.anchor import Anchored, Anchorer
 from chain_client.relay.ingest import Ingester, Round
 from chain_client.relay.lock import RelayLock
+from chain_client.relay.log_file import keep_small
 from chain_client.relay.read_back import ReadBack
 from chain_client.spool import remove_taken, remove_unborn
 
@@ -150,6 +151,7 @@ class Relay:
             if not self._home.exists():
                 raise HomeMissing(f"the home {self._home.path} was removed; this relay ends")
             unread, busy = self._turn()
+            keep_small(self._home.relay_log)
             now_us = self._clock.monotonic_us()
             if busy:
                 idle_since_us = None

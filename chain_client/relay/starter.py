@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from chain_client.relay.lock import is_relay_running
+from chain_client.relay.log_file import open_log_file
 
 __all__ = ["RelayStarter", "is_relay_running"]
 
@@ -68,7 +69,7 @@ class RelayStarter:
 
     def _start(self) -> None:
         environment = os.environ | {"MLOPS_CHAIN_HOME": str(self._home)}
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = open_log_file(self._log)
         try:
             # Detached: it outlives this process, drains what is left, and ends when idle.
             self._started = _Detached(

@@ -11,6 +11,7 @@ from chain_client.event_codec import decode_event
 from chain_client.events import Event
 from chain_client.hosts import Finding, Host, Progress, Remark, Scope, StoreBinding, Unchecked
 from chain_client.verify.evidence import Evidence
+from chain_client.verify.explanations import STORE_EXPLAINED, read_explanations
 from chain_client.verify.report import Check, Report
 
 _logger = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ def _events(evidence: Evidence, binding: StoreBinding, progress: Progress) -> It
 
 
 def _concerns(event: Event, binding: StoreBinding) -> bool:
-    return event.subject.store in (binding.store_id, "")
+    # What a person explained is none of the host's calls.
+    return event.subject.store in (binding.store_id, "") and event.type != STORE_EXPLAINED
 
 
 def compare_all(
@@ -106,6 +108,7 @@ def _compare(
     """Compare one database; what differs only because it is written to meanwhile is dropped."""
     name = binding.adapter
     try:
+        explanations = read_explanations(evidence, binding.store_id)
         host = evidence.load_host(binding.adapter)
         found = _compare_once(evidence, host, binding, scope, progress)
         tries = 1
@@ -137,7 +140,19 @@ def _compare(
             detail += "; the log is not whole, so some may follow from what it lacks"
         for remark in found.remarks:
             detail += f"; {remark.subject}: {remark.text}"
-        report.conclude(name, found.findings, detail)
+        open_findings = []
+        explained = []
+        for finding in found.findings:
+            explanation = explanations.find(finding)
+            if explanation is None:
+                open_findings.append(finding)
+            else:
+                explained.append(explanation)
+        if explained:
+            detail += f"; {len(explained)} explained"
+        report.explained += explained
+        report.explainable += [(binding.store_id, finding) for finding in open_findings]
+        report.conclude(name, [*explanations.findings, *open_findings], detail)
         if found.unchecked:
             left_out = "; ".join(f"{part.subject}: {part.reason}" for part in found.unchecked)
             report.checks.append(Check(f"{name} rest", False, left_out, carried_out=False))

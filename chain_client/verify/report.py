@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from chain_client.events import Json
 from chain_client.hosts import Finding
+from chain_client.verify.explanations import Explained
 
 
 class Verdict(IntEnum):
@@ -41,6 +42,12 @@ class Report:
 
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    explained: list[Explained] = field(default_factory=list)
+    """What differs, and was explained: it fails nothing."""
+    explainable: list[tuple[str, Finding]] = field(default_factory=list)
+    """Those of the findings that a person can explain, with the database's store id."""
+    log_is_whole: bool = True
+    """Whether chain, head, leaves and tree were found as they were anchored."""
 
     @property
     def verdict(self) -> Verdict:
@@ -60,7 +67,7 @@ class Report:
         self.checks.append(Check(name, not findings, detail))
 
     def to_json(self) -> dict[str, Json]:
-        """``{"ok", "checks": […], "findings": […]}``."""
+        """``{"ok", "checks": […], "findings": […], "explained": […]}``."""
         return {
             "ok": self.verdict is Verdict.HOLDS,
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in self.checks],
@@ -74,4 +81,5 @@ class Report:
                 }
                 for f in self.findings
             ],
+            "explained": [explained.to_json() for explained in self.explained],
         }

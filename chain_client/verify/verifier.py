@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from typing import cast
 
 from chain_client.errors import (
     ChainBehindLog,
@@ -28,6 +29,7 @@ from chain_client.errors import (
     Unavailable,
     VerificationFailed,
 )
+from chain_client.events import Json
 from chain_client.head_check import check_head
 from chain_client.hosts import (
     Finding,
@@ -67,6 +69,12 @@ def verify(evidence: Evidence, scope: Scope, progress: Progress) -> Report:
     else:
         head = _check_head(evidence, contract, report)
     _check_log(evidence, contract, head, report, progress)
+    checks = {check.name: check for check in report.checks}
+    report.log_is_whole = all(
+        checks[name].ok or not checks[name].carried_out
+        for name in ("chain", "head", "leaves", "tree")
+        if name in checks
+    )
     with _carried_out(report, "anchored"):
         _state_anchored(evidence, head, report)
     log_is_whole = report.verdict is not Verdict.DIFFERS
@@ -95,8 +103,9 @@ def _check_chain(evidence: Evidence, report: Report) -> EventLogContract | None:
     try:
         check_deployment(evidence.ledger, deployment)
     except (ContractMissing, LogMismatch) as exc:
+        expected, actual = cast("Json", exc.expected), cast("Json", exc.actual)
         report.conclude(
-            "chain", [Finding("contract_changed", "EventLog", None, None, str(exc))], str(exc)
+            "chain", [Finding("contract_changed", "EventLog", expected, actual, str(exc))], str(exc)
         )
         return None
     except (ConfigurationError, Unavailable) as exc:
@@ -121,7 +130,7 @@ def _check_head(evidence: Evidence, contract: EventLogContract, report: Report) 
                 type(exc), "log_rewritten"
             )
             detail = str(exc).removeprefix("head: ")
-            report.conclude("head", [Finding(kind, "log", None, None, detail)], "see below")
+            report.conclude("head", [_finding(kind, exc, detail)], "see below")
         else:
             report.conclude(
                 "head",
@@ -129,6 +138,10 @@ def _check_head(evidence: Evidence, contract: EventLogContract, report: Report) 
                 f"{head.size} entries, root 0x{head.root.hex()}, block {head.block_number}",
             )
     return head
+
+
+def _finding(kind: str, exc: LogMismatch, detail: str) -> Finding:
+    return Finding(kind, "log", cast("Json", exc.expected), cast("Json", exc.actual), detail)
 
 
 def _check_log(

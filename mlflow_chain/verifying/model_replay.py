@@ -40,7 +40,7 @@ def apply_to_model(model: RegisteredModelState, event: Event, stamp: Stamp) -> N
         return
     parts: Any = event.payload
     result: Any = event.result or {}
-    if UNMAPPED in parts:
+    if UNMAPPED in parts or event.type == "registered_model.baseline_unreadable":
         model.wild = True
     elif event.type == "registered_model.updated":
         updated = result.get("last_updated_timestamp", UNKNOWN)
@@ -124,6 +124,9 @@ def _create_version(
             **{name: result.get(name, UNKNOWN) for name in names},
         },
     )
+    # A database put back from a backup gives a number a second time: that version had no tags yet.
+    for register in version.tags.values():
+        register.write(stamp, ABSENT)
     version.tags.write_all(stamp, texts(parts.get("tags")))
     _write_touches(model, version)
     model.fields["last_updated_timestamp"].write(stamp, result.get("creation_timestamp", UNKNOWN))

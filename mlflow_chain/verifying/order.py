@@ -144,3 +144,7 @@ class Register:
         """The likeliest value: the latest recorded."""
         values = self.values()
         return values[-1] if values else ABSENT
+
+    def latest_us(self) -> int | None:
+        """Claimed time of the latest write, None if there was none."""
+        return max((stamp.time_us for stamp, _ in self._writes), default=None)

@@ -116,7 +116,7 @@ class Site:
 
 def assert_documented(document: dict[str, Json]) -> None:
     """The JSON of a verification has exactly the documented members."""
-    assert list(document) == ["ok", "checks", "findings"]
+    assert list(document) == ["ok", "checks", "findings", "explained"]
     checks, findings = document["checks"], document["findings"]
     assert isinstance(checks, list)
     assert isinstance(findings, list)

@@ -53,4 +53,5 @@ def test_json_has_exactly_the_documented_members() -> None:
                 "detail": "two are gone",
             }
         ],
+        "explained": [],
     }
