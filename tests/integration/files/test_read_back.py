@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -181,6 +182,25 @@ def test_a_relay_that_dies_before_it_forgets_a_wish_reads_again(
     assert parts_server.findings(run_id=direct_run) == []
     statuses = {event.status for event in parts_server.events("artifacts.read_back")}
     assert statuses <= {OutcomeStatus.DONE, OutcomeStatus.NOT_APPLIED}
+
+
+def test_relay_once_waits_for_what_another_relay_reads_back(
+    parts_server: Kept, direct_run: str, mlops_chain: Callable[..., tuple[int, str, str]]
+) -> None:
+    MlflowClient(parts_server.server.url).set_terminated(direct_run)
+    with parts_server.opened() as client:
+        service = client.relay()
+        service.start()
+        thread = threading.Thread(target=service.run, kwargs={"until_idle": False})
+        thread.start()
+        try:
+            code, _, errors = mlops_chain("--home", parts_server.site.home, "relay", "--once")
+            assert (code, errors) == (0, "")
+            assert parts_server.left_out() == ""
+        finally:
+            service.stop()
+            thread.join()
+            service.close()
 
 
 def test_a_wish_whose_call_is_under_way_waits(parts_server: Kept, direct_run: str) -> None:
