@@ -23,7 +23,8 @@ def wrap(store: _Store, client: ChainClient | None = None) -> _Store:
     Wrapping twice changes nothing.
 
     Args:
-        store: a tracking or a model registry store of MLflow, on a SQL database.
+        store: a tracking or a model registry store of MLflow, on a SQL database or behind a
+            tracking server.
         client: the home that records; by default the one of the environment.
 
     Raises:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from mlflow_chain.reading.server_uri import to_server_uri
 from mlflow_chain.server.announcement import parse_announcement
 from mlflow_chain.stores.recording import Recording, current_call
 
@@ -72,7 +73,8 @@ class RemoteRecording:
                 return self._recording
             says_so = says_that_it_records(self._get_host_creds, self._role)
             if says_so:
-                _logger.info("the server records by itself; nothing is recorded here")
+                host = to_server_uri(self._get_host_creds().host)
+                _logger.info("the server %s records by itself; nothing is recorded here", host)
             elif self._recording is None:
                 _refuse_workspace()
                 self._recording = self._open_recording()

@@ -30,7 +30,6 @@ SENT, INTENT = "spool.outcome.before_write", "spool.intent.synced"
 KILLS = {
     "a run": (SENT, 1),
     "a param": (SENT, 2),
-    "a tag": (SENT, 3),
     "a batch": (SENT, 4),
     "no param": (INTENT, 2),
 }
@@ -105,7 +104,6 @@ def test_what_a_killed_client_sent_is_recovered_or_undetermined(
     events = logged(tracked)
     assert killed_types([e for e in events if e.type != "run.param_logged"]) == {
         "run.created": OutcomeStatus.UNDETERMINED,
-        "run.tag_set": OutcomeStatus.UNDETERMINED,
         "run.batch_logged": OutcomeStatus.PARTLY_APPLIED,
     }
     params = [event.status for event in events if event.type == "run.param_logged"]

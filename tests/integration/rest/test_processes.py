@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -20,7 +22,7 @@ def events_by_type(recorded: Recorded, type_: str) -> list[Event]:
 
 
 def test_four_processes_record_each_write_once_after_one_baseline(
-    recorded: Recorded, tmp_path: Path
+    recorded: Recorded, tmp_path: Path, mlops_chain: Callable[..., tuple[int, str, str]]
 ) -> None:
     plain = mlflow.MlflowClient(recorded.uri.removeprefix("chain+"))
     experiment = plain.create_experiment(unique("many"))
@@ -43,4 +45,7 @@ def test_four_processes_record_each_write_once_after_one_baseline(
     assert len(runs) == 20
     for type_ in ("run.param_logged", "run.tag_set", "run.batch_logged", "run.updated"):
         assert len(events_by_type(recorded, type_)) == 20
-    assert recorded.findings() == []
+    assert mlops_chain("relay", "--once")[0] == 0
+    report = json.loads(mlops_chain("verify", "--json")[1])
+    assert report["findings"] == []
+    assert "in no listing" in json.dumps(report["checks"])

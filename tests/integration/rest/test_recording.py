@@ -275,3 +275,12 @@ def test_a_batch_that_fails_half_way_is_in_doubt(tracked: Recorded) -> None:
     last: Event = tracked.events()[-1]
     assert (last.type, last.status) == ("run.batch_logged", OutcomeStatus.UNDETERMINED)
     assert tracked.findings() == []
+
+
+def test_a_write_in_a_workspace_is_refused_rather_than_not_recorded(
+    tracked: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team-a")
+    with pytest.raises(MlflowException, match="not recorded, so not done: the workspace 'team-a'"):
+        _get_store().create_experiment(unique("elsewhere"))
+    assert tracked.events() == []
