@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
+from urllib.parse import urlsplit
 
 from chain_client.errors import ConfigurationError
 from chain_client.events import Event, Json, OutcomeStatus
 from chain_client.types import EventId
 
 ENTRY_POINT_GROUP = "mlops_chain"
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,22 @@ class StoreBinding:
 
     def __repr__(self) -> str:
         return f"StoreBinding(store_id={self.store_id!r}, adapter={self.adapter!r})"
+
+
+def to_server_uri(uri: str) -> str:
+    """One spelling for all addresses of a server; never with user name or password.
+
+    Example:
+        >>> to_server_uri("HTTPS://me:secret@Host.example:443/mlflow/")
+        'https://host.example/mlflow'
+    """
+    parts = urlsplit(uri)
+    scheme, host = parts.scheme.lower(), parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port not in (None, _DEFAULT_PORTS.get(scheme)):
+        host = f"{host}:{parts.port}"
+    return f"{scheme}://{host}{parts.path.rstrip('/')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from chain_client.cli.output import (
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError, ConfigurationError
 from chain_client.events import Json
-from chain_client.hosts import Finding, Scope, StoreBinding
+from chain_client.hosts import Finding, Scope, StoreBinding, to_server_uri
 from chain_client.verify.explanations import Explained
 from chain_client.verify.report import Check, Report, Verdict
 
@@ -103,8 +103,10 @@ def bindings_of(client: ChainClient, option: str | None) -> list[StoreBinding] |
 
 
 def _normal(uri: str) -> str:
-    """A URI without our prefix, and with a SQLite path made absolute."""
+    """A URI as bindings spell it: no prefix, absolute SQLite paths, servers without credentials."""
     plain = uri.removeprefix("chain+").removeprefix("chain:")
+    if plain.lower().startswith(("http://", "https://")):
+        return to_server_uri(plain)
     if plain.startswith("sqlite:///"):
         return "sqlite:///" + str(Path(plain.removeprefix("sqlite:///")).resolve())
     return plain
