@@ -82,14 +82,13 @@ class ApiReader:
 
     def find_run(self, run_id: str) -> RunView | None:
         """One run, deleted or not."""
-        run = self._find(lambda: self.tracking.get_run(run_id))
-        return None if run is None else run_view(run)
+        return self._find(lambda: run_view(self.tracking.get_run(run_id)))
 
     def history(self, run_id: str, key: str) -> Iterator[Point]:
         """Every point of a metric."""
         get = partial(self.tracking.get_metric_history, run_id, key, max_results=_POINTS_A_PAGE)
         for metric in self._paged(get):
-            yield point_view(metric)
+            yield self._guarded(partial(point_view, metric))
 
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelView]:
         """Every logged model of an experiment that is not deleted."""
@@ -98,11 +97,11 @@ class ApiReader:
 
     def find_logged_model(self, model_id: str) -> LoggedModelView | None:
         """One logged model, deleted or not."""
-        active = self._find(lambda: self.tracking.get_logged_model(model_id))
+        get = self.tracking.get_logged_model
+        active = self._find(lambda: logged_model_view(get(model_id), "active"))
         if active is not None:
-            return logged_model_view(active, "active")
-        deleted = self._find(lambda: self.tracking.get_logged_model(model_id, allow_deleted=True))
-        return None if deleted is None else logged_model_view(deleted, "deleted")
+            return active
+        return self._find(lambda: logged_model_view(get(model_id, allow_deleted=True), "deleted"))
 
     def registered_model_names(self) -> list[str]:
         """The name of every registered model and prompt that is listed."""

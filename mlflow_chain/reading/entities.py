@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from chain_client.events import Json
 
@@ -11,6 +11,12 @@ Fields: TypeAlias = "dict[str, Json]"
 Texts: TypeAlias = "dict[str, str | None]"
 Point: TypeAlias = "tuple[float, Json, Json]"
 """``(value, timestamp, step)`` of one metric; NaN is NaN."""
+
+
+def rank(point: Point) -> tuple[Any, Any, float]:
+    """MLflow's own order of the points of a metric; it counts NaN as 0."""
+    value, timestamp, step = point
+    return step, timestamp, 0.0 if value != value else value
 
 
 @dataclass(slots=True)

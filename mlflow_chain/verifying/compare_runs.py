@@ -7,7 +7,13 @@ from typing import Any
 
 from chain_client.events import Json
 from chain_client.hosts import Finding, Unchecked
-from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, Point, RunView
+from mlflow_chain.reading.entities import (
+    ExperimentView,
+    LoggedModelView,
+    Point,
+    RunView,
+    rank,
+)
 from mlflow_chain.reading.reader import Reader
 from mlflow_chain.verifying.differences import (
     compare_fields,
@@ -77,8 +83,18 @@ def _compare_metrics(
         new = sorted(actual - sure - maybe)
         if gone or new:
             yield from _metric_findings(name, gone, new)
-        else:
+        elif not _was_odd_before(expected, key, view.latest.get(key)):
             yield from _compare_latest(name, actual, view.latest.get(key))
+
+
+def _was_odd_before(expected: RunState, key: str, latest: Point | None) -> bool:
+    """Whether MLflow shows the same latest value as at adoption, which was none of its points."""
+    if key not in expected.odd_latest:
+        return False
+    odd = expected.odd_latest[key]
+    if latest is None or odd is None:
+        return latest is odd
+    return pack_point(*latest) == pack_point(*odd)
 
 
 def _metric_findings(name: str, gone: list[bytes], new: list[bytes]) -> Iterator[Finding]:
@@ -105,8 +121,8 @@ def _compare_latest(name: str, actual: set[bytes], latest: Point | None) -> Iter
             )
         return
     points = [unpack_point(packed) for packed in actual]
-    newest = max(_rank(point) for point in points)
-    allowed = [point for point in points if _rank(point) == newest]
+    newest = max(rank(point) for point in points)
+    allowed = [point for point in points if rank(point) == newest]
     if latest is None:
         detail = "the metric was recorded, and MLflow shows no latest value"
         yield missing("metric", name, to_json(allowed[0][0]), detail)
@@ -120,12 +136,6 @@ def _compare_latest(name: str, actual: set[bytes], latest: Point | None) -> Iter
             to_json(now) if same_place else _shown(latest),
             "the latest value that MLflow shows is not the latest that was recorded",
         )
-
-
-def _rank(point: Point) -> tuple[Any, Any, float]:
-    """MLflow's own order of points; it counts NaN as 0."""
-    value, timestamp, step = point
-    return step, timestamp, 0.0 if value != value else value
 
 
 def _shown(point: Any) -> Json:

@@ -17,7 +17,7 @@ from mlflow_chain.verifying.compare_runs import (
     compare_run,
     is_made_by_mlflow,
 )
-from mlflow_chain.verifying.differences import missing, unexpected, unreadable
+from mlflow_chain.verifying.differences import missing, unexpected, unreadable, untold
 from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.state import State
 from mlflow_chain.verifying.version_sources import LOCATION, VersionSources, is_prompt
@@ -129,25 +129,31 @@ class Comparison:
                     yield unexpected("experiment", name, experiment.fields["name"])
             else:
                 yield from compare_experiment(expected, experiment)
-            yield from _guarded("run", f"{name}/runs", self._runs(experiment.id, runs))
-            listed = self._reader.logged_models(experiment.id)
-            yield from _guarded(
-                "logged_model", f"{name}/logged models", self._logged_models(listed, models)
-            )
-        deleted = self._reader.deleted_logged_models()
-        yield from _guarded(
-            "logged_model", "deleted logged models", self._logged_models(deleted, models)
-        )
         yield from self._unlisted(runs, models)
+        # A reader that knows every id is asked by id; of another one, what it lists is compared.
+        if not runs:
+            for experiment_id in experiments:
+                name = f"experiment {experiment_id}/runs"
+                yield from _guarded("run", name, self._runs(experiment_id, runs))
+        if not models:
+            for experiment_id in experiments:
+                name = f"experiment {experiment_id}/logged models"
+                listed = self._reader.logged_models(experiment_id)
+                yield from _guarded("logged_model", name, self._logged_models(listed, models))
+            deleted = self._reader.deleted_logged_models()
+            name = "deleted logged models"
+            yield from _guarded("logged_model", name, self._logged_models(deleted, models))
         yield from self._unseen(experiments.keys(), runs, models)
 
     def _unlisted(self, runs: set[str], models: set[str]) -> Iterator[Found]:
-        """What has a row and is in no listing, but can be asked for by its id."""
-        for run_id in sorted(self._reader.run_ids() - runs):
-            runs.add(run_id)
+        """Whatever has a row, in a listing or not."""
+        runs |= self._reader.run_ids()
+        for done, run_id in enumerate(sorted(runs)):
+            self._progress("comparing runs", done, len(runs))
             yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id))
-        for model_id in sorted(self._reader.logged_model_ids() - models):
-            models.add(model_id)
+        models |= self._reader.logged_model_ids()
+        for done, model_id in enumerate(sorted(models)):
+            self._progress("comparing logged models", done, len(models))
             yield from self._logged_model(model_id)
 
     def _unseen(
@@ -168,6 +174,10 @@ class Comparison:
                 yield from self._logged_model(model_id)
 
     def _hidden_run(self, run_id: str) -> Iterator[Found]:
+        state = self._state.runs.get(run_id)
+        if state is not None and state.wild:
+            yield untold(f"run {run_id}")
+            return
         view = self._reader.find_run(run_id)
         if view is not None:
             yield from self._run(view)
@@ -205,6 +215,10 @@ class Comparison:
             yield from self._logged_model_view(view)
 
     def _logged_model(self, model_id: str) -> Iterator[Found]:
+        known = self._state.logged_models.get(model_id)
+        if known is not None and known.wild:
+            yield untold(f"logged model {model_id}")
+            return
         try:
             view = self._reader.find_logged_model(model_id)
         except Unreadable:
@@ -241,6 +255,10 @@ class Comparison:
             yield from _guarded("model", f"model {name}", self._registered_model(name))
 
     def _registered_model(self, name: str) -> Iterator[Found]:
+        known = self._state.models.get(name)
+        if known is not None and known.wild:
+            yield untold(f"model {name}")
+            return
         view = self._reader.find_registered_model(name)
         yield from compare_registered_model(name, self._state.models.get(name), view)
         if view is not None:

@@ -41,6 +41,10 @@ def _logged_model_baseline(state: State, event: Event, stamp: Stamp, parts: Part
         model.add_metric([key, value, timestamp, step, dataset, digest], run_id, sure=True)
 
 
+def _logged_model_unreadable(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
+    state.logged_models[event.subject.id].wild = True
+
+
 def _logged_model_changed(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
     model = state.logged_models[event.subject.id]
     if event.type == "logged_model.removed":
@@ -63,6 +67,7 @@ def _logged_model_changed(state: State, event: Event, stamp: Stamp, parts: Parts
 LOGGED_MODELS: dict[str, Apply] = {
     "logged_model.created": _logged_model_created,
     "logged_model.baseline": _logged_model_baseline,
+    "logged_model.baseline_unreadable": _logged_model_unreadable,
     "logged_model.finalized": _logged_model_changed,
     "logged_model.deleted": _logged_model_changed,
     "logged_model.removed": _logged_model_changed,

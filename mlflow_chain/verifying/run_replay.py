@@ -68,6 +68,8 @@ def _run_logged(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
     for point in parts.get("model_metrics") or ():
         model = state.logged_models[point[4]]
         model.add_metric([*point[:4], *point[5:7]], event.subject.id, sure=stamp.sure)
+    for key, *point in parts.get("odd_latest") or ():
+        run.odd_latest[key] = None if point[1] is None else (point[0], point[1], point[2])
     run.params.write_all(stamp, texts(parts.get("params")))
     tags = texts(parts.get("tags"))
     if RUN_NAME in tags:
@@ -84,6 +86,10 @@ def _run_logged(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
 def _run_model_noted(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
     tags = texts((event.result or {}).get("tags")) or {"mlflow.log-model.history": UNKNOWN}
     state.runs[event.subject.id].tags.write_all(stamp, tags)
+
+
+def _run_unreadable(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
+    state.runs[event.subject.id].wild = True
 
 
 def _run_inputs(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
@@ -107,6 +113,7 @@ RUNS: dict[str, Apply] = {
     "run.created": _run_created,
     "run.baseline": _run_baseline,
     "run.baseline_metrics": _run_logged,
+    "run.baseline_unreadable": _run_unreadable,
     "run.updated": _run_updated,
     "run.deleted": _run_stage("deleted"),
     "run.restored": _run_stage("active"),

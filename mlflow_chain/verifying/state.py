@@ -87,6 +87,8 @@ class RunState:
     Args:
         before: whether it is older than adoption, so that its files are not known.
         wild: an event about it could not be read, so nothing of it can be told for sure.
+        odd_latest: latest values that were not the newest of their points when the run was
+            adopted; None where there was no latest one.
     """
 
     exists: Existence = field(default_factory=Existence)
@@ -99,6 +101,7 @@ class RunState:
     maybe_datasets: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
     maybe_models: set[str] = field(default_factory=set)
+    odd_latest: dict[str, Point | None] = field(default_factory=dict)
     outputs: set[tuple[str, Any]] = field(default_factory=set)
     maybe_outputs: set[tuple[str, Any]] = field(default_factory=set)
     before: bool = False
