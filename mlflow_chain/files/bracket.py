@@ -104,13 +104,22 @@ def begin(recording: Recording, type_: str, root: str, payload: dict[str, Json])
 
 
 @contextmanager
-def under_way(recording: Recording, intent: Intent) -> Iterator[None]:
-    """While the repository works; if it raises, that is the outcome."""
+def under_way(
+    recording: Recording, intent: Intent, is_untouched: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """While the repository works; if it raises, that is the outcome.
+
+    Args:
+        recording: takes the outcome.
+        intent: of the call.
+        is_untouched: whether it can be seen, right after an error, that nothing was changed.
+    """
     token = current_call.set(Call(intent.event_id, marks=False))
     try:
         yield
     except BaseException as exc:
-        recording.recorder.failed(intent, exc, in_doubt=not is_plain_refusal(exc))
+        doubt = not is_plain_refusal(exc) and not is_untouched()
+        recording.recorder.failed(intent, exc, in_doubt=doubt)
         raise
     finally:
         current_call.reset(token)

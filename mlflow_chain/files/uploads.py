@@ -12,6 +12,7 @@ import hashlib
 import io
 import posixpath
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from chain_client.events import Json
@@ -99,15 +100,44 @@ class HashingChunks:
         return {"size": self._size, "sha256": self._digest.hexdigest()}
 
 
-def _begin(recording: Recording, repository: Any, name: str, folder: str | None) -> Intent:
-    place = Place.of(repository, folder)
-    file_name = posixpath.basename(name)
-    payload: dict[str, Json] = {"path": place.path(file_name)}
-    if place.folder is not None:
-        # If this process dies, whoever looks must tell the new file from the one before.
-        version = version_of(place.folder / file_name)
-        payload["replaces"] = None if version is None else list(version)
-    return begin(recording, UPLOADED, place.root, payload)
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The file that an upload puts into its place, and what was there before.
+
+    Args:
+        place: where the upload goes.
+        name: of the file.
+        before: its version; None if there was none, or nobody can know.
+    """
+
+    place: Place
+    name: str
+    before: tuple[int, int, int] | None
+
+    @classmethod
+    def of(cls, repository: Any, name: str, folder: str | None) -> _Target:
+        place = Place.of(repository, folder)
+        file_name = posixpath.basename(name)
+        before = None if place.folder is None else version_of(place.folder / file_name)
+        return cls(place, file_name, before)
+
+    def to_payload(self) -> dict[str, Json]:
+        payload: dict[str, Json] = {"path": self.place.path(self.name)}
+        if self.place.folder is not None:
+            # If this process dies, whoever looks must tell the new file from the one before.
+            payload["replaces"] = None if self.before is None else list(self.before)
+        return payload
+
+    def is_untouched(self) -> bool:
+        folder = self.place.folder
+        return folder is not None and version_of(folder / self.name) == self.before
+
+
+def _begin(
+    recording: Recording, repository: Any, name: str, folder: str | None
+) -> tuple[Intent, _Target]:
+    target = _Target.of(repository, name, folder)
+    return begin(recording, UPLOADED, target.place.root, target.to_payload()), target
 
 
 def recorded_stream(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,9 +150,9 @@ def recorded_stream(original: Callable[..., Any]) -> Callable[..., Any]:
         recording = find_recording_of(repository)
         if recording is None:
             return original(repository, stream, artifact_file_name, artifact_path)
-        intent = _begin(recording, repository, artifact_file_name, artifact_path)
+        intent, target = _begin(recording, repository, artifact_file_name, artifact_path)
         hashed = HashingStream(stream)
-        with under_way(recording, intent):
+        with under_way(recording, intent, target.is_untouched):
             value = original(repository, hashed, artifact_file_name, artifact_path)
         recording.recorder.done(intent, result=hashed.to_result())
         return value
@@ -140,11 +170,11 @@ def recorded_async_stream(original: Callable[..., Any]) -> Callable[..., Any]:
         recording = find_recording_of(repository)
         if recording is None:
             return await original(repository, chunks, artifact_file_name, artifact_path)
-        intent = await asyncio.to_thread(
+        intent, target = await asyncio.to_thread(
             _begin, recording, repository, artifact_file_name, artifact_path
         )
         hashed = HashingChunks(chunks)
-        with under_way(recording, intent):
+        with under_way(recording, intent, target.is_untouched):
             value = await original(repository, hashed, artifact_file_name, artifact_path)
         recording.recorder.done(intent, result=hashed.to_result())
         return value

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
+from chain_client.events import OutcomeStatus
 from chain_client.hosts import Remark, Scope, Unchecked
 from mlflow_chain.host import MlflowHost
 from tests.recorded_database import Recorded
@@ -129,6 +133,28 @@ def test_a_folder_is_recorded_as_mlflow_copies_it(tracked: Recorded, tmp_path: P
         mlflow.log_text("other", "sub/file.txt")
     assert tracked.findings() == []
     assert notes(tracked) == []
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_an_upload_that_breaks_off_is_known_to_have_changed_nothing(
+    tracked: Recorded, before: str | None
+) -> None:
+    with mlflow.start_run() as run:
+        if before is not None:
+            mlflow.log_text(before, "f.txt")
+    repository: Any = get_artifact_repository(run.info.artifact_uri)
+    if not hasattr(repository, "log_artifact_from_stream"):
+        return  # this MLflow takes uploads from files only
+
+    class Broken(io.RawIOBase):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        repository.log_artifact_from_stream(Broken(), "f.txt")
+    (event,) = [event for event in tracked.events() if event.type == "artifacts.uploaded"]
+    assert (event.status, event.error) == (OutcomeStatus.FAILED, "ConnectionResetError")
+    assert tracked.findings() == []
 
 
 def test_what_was_deleted_and_logged_again_is_compared_as_it_is_now(
