@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import psutil
 
-from tests.storm.aim import wait_for_commit
+from tests.storm.aim import Moment, stop_at
 from tests.storm.processes import Clients, Server, relays
 
 _Item = TypeVar("_Item")
@@ -41,7 +41,7 @@ _OF_TWENTY = (
     (Victim.RELAY, 3),
 )
 
-_AIMED = 0.6
+_MOMENTS = (None, None, Moment.COMMITTING, Moment.COMMITTED, Moment.COMMITTED)
 _AIM_S = 2.0
 
 
@@ -53,13 +53,13 @@ class Kill:
         after_s: seconds after the one before.
         victim: what it hits.
         choice: from 0 to 1, which of several.
-        aimed: whether it waits for a victim that has just committed.
+        moment: of its writing, at which a victim is hit; None: whenever the time comes.
     """
 
     after_s: float
     victim: Victim
     choice: float
-    aimed: bool
+    moment: Moment | None
 
 
 def schedule(seed: int, mean_s: float) -> Iterator[Kill]:
@@ -69,9 +69,8 @@ def schedule(seed: int, mean_s: float) -> Iterator[Kill]:
         round_ = [victim for victim, count in _OF_TWENTY for _ in range(count)]
         rng.shuffle(round_)
         for victim in round_:
-            yield Kill(
-                rng.uniform(0.2, 1.8) * mean_s, victim, rng.random(), aimed=rng.random() < _AIMED
-            )
+            after_s = rng.uniform(0.2, 1.8) * mean_s
+            yield Kill(after_s, victim, rng.random(), rng.choice(_MOMENTS))
 
 
 class Killer:
@@ -88,7 +87,7 @@ class Killer:
         self._server = server
         self._database = database
         self.count: Counter[Victim] = Counter()
-        self.aimed = 0
+        self.aimed: Counter[Moment] = Counter()
 
     def carry_out(self, kill: Kill) -> None:
         """Kill one; a direct client in the place of what is not there just now."""
@@ -130,12 +129,12 @@ class Killer:
         return False
 
     def _aim(self, kill: Kill, pids: list[int]) -> int | None:
-        """The process that has just committed, killed at once: the rest may follow slowly."""
-        if not kill.aimed:
+        """A process at the moment that was asked for, killed at once."""
+        if kill.moment is None:
             return None
-        found = wait_for_commit(self._database, pids, _AIM_S)
+        found = stop_at(kill.moment, self._database, pids, _AIM_S)
         if found is not None:
-            self.aimed += 1
+            self.aimed[kill.moment] += 1
             with contextlib.suppress(ProcessLookupError):
                 os.kill(found, signal.SIGKILL)
         return found

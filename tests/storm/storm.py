@@ -49,7 +49,7 @@ class Result:
     Args:
         storm_s: from the first write to the end of the last process.
         kills: by victim.
-        aimed: how many of them hit a process that had just committed.
+        aimed: how many of them hit a process at a moment of its writing.
         failures: calls that MLflow refused, by error code.
     """
 
@@ -58,7 +58,7 @@ class Result:
     storm_s: float
     examination_s: float
     kills: Counter[str]
-    aimed: int
+    aimed: Counter[str]
     failures: Counter[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Result:
             "seed": self.weather.seed,
             "kills": dict(self.kills),
             "kills_in_all": self.kills.total(),
-            "kills_after_a_commit": self.aimed,
+            "kills_aimed": dict(self.aimed),
             "storm_s": round(self.storm_s, 1),
             "examination_s": round(self.examination_s, 1),
             "events": outcome.events,
@@ -131,7 +131,7 @@ class Storm:
             ended - began,
             time.monotonic() - ended,
             kills,
-            self._killer.aimed,
+            Counter({str(moment): count for moment, count in self._killer.aimed.items()}),
             failures,
         )
 
