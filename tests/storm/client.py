@@ -21,6 +21,7 @@ with warnings.catch_warnings():
     import mlflow
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from mlflow.tracking._model_registry.utils import _get_store_registry
 
 from tests.storm import model_writes as m
 from tests.storm import run_writes as r
@@ -121,6 +122,8 @@ def run_client(plan: Plan) -> None:
     if plan.is_direct and plan.life == 0 and plan.slot == 0:
         _spawn(plan)
     client = MlflowClient()
+    # MLflow makes its table of registries at first use, and a second thread may see half of it.
+    _get_store_registry()
     if plan.slot < CHILD_SLOT and (plan.slot + plan.life) % 2:
         plans = [replace(plan, slot=plan.slot + THREAD_SLOT * n) for n in range(WRITERS)]
         threads = [threading.Thread(target=_write, args=(own, client)) for own in plans]

@@ -87,8 +87,8 @@ class Trace:
     def count(self) -> int:
         """How many changes there are."""
         with closing(self._connected()) as connection:
-            (number,) = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone()
-        return int(number)
+            (number,) = connection.execute(f"SELECT max(number) FROM {TABLE}").fetchone()
+        return int(number or 0)
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._database, timeout=60)
