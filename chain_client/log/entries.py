@@ -43,10 +43,14 @@ def read_range(engine: Callable[[], Engine], start: int, stop: int) -> Iterator[
         start: first index.
         stop: index after the last.
     """
+    # By rows and not by indexes: an edited index may be far beyond the last entry.
     while start < stop:
-        end = min(start + CHUNK, stop)
-        yield from _read(engine(), entries.c.log_index >= start, entries.c.log_index < end)
-        start = end
+        found = _read(
+            engine(), entries.c.log_index >= start, entries.c.log_index < stop, limit=CHUNK
+        )
+        start = found[-1].index + 1 if len(found) == CHUNK else stop
+        yield from found
+        del found  # before the next one is read
 
 
 def read_some(engine: Callable[[], Engine], indexes: Sequence[int]) -> Iterator[Entry]:
@@ -94,9 +98,15 @@ def _successor(prefix: bytes) -> bytes | None:
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
 
 
-def _read(engine: Engine, *where: ColumnElement[bool]) -> list[Entry]:
+def count_rows(connection: Connection) -> int:
+    """How many rows there are; the size of the log, if none is missing."""
+    return int(connection.execute(select(func.count()).select_from(entries)).scalar_one())
+
+
+def _read(engine: Engine, *where: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
     with reading(engine) as connection:
-        return [_entry(row) for row in connection.execute(_ENTRY.where(*where))]
+        query = _ENTRY.where(*where).limit(limit)
+        return [_entry(row) for row in connection.execute(query)]
 
 
 def _entry(row: Sequence[Any]) -> Entry:

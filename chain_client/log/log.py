@@ -124,6 +124,11 @@ class Log(AnchorState, RelayState):
         with reading(self.engine) as connection:
             return read_size(connection)
 
+    def row_count(self) -> int:
+        """Number of rows of entries: less than `size` if some are missing."""
+        with reading(self.engine) as connection:
+            return entries.count_rows(connection)
+
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """Entries of ``start:stop`` in log order, in constant memory.
 

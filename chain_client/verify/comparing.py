@@ -153,6 +153,7 @@ def _compare(
         report.explained += explained
         report.explainable += [(binding.store_id, finding) for finding in open_findings]
         report.conclude(name, [*explanations.findings, *open_findings], detail)
+        report.compared += 1
         if found.unchecked:
             left_out = "; ".join(f"{part.subject}: {part.reason}" for part in found.unchecked)
             report.checks.append(Check(f"{name} rest", False, left_out, carried_out=False))

@@ -18,6 +18,8 @@ from chain_client.verify.sequences import SequenceTracker
 
 _RANGE = 4096
 _PARALLEL_FROM = 50_000
+_MOST_MISSING = 10_000
+"""Entries that are looked for one by one though they have no row."""
 _ENDS = (records.SOURCE_CLOSED, records.SOURCE_ABANDONED)
 _NOTED = (*_ENDS, records.SOURCE_FORKED)
 
@@ -56,8 +58,10 @@ def check_leaves(log: Log, anchored: Mapping[int, bytes], progress: Progress) ->
     result = LeafCheck(size=log.size())
     frontier: Frontier | None = Frontier()
     good = 0
-    for check in _ranges(log, result.size):
-        progress("rechecking entries", check.stop, result.size)
+    # An edited index may be far beyond the last entry: what lies between is named as one.
+    stop = min(result.size, log.row_count() + _MOST_MISSING)
+    for check in _ranges(log, stop):
+        progress("rechecking entries", check.stop, stop)
         for mismatch in check.mismatches:
             result.findings.append(
                 Finding(
@@ -82,6 +86,17 @@ def check_leaves(log: Log, anchored: Mapping[int, bytes], progress: Progress) ->
                 break
             good = size
             result.roots_checked += 1
+    if stop < result.size:
+        result.findings.append(
+            Finding(
+                "log_entry_missing",
+                f"log entries {stop} to {result.size - 1}",
+                {"size": stop},
+                {"size": result.size},
+                "the log has an entry with an index far beyond the number of its entries; what is "
+                "between was not looked at",
+            )
+        )
     missing = [size for size in anchored if size > result.size]
     if missing:
         first, last = result.size, max(missing) - 1

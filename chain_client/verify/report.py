@@ -48,6 +48,8 @@ class Report:
     """Those of the findings that a person can explain, with the database's store id."""
     log_is_whole: bool = True
     """Whether chain, head, leaves and tree were found as they were anchored."""
+    compared: int = 0
+    """How many databases were compared with their events."""
 
     @property
     def verdict(self) -> Verdict:

@@ -35,12 +35,21 @@ class SequenceTracker:
             self.ahead.remove(self.next)
             self.next += 1
 
-    def missing(self, waiting: Collection[int]) -> list[int]:
-        """Sequences below the greatest one that are neither in the log nor still waiting."""
-        if not self.ahead:
-            return []
-        known = self.ahead.union(waiting)
-        return [n for n in range(self.next, max(self.ahead)) if n not in known]
+    def missing(self, waiting: Collection[int], count: int) -> Iterator[tuple[int, int]]:
+        """First and last of each run of sequences that are neither in the log nor still waiting.
+
+        Args:
+            waiting: sequences in the spool.
+            count: how many the source has given at least; an edited row may say any number.
+        """
+        end = max(self.end, count)
+        first = self.next
+        for known in sorted(n for n in self.ahead.union(waiting) if self.next <= n < end):
+            if known > first:
+                yield first, known - 1
+            first = known + 1
+        if first < end:
+            yield first, end - 1
 
 
 def find_gaps(
@@ -59,11 +68,9 @@ def find_gaps(
     for source_id, count in promised.items():
         tracker = trackers.get(source_id, SequenceTracker())
         still_waiting = waiting.get(source_id, ())
-        gaps = tracker.missing(still_waiting)
-        gaps += [n for n in range(tracker.end, count) if n not in still_waiting]
         name = f"source {source_id.hex()}"
         yield from _contradictions(name, tracker)
-        for first, last in _ranges(gaps):
+        for first, last in tracker.missing(still_waiting, count):
             one = first == last
             span = f"event {first}" if one else f"events {first} to {last}"
             yield Finding(

@@ -38,7 +38,8 @@ from chain_client.hosts import (
 )
 from chain_client.ledger.deployment import check_deployment
 from chain_client.ledger.event_log import EventLogContract, Head
-from chain_client.log import EntryStatus, Log
+from chain_client.log import EntryStatus, Log, LogHead
+from chain_client.types import to_hex
 from chain_client.verify.comparing import compare_all
 from chain_client.verify.evidence import Evidence
 from chain_client.verify.forks import Fork, find_misnoted, read_forks
@@ -152,12 +153,13 @@ def _check_log(
     progress: Progress,
 ) -> None:
     promised: dict[bytes, int] = {}
+    anchored: dict[int, bytes] = {}
     leaves: LeafCheck | None = None
+    heads = _final_heads(evidence.log)
     with _carried_out(report, "leaves"):
         # Read first: what was promised then is in the log, or in the spool, whenever those are
         # read, though a relay works meanwhile.
         promised = _promised(evidence.log)
-        anchored: dict[int, bytes] = {}
         if contract is not None and head is not None:
             last = evidence.ledger.block().number
             first = evidence.deployment.block_number
@@ -174,8 +176,8 @@ def _check_log(
     if leaves is None:
         return
     with _carried_out(report, "tree"):
-        tiles = check_tree(evidence.log)
-        report.conclude("tree", tiles, "every stored node of the tree was recomputed")
+        findings = [*check_tree(evidence.log), *_misnoted_heads(heads, anchored)]
+        report.conclude("tree", findings, "every stored node of the tree was recomputed")
     with _carried_out(report, "sources"):
         before = evidence.log.sources()
         spooled = evidence.spooled()
@@ -186,6 +188,35 @@ def _check_log(
         after = evidence.log.sources()
         findings += find_misnoted(before, after, leaves.trackers, forks, spooled.waiting)
         report.conclude("sources", findings, _told(len(promised), spooled, forks))
+
+
+def _final_heads(log: Log) -> list[LogHead] | None:
+    """Heads that the log calls final; None if a row has a content that it never writes."""
+    try:
+        return [head for head in log.heads() if head.status is EntryStatus.FINALIZED]
+    except ChainError:
+        return []  # the steps that need the log say so
+    except (ValueError, TypeError):
+        return None
+
+
+def _misnoted_heads(heads: list[LogHead] | None, anchored: dict[int, bytes]) -> Iterator[Finding]:
+    """Rows of final heads that the chain does not hold; those beyond its last are `head`'s."""
+    if heads is None:
+        detail = "a row of the log's heads has a content that it never writes"
+        yield Finding("log_unreadable", "log heads", None, None, detail)
+        return
+    last = max(anchored, default=0)
+    for head in heads:
+        found = anchored.get(head.size)
+        if head.size <= last and found != head.root:
+            yield Finding(
+                "log_head_changed",
+                f"log head of {head.size} entries",
+                None if found is None else {"root": to_hex(found)},
+                {"root": to_hex(bytes(head.root))},
+                "the log calls a head final that is not on chain: its row was edited",
+            )
 
 
 def _told(count: int, spooled: Spooled, forks: list[Fork]) -> str:

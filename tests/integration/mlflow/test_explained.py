@@ -41,7 +41,7 @@ def dispose() -> None:
     """Let go of the database's file, as a server does that is stopped."""
     from mlflow.tracking._tracking_service.utils import _get_store
 
-    _get_store()._dispose_engine()  # type: ignore[no-untyped-call]
+    _get_store()._dispose_engine()
     _forget_stores()
 
 
