@@ -13,6 +13,8 @@ from tests.mlflow_server import Server, Site, serving
 ADMIN = ("admin", "a-long-admin-password-1")
 USERS = {"ada": "a-long-password-of-ada-2", "bob": "a-long-password-of-bob-3"}
 STACKS = {"uvicorn": (), "gunicorn": ("--gunicorn-opts", "--timeout 120")}
+FILED = ("artifacts.uploaded", "artifacts.logged")
+"""As a stream, or, by MLflow 3.12's server, as a file of its own."""
 CONFIG = """[mlflow]
 default_permission = MANAGE
 database_uri = sqlite:///basic_auth.db
@@ -59,7 +61,7 @@ def test_each_write_names_the_user_that_was_authenticated(server: Server) -> Non
 
 def test_a_client_finds_out_without_a_login_that_the_server_records(server: Server) -> None:
     answer = server.ask("/api/3.0/mlflow/server-info")
-    assert answer.status_code == 200
+    assert answer.status_code in (200, 401)  # MLflow 3.12 asks for a login there too
     assert parse_announcement(answer.headers) is not None
 
 
@@ -67,7 +69,7 @@ def test_uploads_name_the_user_too(server: Server) -> None:
     made = server.call("runs/create", {"experiment_id": "0"}, auth=("ada", USERS["ada"]))
     artifact_uri = made["run"]["info"]["artifact_uri"]
     server.upload(artifact_uri, "notes.txt", b"hello", auth=("ada", USERS["ada"]))
-    logged = [e for e in server.site.events() if e.type == "artifacts.uploaded"]
+    logged = [e for e in server.site.events() if e.type in FILED]
     assert [(e.actor.authenticated, e.actor.claimed) for e in logged] == [("ada", None)]
 
 
