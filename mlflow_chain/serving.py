@@ -80,7 +80,8 @@ def _open_announcement() -> Announcement | None:
     stores: dict[str, str] = {}
     deployment_id = ""
     for role, (uri, get_store) in roles.items():
-        recording = find_recording(get_store()) if is_recorded_uri(uri) else None
+        source = find_recording(get_store()) if is_recorded_uri(uri) else None
+        recording = None if source is None else source.current()
         if recording is not None:
             stores[role] = recording.store_id
             deployment_id = recording.client.deployment_id
