@@ -28,6 +28,7 @@ class Status:
     spooled_events: int | None
     in_flight_calls: int | None
     live_sources: int
+    forked_sources: int | None
     spool_bytes: int
     counts: dict[str, int] | None
     oldest_waiting_s: float | None
@@ -53,6 +54,7 @@ def read_status(client: ChainClient) -> Status:
     relay: dict[str, Json] | None = None
     head: dict[str, Json] | None = None
     alarms: list[dict[str, Json]] = []
+    forked: int | None = None
     live, spool_bytes = 0, 0
     try:
         live = sum(reader.is_live() for reader in list_sources(client.folder.spool))
@@ -74,6 +76,7 @@ def read_status(client: ChainClient) -> Status:
             {"kind": a.kind, "subject": a.subject, "detail": a.detail, "count": a.count}
             for a in log.alarms()
         ]
+        forked = sum(1 for state in log.sources() if state.forked_from is not None)
         holder = log.holder(LEASE)
         relay = {
             "running": is_relay_running(client.folder.relay_lock),
@@ -90,7 +93,7 @@ def read_status(client: ChainClient) -> Status:
             oldest_us = first_us if oldest_us is None else min(oldest_us, first_us)
         if oldest_us is not None:
             oldest = max(0.0, time.time() - oldest_us / 1e6)
-    except ChainError as exc:
+    except (ChainError, ValueError) as exc:
         trouble.append(f"log: {exc}")
     try:
         on_chain = client.contract.head(client.deployment.log_id)
@@ -109,6 +112,7 @@ def read_status(client: ChainClient) -> Status:
         spooled_events=spooled,
         in_flight_calls=in_flight,
         live_sources=live,
+        forked_sources=forked,
         spool_bytes=spool_bytes,
         counts=counts,
         oldest_waiting_s=oldest,

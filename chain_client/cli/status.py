@@ -53,6 +53,8 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
         f"{_number(found.spooled_events)} events, {_number(found.in_flight_calls)} calls "
         f"running, {found.live_sources} live sources, {found.spool_bytes:,} bytes",
     )
+    if found.forked_sources:
+        yield "copies", f"{found.forked_sources} sources are copies that went on; see verify"
     if found.counts is not None:
         yield "events", "  ".join(f"{name} {count:,}" for name, count in found.counts.items())
     if found.head is not None:

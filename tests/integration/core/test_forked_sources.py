@@ -19,6 +19,7 @@ from chain_client.events import APPLIED, Event
 from chain_client.hosts import StoreBinding
 from chain_client.relay.lineage import fork_id
 from chain_client.spool import list_sources
+from chain_client.status import read_status
 from chain_client.types import SourceId
 from chain_client.verify import Verdict, read_spooled
 from tests.copied_spools import SOURCE, CopiedProcess
@@ -101,6 +102,8 @@ def test_a_spool_put_back_from_a_snapshot_goes_on_as_a_source_of_its_own(site: S
     assert "went on from event 3 on" in detail
     [alarm] = site.client.log.alarms()
     assert (alarm.kind, alarm.subject) == ("source_forked", fork[0].source_id.hex())
+    status = read_status(site.client)
+    assert (status.forked_sources, status.to_json()["ok"]) == (1, False)
     state = site.client.log.source(fork[0].source_id)
     assert state is not None
     assert (state.forked_from, state.state) == (SOURCE, "closed")
