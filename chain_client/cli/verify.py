@@ -128,12 +128,20 @@ def _print(report: Report) -> None:
         out.print(f"… and {len(report.explained) - _SHOWN} more explained; --json prints all")
     out.print()
     verdict = {
-        Verdict.HOLDS: "[bold green]It holds.[/] What MLflow shows is what was recorded"
-        + (", or was explained." if report.explained else "."),
+        Verdict.HOLDS: "[bold green]It holds.[/] " + _what_holds(report),
         Verdict.DIFFERS: "[bold red]Something differs.[/] Each finding names what and where.",
         Verdict.NOT_CHECKED: "[bold yellow]Not everything could be checked.[/]",
     }
     out.print(verdict[report.verdict])
+
+
+def _what_holds(report: Report) -> str:
+    if not report.compared:
+        return (
+            "Chain, log and sources fit each other; no database records here, so none was compared."
+        )
+    explained = ", or was explained" if report.explained else ""
+    return f"What MLflow shows is what was recorded{explained}."
 
 
 def _mark(check: Check) -> str:

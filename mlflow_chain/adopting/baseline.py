@@ -37,18 +37,18 @@ def baseline_notes(reader: Reader, baseline_id: str) -> Iterator[Note]:
         for model in () if model_ids else reader.logged_models(experiment.id):
             yield _model_note(model, mark)
     for run_id in sorted(run_ids):
-        yield from _guarded(_run_notes_by_id(reader, run_id, mark), "run", run_id, mark)
+        yield from _or_gap(_run_notes_by_id(reader, run_id, mark), "run", run_id, mark)
     for model_id in sorted(model_ids):
         notes = _model_notes_by_id(reader, model_id, mark)
-        yield from _guarded(notes, "logged_model", model_id, mark)
+        yield from _or_gap(notes, "logged_model", model_id, mark)
     for model in () if model_ids else reader.deleted_logged_models():
         yield _model_note(model, mark)
     for name in reader.registered_model_names():
         notes = _registered_model_notes(reader, name, mark)
-        yield from _guarded(notes, "registered_model", name, mark)
+        yield from _or_gap(notes, "registered_model", name, mark)
 
 
-def _guarded(
+def _or_gap(
     notes: Iterator[Note], kind: str, subject_id: str, mark: dict[str, Json]
 ) -> Iterator[Note]:
     """The same notes; and one more if MLflow can't show the entity."""

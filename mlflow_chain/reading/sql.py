@@ -152,16 +152,13 @@ class SqlReader(ApiReader):
     def _versions(self, name: str) -> Iterator[VersionView]:
         from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 
-        seen = set()
-        for view in super()._versions(name):
-            seen.add(view.version)
-            yield view
+        # By number: a listing hides some, and can't be asked for a name with both kinds of quotes.
         here: Any = SqlModelVersion.workspace == self._registry.workspace
         numbers = self._distinct(SqlModelVersion.version, SqlModelVersion.name == name, here)
-        for number in sorted(set(numbers) - seen):
-            hidden = super().find_version(name, number)
-            if hidden is not None:
-                yield hidden
+        for number in sorted(numbers):
+            view = super().find_version(name, number)
+            if view is not None:
+                yield view
 
 
 def to_error(error: Exception) -> HostUnavailable:

@@ -24,6 +24,7 @@ def cascade(state: State) -> None:
         for stamp, stage in _lifecycle(state, model):
             if stage == "removed":
                 model.exists.register.write(stamp, ABSENT)
+        _forget_metrics_of_removed_runs(state, model)
     for experiment in state.experiments.values():
         if len(experiment.incarnations) > 1:
             for stamp in experiment.incarnations:
@@ -40,6 +41,14 @@ def _end_workspace(state: State, stamp: Stamp, workspace: str, mode: object) -> 
         elif mode == "CASCADE":
             experiment.lifecycle.append((stamp, "removed"))
             experiment.exists.register.write(stamp, ABSENT)
+
+
+def _forget_metrics_of_removed_runs(state: State, model: LoggedModelState) -> None:
+    """The database deletes a logged model's metrics with the run that logged them."""
+    for place in list(model.metrics):
+        run = state.runs.get(str(place[3]))
+        if run is not None and ABSENT in run.exists.register.values():
+            model.maybe_metrics.setdefault(place, []).extend(model.metrics.pop(place))
 
 
 def _lifecycle(state: State, inside: RunState | LoggedModelState) -> list[tuple[Stamp, str]]:

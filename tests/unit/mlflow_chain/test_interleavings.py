@@ -35,7 +35,8 @@ _settings = settings(
 def _findings(state: State, database: Database) -> Iterator[Finding]:
     yield from compare_keys("tag", f"run {RUN}", state.runs[RUN].tags, database.tags)
     for name in NAMES:
-        yield from compare_registered_model(name, state.models.get(name), database.view(name))
+        found = compare_registered_model(name, state.models.get(name), database.view(name))
+        yield from (item for item in found if isinstance(item, Finding))
 
 
 def _show(calls: list[Call]) -> None:

@@ -6,7 +6,8 @@ import warnings
 
 import pytest
 
-from mlflow_chain.stores.methods import BY_TYPE, PASSED, REGISTRY, TRACKING, WORKSPACES, is_classed
+from mlflow_chain.stores.methods import BY_TYPE, REGISTRY, TRACKING, WORKSPACES, is_classed
+from mlflow_chain.stores.passed import PASSED
 from mlflow_chain.verifying.replay import _APPLY, REGISTRY_KINDS
 
 

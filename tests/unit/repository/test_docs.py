@@ -12,7 +12,8 @@ import pytest
 
 from chain_client.cli import cli
 from chain_client.config import setting_keys, variable_of
-from mlflow_chain.stores.methods import PASSED, REGISTRY, TRACKING, WORKSPACES
+from mlflow_chain.stores.methods import REGISTRY, TRACKING, WORKSPACES
+from mlflow_chain.stores.passed import PASSED
 from tests.unit.repository.checkout import ROOT, tracked_files
 
 CONFIGURE = ROOT / "docs/how-to/configure.md"
