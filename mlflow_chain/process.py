@@ -71,6 +71,11 @@ def kept_artifacts(environ: Mapping[str, str]) -> str | None:
     return environ.get(_KEPT_VARIABLE) or None
 
 
+def served_artifacts() -> str | None:
+    """`kept_artifacts` for this process."""
+    return kept_artifacts(os.environ)
+
+
 def may_create_home() -> bool:
     """Servers never make a home of their own: theirs is made once, by a person."""
     return not serves()

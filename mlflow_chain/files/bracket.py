@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from chain_client.errors import ChainError
 from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
 from mlflow_chain.files.locations import PROXIED, Storage, is_path, join, to_location
-from mlflow_chain.process import kept_artifacts
+from mlflow_chain.process import served_artifacts
 from mlflow_chain.stores.recording import Call, Recording, current_call, is_plain_refusal
 from mlflow_chain.stores.wrapping import RecordingSource, refused
 
@@ -46,7 +45,7 @@ def find_recording_of(repository: Any) -> Recording | None:
 
 def kept_location() -> str | None:
     """Where this process, a server's worker, keeps its clients' files; None if it is none."""
-    kept = kept_artifacts(os.environ)
+    kept = served_artifacts()
     return None if kept is None else _absolute(kept)
 
 
