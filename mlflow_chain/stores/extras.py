@@ -29,7 +29,8 @@ WITHHELD = "withheld"
 """Stands in the place of a secret, of which nothing is recorded, no digest either."""
 
 _SECRET = re.compile(
-    r"secret|passw|token|auth|credential|api_?key|access_?key|private|encrypt|wrapped|header|^url$",
+    r"secret|passw|token|auth|credential|api_?key|access_?key|private|encrypt|wrapped|header"
+    r"|environ|connect_options|^env$|^url$",
     re.IGNORECASE,
 )
 _NAMES_A_SECRET = re.compile(r"_(?:ids?|names?)$", re.IGNORECASE)

@@ -6,6 +6,7 @@ inserts the id of its event: if the marker is there, the change was committed.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import time
@@ -68,6 +69,7 @@ def mark_sessions(inner: SessionMaker) -> SessionMaker:
     """A session maker like ``inner`` whose writing sessions commit the marker of their call."""
     says_so = _says_what_it_is_for(inner)
 
+    @functools.wraps(inner)
     def managed(*args: Any, **kwargs: Any) -> AbstractContextManager[Session]:
         call = current_call.get()
         reads = says_so and kwargs.get("read_only", args[0] if args else True)

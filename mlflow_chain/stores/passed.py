@@ -124,7 +124,21 @@ GROUPS: dict[str, frozenset[str]] = {
 }
 """Methods that the words of `mlflow.record` stand for, see `stores.extras`."""
 
-SEVERAL_COMMITS: frozenset[str] = frozenset()
+SEVERAL_COMMITS = frozenset(
+    {
+        "archive_traces",
+        "create_gateway_endpoint",
+        "delete_scorer",
+        "delete_traces",
+        "deprecated_start_trace_v2",
+        "get_or_create_user_queue",
+        "log_spans",
+        "register_scorer",
+        "start_trace",
+        "update_gateway_endpoint",
+        "upsert_online_scoring_config",
+    }
+)
 """Methods of `GROUPS` that may commit a part of their work and die before the rest."""
 
 PASSED: dict[str, frozenset[str]] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from itertools import tee
 from typing import Any, TypeAlias
 
 from chain_client.errors import ChainError
@@ -190,8 +189,10 @@ def _recorded(method: Recorded, plain: type, name: str) -> Any:
 
 
 def _twice(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    pairs = [tee(value) if hasattr(value, "__next__") else (value, value) for value in args]
-    return tuple(first for first, _ in pairs), tuple(second for _, second in pairs)
+    """Arguments for us to read, and as good as new for MLflow."""
+    read = tuple(list(value) if hasattr(value, "__next__") else value for value in args)
+    fresh = (iter(r) if hasattr(value, "__next__") else value for r, value in zip(read, args))
+    return read, tuple(fresh)
 
 
 def _is_in_doubt(recording: Recording, method: Recorded, call: Call, error: BaseException) -> bool:
