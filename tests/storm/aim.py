@@ -17,7 +17,7 @@ from pathlib import Path
 _LOCKS = Path("/proc/locks")
 _PENDING, _RESERVED = 0x40000000, 0x40000001
 """SQLite's bytes for who writes, and who is committing (https://www.sqlite.org/lockingv3.html)."""
-_STEP_S = 0.0003
+_STEP_S, _COMMIT_STEP_S = 0.0003, 0.0001
 
 
 class Moment(StrEnum):
@@ -82,5 +82,5 @@ def _step_to(moment: Moment, holder: int, inode: int, deadline: float) -> bool:
             os.kill(holder, signal.SIGCONT)
             if not holds:
                 return False
-            time.sleep(_STEP_S)
+            time.sleep(_COMMIT_STEP_S if found and found[1] else _STEP_S)
     return False

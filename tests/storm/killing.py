@@ -41,8 +41,8 @@ _OF_TWENTY = (
     (Victim.RELAY, 3),
 )
 
-_MOMENTS = (None, None, Moment.COMMITTING, Moment.COMMITTED, Moment.COMMITTED)
-_AIM_S = 2.0
+_MOMENTS = (None, Moment.COMMITTING, *[Moment.COMMITTED] * 3)
+_AIM_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
