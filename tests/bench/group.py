@@ -12,6 +12,14 @@ from tests.bench.fsyncs import FsyncCount
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "mlflow": ("log_metric", "log_batch", "create_run", "set_alias", "log_artifact"),
+    "server": (
+        "server_log_metric",
+        "server_log_batch",
+        "server_create_run",
+        "server_set_alias",
+        "server_log_artifact",
+        "client_log_metric",
+    ),
     "recorder": ("recorder_process", "recorder_power"),
     "relay": ("relay_events", "relay_metrics", "relay_lag"),
     "million": ("log_disk", "relay_memory", "gas", "verify"),
@@ -26,6 +34,10 @@ def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
         from tests.bench.mlflow_rows import mlflow_rows
 
         return mlflow_rows(options, syncs) + artifact_rows(options)
+    if name == "server":
+        from tests.bench.server_rows import server_rows
+
+        return server_rows(options, syncs)
     if name == "recorder":
         from tests.bench.recorder_rows import recorder_rows
 
