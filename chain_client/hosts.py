@@ -6,7 +6,6 @@ An adapter offers a `Host` by an entry point of group ``mlops_chain`` named like
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from chain_client.errors import ConfigurationError
 from chain_client.events import Event, Json, OutcomeStatus
+from chain_client.shown_uri import to_shown_uri
 from chain_client.types import EventId
 
 ENTRY_POINT_GROUP = "mlops_chain"
@@ -43,8 +43,8 @@ class StoreBinding:
     waiting: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
 
     def to_shown_uri(self) -> str:
-        """The URI with its password masked, for people."""
-        return re.sub(r"(://[^/@]*?:)[^/]*@", r"\1***@", self.uri)
+        """The URI for people, without what may be secret."""
+        return to_shown_uri(self.uri)
 
     def __repr__(self) -> str:
         return f"StoreBinding(store_id={self.store_id!r}, adapter={self.adapter!r})"

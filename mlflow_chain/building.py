@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chain_client.errors import ChainError, HostUnavailable, Unavailable
+from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.inner_stores import registry_builder, tracking_builder, workspace_builder
 from mlflow_chain.process import may_create_home
 from mlflow_chain.reading.server_uri import to_server_uri
@@ -221,7 +222,7 @@ def _inner_uri(store_uri: str) -> str:
     inner = to_inner_uri(store_uri)
     refusal = find_refusal(inner)
     if refusal is not None:
-        raise _mlflow_error(f"{store_uri.partition('//')[0]}: {refusal}")
+        raise _mlflow_error(f"{to_shown_uri(store_uri)}: {refusal}")
     return inner
 
 

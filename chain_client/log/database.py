@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from chain_client.errors import ConfigurationError, LogCorrupt, LogUnavailable
+from chain_client.shown_uri import to_shown_uri
 
 KNOWN = "sqlite:///<path>, postgresql+psycopg://…"
 """Forms of a log's URL."""
@@ -198,7 +199,7 @@ def translated(engine: Engine) -> Iterator[None]:
 def _translate(exc: SQLAlchemyError, engine: Engine) -> LogUnavailable | LogCorrupt:
     cause = exc.orig if isinstance(exc, DBAPIError) else None
     path = sqlite_path(engine.url)
-    where = f"the log database {path or engine.url.render_as_string(hide_password=True)}"
+    where = f"the log database {path or to_shown_uri(str(engine.url))}"
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _CORRUPT:

@@ -12,6 +12,7 @@ from chain_client.errors import ConfigurationError
 from chain_client.forking import tell_of_forks
 from chain_client.log import schema_version
 from chain_client.log.database import make_engine, make_file, parse_url, sqlite_path
+from chain_client.shown_uri import to_shown_uri
 
 _inherited: list[Engine] = []
 """Engines of a parent process: never used, and never closed, by a forked child."""
@@ -40,7 +41,7 @@ class OpenedDatabase:
 
     def __repr__(self) -> str:
         try:
-            shown = parse_url(self.url).render_as_string(hide_password=True)
+            shown = to_shown_uri(str(parse_url(self.url)))
         except ConfigurationError:
             shown = "of no valid URL"
         return f"<{type(self).__name__} {shown}>"

@@ -10,6 +10,7 @@ import sqlalchemy
 
 from chain_client.errors import HomeMismatch, HostUnavailable
 from chain_client.hosts import StoreBinding
+from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.adopting.row import read_adoption
 from mlflow_chain.stores.marker import MARKERS
 
@@ -47,7 +48,7 @@ def refuse_copy(engine: sqlalchemy.Engine, binding: StoreBinding, home: Path) ->
         return
     raise HomeMismatch(
         f"this database says that it is store {binding.store_id}, but the home {home} reaches "
-        f"that one at {url.render_as_string()}, and it is still there: this one is a copy. To "
+        f"that one at {to_shown_uri(binding.uri)}, and it is still there: this one is a copy. To "
         "record the copy as a database of its own, drop its tables mlops_chain_deployment and "
         "mlops_chain_markers and open it again. If it is to take the place of the original, move "
         "the original away first"
@@ -81,8 +82,7 @@ def _is_other(engine: sqlalchemy.Engine, binding: StoreBinding) -> bool:
                 connection.execute(MARKERS.delete().where(here))
     except sqlalchemy.exc.SQLAlchemyError as exc:
         raise HostUnavailable(
-            f"the database at {sqlalchemy.make_url(binding.uri).render_as_string()} does not "
-            f"answer ({type(exc).__name__})"
+            f"the database at {to_shown_uri(binding.uri)} does not answer ({type(exc).__name__})"
         ) from exc
     finally:
         bound.dispose()

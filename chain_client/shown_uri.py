@@ -1,0 +1,62 @@
+"""Addresses of databases, servers and files as people and records may see them. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_HIDDEN = "***"
+
+_AUTHORITY = re.compile(r"[a-z][a-z0-9+.:-]*://", re.IGNORECASE)
+_ODD_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/?", re.IGNORECASE)
+_PASSWORD = re.compile(r"([^/:]*):(.*)@", re.DOTALL)
+_PORT = re.compile(r"[^/:]*:[0-9]*(/|\?|$)")
+_USER = re.compile(r"[^/:?]*@")
+_USERINFO = re.compile(r"[^/?#]*@")
+
+_CONTAINERS = ("abfs://", "abfss://", "wasb://", "wasbs://")
+"""Where a container's name stands in the place of a user's."""
+
+_WEB = ("http://", "https://")
+
+
+def to_shown_uri(uri: str) -> str:
+    """For people: password, token and query are masked, also of a URI that is not well-formed.
+
+    Where it is not clear what is the password, rather too much is masked. It can't tell two places
+    apart; for that see `without_userinfo`.
+
+    Example:
+        >>> to_shown_uri("postgresql://me:hunter2@db/mlflow?sslpassword=hunter3")
+        'postgresql://me:***@db/mlflow?***'
+    """
+    start, rest = _split(uri)
+    is_web = start.lower().endswith(_WEB)
+    # Anywhere but on the web a password may hold `/`, `?` and `@`, as SQLAlchemy reads it.
+    password = None if is_web and _PORT.match(rest) else _PASSWORD.match(rest)
+    if password is not None:
+        rest = f"{password.group(1)}:{_HIDDEN}@{rest[password.end() :]}"
+    if start.endswith("://") and not start.lower().endswith(_CONTAINERS):
+        user = _USER.match(rest)
+        rest = rest if user is None else f"{_HIDDEN}@{rest[user.end() :]}"
+    address, query, _ = rest.partition("?")
+    return start + address + (query and f"?{_HIDDEN}")
+
+
+def without_userinfo(uri: str) -> str:
+    """For records: the same place, without user name and password; all else stays as it is.
+
+    Example:
+        >>> without_userinfo("ftp://me:hunter2@files.example/model?x")
+        'ftp://files.example/model?x'
+    """
+    found = _AUTHORITY.match(uri)
+    if found is None or found.group().lower().endswith(_CONTAINERS):
+        return uri
+    userinfo = _USERINFO.match(uri, found.end())
+    return uri if userinfo is None else found.group() + uri[userinfo.end() :]
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """The scheme with what separates it, and the rest; no scheme if it is a plain path."""
+    found = _AUTHORITY.match(uri) or _ODD_SCHEME.match(uri)
+    return ("", uri) if found is None else (found.group(), uri[found.end() :])
