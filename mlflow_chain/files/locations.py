@@ -17,18 +17,27 @@ _WORKSPACES = f"{PROXIED}/workspaces/"
 
 
 def to_location(uri: str) -> str:
-    """A root or file as a location.
+    """The location of a root that MLflow, or somebody who calls it, names by URI or path.
+
+    A location itself is never a URI: in it ``?``, ``#`` and ``%`` are parts of names. So what is
+    one already must not come here again.
 
     Returns:
         a local one as its path, one behind a server as ``mlflow-artifacts:/…`` whichever way the
-        server is called, any other as its URI.
+        server is called, any other, and what nobody can read as a URI, as it is.
     """
-    if uri.startswith("file:"):
-        return posixpath.normpath(unquote(urlsplit(uri).path) or "/")
-    if uri.startswith(PROXIED):
-        return _proxied(urlsplit(uri).path)
-    if uri.startswith(_WEB):
+    if uri.startswith("/"):
+        return posixpath.normpath(uri)
+    try:
         path = urlsplit(uri).path
+    except ValueError:
+        # Anybody may have named it so; no file can be there.
+        return uri
+    if uri.startswith("file:"):
+        return posixpath.normpath(unquote(path) or "/")
+    if uri.startswith(PROXIED):
+        return _proxied(path)
+    if uri.startswith(_WEB):
         _, route, below = path.partition(_ROUTE)
         if route and (not below or below.startswith("/")):
             return _proxied(below)
@@ -97,19 +106,17 @@ class Storage:
 
     def spell(self, location: str) -> str:
         """The one spelling of a location: what lies at the server's is spelled as behind it."""
-        known = to_location(location)
-        if self.destination is None or is_proxied(known):
-            return known
-        if known == self.destination:
+        if self.destination is None or is_proxied(location):
+            return location
+        if location == self.destination:
             return PROXIED
-        below = relative(self.destination, known)
-        return known if below is None else f"{PROXIED}/{below}"
+        below = relative(self.destination, location)
+        return location if below is None else f"{PROXIED}/{below}"
 
     def find(self, location: str) -> str | None:
         """Where a location is read without a server; None if nobody knows."""
-        known = to_location(location)
-        if not is_proxied(known):
-            return known
+        if not is_proxied(location):
+            return location
         if self.destination is not None:
-            return join(self.destination, known.removeprefix(PROXIED).lstrip("/"))
-        return known if self.tracking_uri is not None else None
+            return join(self.destination, location.removeprefix(PROXIED).lstrip("/"))
+        return location if self.tracking_uri is not None else None

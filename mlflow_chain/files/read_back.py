@@ -58,7 +58,7 @@ def read_back(
         recorded: what the log has.
     """
     if "location" in wanted:
-        root = to_location(wanted["location"])
+        root = wanted["location"]
         files = _open(storage, root)
         yield from _Root(root, files, wanted).read_files([wanted["path"]])
         return
@@ -117,7 +117,7 @@ def _known(root: str, recorded: Recorded) -> dict[str, Known]:
     """The files below a root that the log knows, by path."""
     found: dict[str, Known] = {}
     for event in recorded(KIND, root, True):
-        base = to_location(event.subject.id)
+        base = event.subject.id
         if event.status not in _APPLIED or (base != root and relative(root, base) is None):
             continue
         if event.type == DELETED:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from chain_client.errors import HostUnavailable
 from mlflow_chain.files.hashing import digest_regular, open_regular
-from mlflow_chain.files.locations import is_path, join, to_location
+from mlflow_chain.files.locations import is_path, join
 
 Stored = tuple[int, str]
 """Size and SHA-256."""
@@ -55,7 +55,7 @@ class StoredFiles:
     """
 
     def __init__(self, root: str, tracking_uri: str | None = None) -> None:
-        self.root = to_location(root)
+        self.root = root
         self._tracking_uri = tracking_uri
         self._made: Any = None
         self._lock = threading.Lock()

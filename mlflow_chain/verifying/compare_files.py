@@ -17,6 +17,7 @@ from mlflow_chain.files.locations import (
     is_proxied,
     join,
     relative,
+    to_location,
     without_workspace,
 )
 from mlflow_chain.files.stored import NO_FILE, FileUnreadable, Listing, Stored, StoredFiles
@@ -104,7 +105,8 @@ class FileComparison:
         yield from self._remarks()
 
     def _find_roots(self, roots: dict[str, tuple[str, bool]]) -> tuple[list[_Root], int]:
-        known = {self._storage.spell(root): about for root, about in reversed(roots.items())}
+        spelled = {root: self._storage.spell(to_location(root)) for root in roots}
+        known = {spelled[root]: about for root, about in reversed(roots.items())}
         expected: dict[str, dict[str, Register]] = {location: {} for location in known}
         scoped: dict[str, str] = {}
         for location, register in self._files.items():
@@ -120,7 +122,7 @@ class FileComparison:
                 expected[folder][path] = register
         found: list[_Root] = []
         unknown = 0
-        for location in (self._storage.spell(root) for root in roots):
+        for location in spelled.values():
             owner, before = known.pop(location, ("", False))
             if not owner:
                 continue

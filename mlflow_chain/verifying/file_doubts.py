@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mlflow_chain.files.locations import Storage, is_proxied, join
+from mlflow_chain.files.locations import Storage, is_proxied, join, to_location
 from mlflow_chain.verifying.state import State
 
 _GOING_ON = frozenset({"RUNNING", "SCHEDULED", "PENDING"})
@@ -43,7 +43,7 @@ class FileDoubts:
                 location = join(wanted["location"], wanted.get("path", ""))
                 self._single.add(storage.spell(location))
             if "source" in wanted:
-                self._locations.add(storage.spell(wanted["source"]))
+                self._locations.add(storage.spell(to_location(wanted["source"])))
         self._unread = {storage.spell(known) for known in state.unverified}
         self._read_back = {storage.spell(known) for known in state.read_back}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from chain_client.events import Event
-from mlflow_chain.files.locations import join, to_location
+from mlflow_chain.files.locations import join
 from mlflow_chain.verifying.event_parts import Apply, Parts
 from mlflow_chain.verifying.order import UNKNOWN, Stamp
 from mlflow_chain.verifying.state import State
 
 
 def _files_logged(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
-    root = to_location(event.subject.id)
+    root = event.subject.id
     for path, size, digest in parts.get("files") or ():
         changed = bool((event.result or {}).get("changed_meanwhile"))
         value: Any = UNKNOWN if changed else (size, digest)
@@ -27,7 +27,7 @@ def _file_uploaded(state: State, event: Event, stamp: Stamp, parts: Parts) -> No
     result = event.result or {}
     known = "sha256" in result
     value: Any = (result["size"], result["sha256"]) if known else UNKNOWN
-    _write(state, join(to_location(event.subject.id), parts["path"]), stamp, value)
+    _write(state, join(event.subject.id, parts["path"]), stamp, value)
 
 
 def _write(state: State, location: str, stamp: Stamp, value: object) -> None:
@@ -38,11 +38,11 @@ def _write(state: State, location: str, stamp: Stamp, value: object) -> None:
 
 
 def _files_deleted(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
-    state.removals.append((join(to_location(event.subject.id), parts.get("path") or ""), stamp))
+    state.removals.append((join(event.subject.id, parts.get("path") or ""), stamp))
 
 
 def _files_read_back(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
-    root = to_location(event.subject.id)
+    root = event.subject.id
     found: Any = (event.result or {}).get("files") or ()
     for path, size, digest in found:
         location = join(root, path)
@@ -54,7 +54,7 @@ def _files_read_back(state: State, event: Event, stamp: Stamp, parts: Parts) -> 
 
 
 def _files_unverified(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
-    root = to_location(event.subject.id)
+    root = event.subject.id
     for path, reason in parts.get("files") or ():
         state.unverified[join(root, path)] = str(reason)
 

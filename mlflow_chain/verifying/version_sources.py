@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mlflow_chain.files.locations import Storage
+from mlflow_chain.files.locations import Storage, to_location
 from mlflow_chain.mapping.workspaces import to_key
 from mlflow_chain.reading.entities import VersionView
 from mlflow_chain.reading.reader import Reader
@@ -84,7 +84,7 @@ class VersionSources:
             return None
         if source.startswith(_RUN):
             return Owner("run", source.removeprefix(_RUN).strip("/").partition("/")[0])
-        location = self._storage.spell(source)
+        location = self._storage.spell(to_location(source))
         for folder in _upwards(location):
             if folder in self._owners:
                 return self._owners[folder]
@@ -104,7 +104,7 @@ class VersionSources:
     def _add(self, roots: Iterable[object], owner: Owner) -> None:
         for root in roots:
             if isinstance(root, str) and root:
-                self._owners[self._storage.spell(root)] = owner
+                self._owners[self._storage.spell(to_location(root))] = owner
 
 
 def is_prompt(version: VersionView) -> bool:

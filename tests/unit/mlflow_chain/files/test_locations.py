@@ -23,6 +23,11 @@ KEPT = Storage("/srv/kept", served=True)
         ("https://h/api/2.0/mlflow-artifacts/artifacts", "mlflow-artifacts:"),
         ("https://h/api/2.0/mlflow-artifacts/artifactsx/0", None),
         ("https://h/files/0/", "https://h/files/0"),
+        ("mlflow-artifacts:/0/run/artifacts?x=1", "mlflow-artifacts:/0/run/artifacts"),
+        ("/a/b?c#d%20", None),
+        ("http://[evil/y", None),
+        ("mlflow-artifacts://[x/y", None),
+        ("file://[x/y", None),
     ],
 )
 def test_each_way_to_name_a_place_has_one_spelling(uri: str, location: str | None) -> None:
@@ -37,6 +42,7 @@ def test_each_way_to_name_a_place_has_one_spelling(uri: str, location: str | Non
         ("/srv/kept", "mlflow-artifacts:", "/srv/kept"),
         ("/srv/kept2/0", "/srv/kept2/0", "/srv/kept2/0"),
         ("s3://b/0", "s3://b/0", "s3://b/0"),
+        ("mlflow-artifacts:/0/r?x#y%20", "mlflow-artifacts:/0/r?x#y%20", "/srv/kept/0/r?x#y%20"),
     ],
 )
 def test_what_a_server_keeps_is_spelled_as_behind_it_and_read_where_it_is(
