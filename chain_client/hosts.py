@@ -6,11 +6,12 @@ An adapter offers a `Host` by an entry point of group ``mlops_chain`` named like
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from chain_client.errors import ConfigurationError
 from chain_client.events import Event, Json, OutcomeStatus
@@ -20,6 +21,7 @@ from chain_client.types import EventId
 ENTRY_POINT_GROUP = "mlops_chain"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,31 @@ class StoreBinding:
 
     def __repr__(self) -> str:
         return f"StoreBinding(store_id={self.store_id!r}, adapter={self.adapter!r})"
+
+
+def to_database_address(uri: str) -> str:
+    """Where a database is, whoever asks by whatever driver; of a file, its URI.
+
+    Example:
+        >>> to_database_address("postgresql+psycopg2://me:hunter2@DB/mlflow?sslmode=require")
+        'postgresql://db:5432/mlflow?sslmode=require'
+    """
+    scheme, _, rest = uri.partition("://")
+    engine = scheme.lower().partition("+")[0]
+    if engine not in _DATABASE_PORTS:
+        return uri
+    # As SQLAlchemy reads it: what stands before the host may hold any of the separators.
+    parts = urlsplit("//" + re.sub(r"^[^/:]*(?::[^@]*)?@", "", rest))
+    place, _, port = parts.netloc.lower().rpartition(":")
+    if not port.isdigit():
+        place, port = parts.netloc.lower(), str(_DATABASE_PORTS[engine])
+    options = sorted(
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if not re.search("(?i)user|uid|pass|pwd", name)
+    )
+    query = f"?{urlencode(options)}" if options else ""
+    return f"{engine}://{place}:{port}{parts.path}{query}"
 
 
 def to_server_uri(uri: str) -> str:

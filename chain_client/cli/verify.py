@@ -25,7 +25,7 @@ from chain_client.cli.output import (
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError, ConfigurationError
 from chain_client.events import Json
-from chain_client.hosts import Finding, Scope, StoreBinding, to_server_uri
+from chain_client.hosts import Finding, Scope, StoreBinding, to_database_address, to_server_uri
 from chain_client.verify.explanations import Explained
 from chain_client.verify.report import Check, Report, Verdict
 
@@ -103,13 +103,13 @@ def bindings_of(client: ChainClient, option: str | None) -> list[StoreBinding] |
 
 
 def _normal(uri: str) -> str:
-    """A URI as bindings spell it: no prefix, absolute SQLite paths, servers without credentials."""
+    """One spelling of it: no prefix, driver or credentials, absolute SQLite paths."""
     plain = uri.removeprefix("chain+").removeprefix("chain:")
     if plain.lower().startswith(("http://", "https://")):
         return to_server_uri(plain)
     if plain.startswith("sqlite:///"):
         return "sqlite:///" + str(Path(plain.removeprefix("sqlite:///")).resolve())
-    return plain
+    return to_database_address(plain)
 
 
 def _print(report: Report) -> None:

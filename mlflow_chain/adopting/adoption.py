@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy
 
-from chain_client.errors import HomeMismatch, HostUnavailable
-from chain_client.hosts import StoreBinding
-from mlflow_chain.adopting.copies import refuse_copy
+from chain_client.errors import ConfigurationError, HomeMismatch, HostUnavailable
+from chain_client.hosts import StoreBinding, to_database_address
+from mlflow_chain.adopting.copies import find_other_name, refuse_copy
 from mlflow_chain.adopting.once import ADAPTER, alone, record_baseline, was_recorded
 from mlflow_chain.adopting.row import AdoptionRow, read_adoption
 from mlflow_chain.stores.marker import DEPLOYMENT, MARKERS, METADATA
@@ -56,6 +58,7 @@ class Adoption:
             HomeMismatch: it belongs to another deployment, is a copy, or no longer says that it
                 is the one that this home knows.
             HomeNotWritable: the baseline, or the home's note of it, can't be written.
+            ConfigurationError: the database's user may not do what it takes.
             HostUnavailable: the database does not answer.
         """
         row = read_adoption(self._engine)
@@ -68,6 +71,8 @@ class Adoption:
             if row is None:
                 self._refuse_known()
                 row, is_new = self._claim()
+                if is_new:
+                    self._refuse_other_name(row)
             self._checked(row)
             if not is_new:
                 self._make_tables([MARKERS])
@@ -98,16 +103,27 @@ class Adoption:
 
     def _refuse_known(self, but: str | None = None) -> None:
         """Refuse if the home knows another database at the same place."""
+        here = to_database_address(self._db_uri)
         for binding in self._bindings():
-            if binding.uri == self._db_uri and binding.store_id != but:
+            if to_database_address(binding.uri) == here and binding.store_id != but:
                 says = "no longer says so" if but is None else f"now says that it is {but}"
-                raise HomeMismatch(
-                    f"the home {self._client.home} knows this database as store "
-                    f"{binding.store_id}, but its table mlops_chain_deployment {says}. If somebody "
-                    "changed it, run `mlops-chain verify`, and put the table back. If it is a new "
-                    "database in the place of the old one, remove "
-                    f"{self._client.folder.stores / binding.store_id}.json and open it again"
-                )
+                raise self._known(binding.store_id, says)
+
+    def _refuse_other_name(self, row: AdoptionRow) -> None:
+        """Take the claim back if the home knows the database by another name of its server."""
+        known = find_other_name(self._engine, self._bindings())
+        if known is not None:
+            with _answering(), self._engine.begin() as connection:
+                connection.execute(DEPLOYMENT.delete().where(DEPLOYMENT.c.store_id == row.store_id))
+            raise self._known(known, "no longer says so")
+
+    def _known(self, store_id: str, says: str) -> HomeMismatch:
+        return HomeMismatch(
+            f"the home {self._client.home} knows this database as store {store_id}, but its table "
+            f"mlops_chain_deployment {says}. If somebody changed it, run `mlops-chain verify`, and "
+            "put the table back. If it is a new database in the place of the old one, remove "
+            f"{self._client.folder.stores / store_id}.json and open it again"
+        )
 
     def _bindings(self) -> list[StoreBinding]:
         return [] if self._is_private else self._client.folder.addresses()
@@ -142,7 +158,7 @@ class Adoption:
         row = AdoptionRow(self._client.deployment_id, uuid.uuid4().hex, adopted=False)
         self._make_tables([DEPLOYMENT, MARKERS])
         try:
-            with self._engine.begin() as connection:
+            with _answering(), self._engine.begin() as connection:
                 connection.execute(
                     DEPLOYMENT.insert(),
                     {"id": 1, "deployment_id": row.deployment_id, "store_id": row.store_id},
@@ -153,10 +169,6 @@ class Adoption:
             if found is None:
                 raise
             return found, False
-        except sqlalchemy.exc.SQLAlchemyError as exc:
-            raise HostUnavailable(
-                f"MLflow's database does not answer ({type(exc).__name__})"
-            ) from exc
         return row, True
 
     def _make_tables(self, tables: list[sqlalchemy.Table]) -> None:
@@ -164,19 +176,35 @@ class Adoption:
         try:
             METADATA.create_all(self._engine, tables=tables)
         except sqlalchemy.exc.SQLAlchemyError as exc:
-            raise HostUnavailable(
+            if self._has(tables):
+                return  # another machine was faster
+            text = (
                 "the tables mlops_chain_deployment and mlops_chain_markers can't be made in "
                 f"MLflow's database ({type(exc).__name__}); its user needs the right to create them"
-            ) from exc
+            )
+            if isinstance(exc, sqlalchemy.exc.ProgrammingError):
+                raise ConfigurationError(text) from exc
+            raise HostUnavailable(text) from exc
+
+    def _has(self, tables: list[sqlalchemy.Table]) -> bool:
+        with _answering():
+            found = sqlalchemy.inspect(self._engine)
+            return all(found.has_table(table.name) for table in tables)
 
     def _set_adopted(self, store_id: str) -> None:
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(
-                    DEPLOYMENT.update().where(DEPLOYMENT.c.store_id == store_id),
-                    {"adopted_us": time.time_ns() // 1000},
-                )
-        except sqlalchemy.exc.SQLAlchemyError as exc:
-            raise HostUnavailable(
-                f"MLflow's database does not answer ({type(exc).__name__})"
-            ) from exc
+        with _answering(), self._engine.begin() as connection:
+            connection.execute(
+                DEPLOYMENT.update().where(DEPLOYMENT.c.store_id == store_id),
+                {"adopted_us": time.time_ns() // 1000},
+            )
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Say `HostUnavailable` of a database that does not answer; a conflict stays what it is."""
+    try:
+        yield
+    except sqlalchemy.exc.IntegrityError:
+        raise
+    except sqlalchemy.exc.SQLAlchemyError as exc:
+        raise HostUnavailable(f"MLflow's database does not answer ({type(exc).__name__})") from exc

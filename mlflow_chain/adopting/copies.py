@@ -8,13 +8,18 @@ from pathlib import Path
 
 import sqlalchemy
 
-from chain_client.errors import HomeMismatch, HostUnavailable
+from chain_client.errors import ConfigurationError, HomeMismatch, HostUnavailable
 from chain_client.hosts import StoreBinding
 from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.adopting.row import read_adoption
 from mlflow_chain.stores.marker import MARKERS
 
 _logger = logging.getLogger(__name__)
+
+_TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+"""Drivers that take a ``connect_timeout``; a server that was given up may swallow every packet."""
+
+_TIMEOUT_S = 10
 
 
 def refuse_copy(engine: sqlalchemy.Engine, binding: StoreBinding, home: Path) -> None:
@@ -36,7 +41,7 @@ def refuse_copy(engine: sqlalchemy.Engine, binding: StoreBinding, home: Path) ->
     try:
         if not _is_other(engine, binding):
             return
-    except HostUnavailable:
+    except (HostUnavailable, ConfigurationError):
         if is_file:
             raise
         # A server that was given up does not answer; nobody could tell it from one that rests.
@@ -55,6 +60,54 @@ def refuse_copy(engine: sqlalchemy.Engine, binding: StoreBinding, home: Path) ->
     )
 
 
+def find_other_name(engine: sqlalchemy.Engine, bindings: list[StoreBinding]) -> str | None:
+    """The store that a home knows at another name of the database of ``engine``.
+
+    A server has more than one name, and who opens it by another one must not get a new history.
+
+    Args:
+        engine: of a database that says since a moment ago that it is a store of its own.
+        bindings: what the home knows.
+    """
+    row = read_adoption(engine)
+    for binding in bindings:
+        if row is None or not _may_be_same(engine.url, sqlalchemy.make_url(binding.uri)):
+            continue
+        try:
+            bound = _connect(engine, binding)
+            try:
+                if read_adoption(bound) == row and row.store_id != binding.store_id:
+                    return binding.store_id
+            finally:
+                bound.dispose()
+        except (HostUnavailable, ConfigurationError):
+            continue
+    return None
+
+
+def _may_be_same(here: sqlalchemy.URL, there: sqlalchemy.URL) -> bool:
+    engine = here.get_backend_name()
+    if engine != there.get_backend_name():
+        return False
+    if engine == "sqlite":
+        one, other = Path(here.database or ""), Path(there.database or "")
+        return one.exists() and other.exists() and one.samefile(other)
+    return here.database == there.database
+
+
+def _connect(engine: sqlalchemy.Engine, binding: StoreBinding) -> sqlalchemy.Engine:
+    """A connection to the bound place, by the driver that is there: that of ``engine``."""
+    url = sqlalchemy.make_url(binding.uri)
+    if url.get_backend_name() == engine.url.get_backend_name():
+        url = url.set(drivername=engine.url.drivername)
+    waits = url.drivername.partition("+")[2] in _TIMED
+    return sqlalchemy.create_engine(
+        url,
+        poolclass=sqlalchemy.NullPool,
+        connect_args={"connect_timeout": _TIMEOUT_S} if waits else {},
+    )
+
+
 def _is_other(engine: sqlalchemy.Engine, binding: StoreBinding) -> bool:
     """Whether the bound place holds the same store in another database.
 
@@ -63,7 +116,7 @@ def _is_other(engine: sqlalchemy.Engine, binding: StoreBinding) -> bool:
     """
     probe = uuid.uuid4().hex
     here = MARKERS.c.event_id == probe
-    bound = sqlalchemy.create_engine(binding.uri, poolclass=sqlalchemy.NullPool)
+    bound = _connect(engine, binding)
     try:
         row = read_adoption(bound)
         if row is None or row.store_id != binding.store_id:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy
 
-from chain_client.errors import HostUnavailable
+from chain_client.errors import ConfigurationError, HostUnavailable
 from mlflow_chain.stores.marker import DEPLOYMENT
 
 
@@ -29,6 +29,7 @@ def read_adoption(engine: sqlalchemy.Engine) -> AdoptionRow | None:
     """What the database says; None if it was never adopted.
 
     Raises:
+        ConfigurationError: its user may not read it.
         HostUnavailable: it does not answer.
     """
     try:
@@ -36,6 +37,11 @@ def read_adoption(engine: sqlalchemy.Engine) -> AdoptionRow | None:
             return None
         with engine.connect() as connection:
             row = connection.execute(sqlalchemy.select(DEPLOYMENT)).first()
+    except sqlalchemy.exc.ProgrammingError as exc:
+        raise ConfigurationError(
+            f"the table {DEPLOYMENT.name} in MLflow's database can't be read "
+            f"({type(exc).__name__}); its user needs the right to, as to MLflow's own tables"
+        ) from exc
     except sqlalchemy.exc.SQLAlchemyError as exc:
         raise HostUnavailable(f"MLflow's database does not answer ({type(exc).__name__})") from exc
     if row is None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import event
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Session
 
 from mlflow_chain.stores.capture import capture, kind_of
@@ -24,13 +25,16 @@ from mlflow_chain.stores.recording import Call, current_call
 
 METADATA = sqlalchemy.MetaData()
 
+LONG_TEXT = sqlalchemy.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+"""MySQL's TEXT ends at 64 KiB, and a batch of 1,000 tags is longer."""
+
 MARKERS = sqlalchemy.Table(
     "mlops_chain_markers",
     METADATA,
     sqlalchemy.Column("event_id", sqlalchemy.String(32), primary_key=True),
     sqlalchemy.Column("commit_no", sqlalchemy.Integer, primary_key=True, autoincrement=False),
     sqlalchemy.Column("created_ms", sqlalchemy.BigInteger, nullable=False),
-    sqlalchemy.Column("written", sqlalchemy.Text, nullable=False),
+    sqlalchemy.Column("written", LONG_TEXT, nullable=False),
     sqlite_with_rowid=False,  # one page that each commit touches, instead of two
 )
 """One row for each marked commit; ``written`` holds the captured rows as JSON."""
