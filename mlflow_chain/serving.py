@@ -14,6 +14,7 @@ from chain_client.errors import ChainError
 from mlflow_chain.process import served_backend, served_registry
 from mlflow_chain.recorded_uris import is_recorded_uri
 from mlflow_chain.server.announcement import (
+    PENDING,
     Announcement,
     announce_on_fastapi,
     announce_on_flask,
@@ -55,7 +56,7 @@ def read_announcement() -> Announcement | None:
     """What this server records; its stores are built if they were not.
 
     Returns:
-        None if they can't be: the answer to whoever needs them says why.
+        `PENDING` if they can't be: the answer to whoever needs them says why.
     """
     known = _announced.get("")
     if known is None:
@@ -63,7 +64,7 @@ def read_announcement() -> Announcement | None:
             known = _open_announcement()
         except Exception as exc:
             _logger.warning("this server can't say yet what it records (%s)", type(exc).__name__)
-            return None
+            return PENDING
         if known is not None:
             _announced[""] = known
     return known

@@ -40,6 +40,10 @@ class Announcement:
         return {DEPLOYMENT_HEADER: self.deployment_id, STORES_HEADER: stores}
 
 
+PENDING = Announcement("pending", {})
+"""A server that records, and can't say yet what: its database does not answer."""
+
+
 def parse_announcement(headers: Mapping[str, str]) -> Announcement | None:
     """What a server said of itself; None if it said nothing.
 
@@ -59,7 +63,7 @@ def parse_announcement(headers: Mapping[str, str]) -> Announcement | None:
 
 
 Read = Callable[[], Announcement | None]
-"""Gives the announcement; None while there is none (the database does not answer)."""
+"""Gives the announcement; `PENDING` while the database does not answer; None if nothing is."""
 
 
 def announce_on_flask(app: Any, read: Read) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlflow_chain.reading.server_uri import to_server_uri
-from mlflow_chain.server.announcement import parse_announcement
+from mlflow_chain.server.announcement import PENDING, parse_announcement
 from mlflow_chain.stores.recording import Recording, current_call
 
 _logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def _refuse_workspace() -> None:
 
 
 def says_that_it_records(get_host_creds: Callable[[], Any], role: str) -> bool | None:
-    """Whether a server says that it records the stores of a role; None if it did not answer."""
+    """Whether a server says that it records the stores of a role; None if it did not say."""
     from mlflow.utils.rest_utils import http_request
 
     try:
@@ -117,6 +117,8 @@ def says_that_it_records(get_host_creds: Callable[[], Any], role: str) -> bool |
         _logger.debug("the server did not say whether it records (%s)", type(exc).__name__)
         return None
     announcement = parse_announcement(answer.headers)
+    if announcement == PENDING:
+        return None
     if announcement is not None:
         return role in announcement.stores
     # A proxy answers in the place of a server that rests.

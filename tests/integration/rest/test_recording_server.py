@@ -123,6 +123,7 @@ def answering() -> Iterator[Callable[..., str]]:
 
 
 SAID = {"X_Mlops_Chain_Deployment": "d1", "X_Mlops_Chain_Stores": "tracking=s1"}
+PENDING_SAID = {"X_Mlops_Chain_Deployment": "pending"}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,8 @@ SAID = {"X_Mlops_Chain_Deployment": "d1", "X_Mlops_Chain_Stores": "tracking=s1"}
         (200, {}, False, False),
         (401, {}, False, False),
         (404, {}, False, False),
+        (200, PENDING_SAID, None, None),
+        (500, PENDING_SAID, None, None),
         (502, {}, None, None),
         (503, {}, None, None),
     ],
