@@ -64,24 +64,25 @@ class RemoteRecording:
             MlflowException: there is no home that fits, or the server can't be adopted: MLflow's
                 own error if it does not answer.
         """
-        if self._is_decided:
-            if self._recording is not None:
-                _refuse_workspace()
-            return self._recording
-        with _lock:
-            if self._is_decided:
-                return self._recording
-            says_so = says_that_it_records(self._get_host_creds, self._role)
-            if says_so:
-                host = to_server_uri(self._get_host_creds().host)
-                _logger.info("the server %s records by itself; nothing is recorded here", host)
-            elif self._recording is None:
-                _refuse_workspace()
-                self._recording = self._open_recording()
-            if says_so is not None:
-                self._recording = None if says_so else self._recording
-                self._is_decided = True
-            return self._recording
+        if not self._is_decided:
+            with _lock:
+                if not self._is_decided:
+                    self._decide()
+        if self._recording is not None:
+            _refuse_workspace()
+        return self._recording
+
+    def _decide(self) -> None:
+        says_so = says_that_it_records(self._get_host_creds, self._role)
+        if says_so:
+            host = to_server_uri(self._get_host_creds().host)
+            _logger.info("the server %s records by itself; nothing is recorded here", host)
+            self._recording = None
+        elif self._recording is None:
+            # Before the home is opened and the server adopted for a write that will not be.
+            _refuse_workspace()
+            self._recording = self._open_recording()
+        self._is_decided = says_so is not None
 
 
 def _refuse_workspace() -> None:
