@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -37,14 +38,19 @@ class _Waiting:
 
     def __init__(self, acts: dict[str, Act]) -> None:
         self._acts = acts
+        self._asking: set[tuple[str, int]] = set()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        act = self._acts.pop(name, None)
-        if act is None:
+        asking = (name, threading.get_ident())
+        if name not in self._acts or asking in self._asking:
             return None
-        spec = importlib.util.find_spec(name)
+        self._asking.add(asking)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking.discard(asking)
         loader: Any = None if spec is None else spec.loader
         if loader is None:
             return spec
@@ -52,7 +58,10 @@ class _Waiting:
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            _perform(act, module)
+            # Only now: whoever asks for a spec need not load it, and a loader may have many modules.
+            act = self._acts.pop(name, None) if module.__name__ == name else None
+            if act is not None:
+                _perform(act, module)
 
         loader.exec_module = exec_module
         return spec

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,6 +159,25 @@ def test_a_module_is_announced_when_it_is_loaded_and_an_error_there_breaks_nothi
     assert "awaited_two" in caplog.text
     after_loading({"awaited_one": lambda module: seen.append(2)})
     assert seen == [1, 2]
+
+
+def test_who_only_looks_whether_a_module_is_there_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "probed.py").write_text("if broken:\n    raise ImportError")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    heard: list[str] = []
+    after_loading({"probed": lambda module: heard.append(module.__name__)})
+    for _ in range(2):
+        assert importlib.util.find_spec("probed") is not None
+    monkeypatch.setattr(builtins, "broken", True, raising=False)
+    with pytest.raises(ImportError):
+        importlib.import_module("probed")
+    assert heard == []
+    monkeypatch.setattr(builtins, "broken", False)
+    importlib.import_module("probed")
+    assert heard == ["probed"]
 
 
 def test_a_worker_knows_its_stores_and_a_job_serves_nothing() -> None:
