@@ -7,7 +7,7 @@ A key ``a.b`` stands in ``<home>/config.toml`` under ``[a]`` as ``b`` and in the
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -165,22 +165,36 @@ def setting_keys() -> dict[str, tuple[Any, str]]:
     }
 
 
-def read_setting(key: str, environ: Mapping[str, str], cwd: Path) -> Any:
+def read_setting(key: str, environ: Mapping[str, str], cwd: Callable[[], Path]) -> Any:
     """One setting alone, for a process that may have nothing to do with us.
 
     Guarantee: its variable decides without any file being read, and a file is looked at only
     where the environment names a home.
 
+    Args:
+        key: of the setting.
+        environ: the environment, such as ``os.environ``.
+        cwd: gives the working folder, which may be gone; asked for only to find a relative home.
+
     Raises:
-        ConfigurationError: as `Settings.from_environment`.
+        ConfigurationError: as `Settings.from_environment`, or the working folder is gone.
     """
     [(name, item)] = [(n, f) for n, f in _FIELDS.items() if f.metadata["key"] == key]
     variable = variable_of(key)
     if variable in environ:
         return _convert(item, environ[variable], variable)
-    if not environ.get(HOME_VARIABLE):
+    named = environ.get(HOME_VARIABLE)
+    if not named:
         return item.default
-    return getattr(Settings.from_environment(environ, cwd), name)
+    home = Path(named).expanduser()
+    try:
+        folder = home if home.is_absolute() else cwd()
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{HOME_VARIABLE} is relative to the working folder, which can't be read "
+            f"({exc.strerror}); make it absolute"
+        ) from exc
+    return getattr(Settings.from_environment(environ, folder), name)
 
 
 def variable_of(key: str) -> str:

@@ -34,7 +34,7 @@ def records_plain_uris() -> bool:
     Raises:
         ConfigurationError: as `is_recorded_uri`.
     """
-    return bool(read_setting(PLAIN_SETTING, os.environ, Path.cwd()))
+    return bool(read_setting(PLAIN_SETTING, os.environ, Path.cwd))
 
 
 def find_recorded_uri(tracking_uri: str | None) -> str | None:

@@ -39,6 +39,8 @@ def await_server() -> None:
     except ChainError as exc:
         # The store's builder will say the same to whoever asks for a store.
         _logger.error("%s", exc)  # noqa: TRY400
+    except Exception:
+        _logger.exception("mlops-chain could not look whether this server is recorded")
 
 
 def _on_flask(module: Any) -> None:

@@ -58,7 +58,7 @@ class _Waiting:
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            # Only now: whoever asks for a spec need not load it, and a loader may have many modules.
+            # Only now: who asks for a spec need not load it, and a loader may have many modules.
             act = self._acts.pop(name, None) if module.__name__ == name else None
             if act is not None:
                 _perform(act, module)
