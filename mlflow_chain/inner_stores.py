@@ -6,6 +6,9 @@ registry that asks us is also the one whose builder is taken.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib.metadata
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -76,7 +79,11 @@ def _overridden(registry: Any, uri: str, module: Any) -> Builder:
     """What stood in the registry before our entry point for the plain scheme took its place."""
     from mlflow.utils.uri import get_uri_scheme
 
-    kind = "sqlalchemy" if get_uri_scheme(uri) in _DATABASES else "rest"
+    scheme = get_uri_scheme(uri)
+    plugin = _plugin_of_others(registry.group_name, scheme)
+    if plugin is not None:
+        return plugin
+    kind = "sqlalchemy" if scheme in _DATABASES else "rest"
     names = (f"_get_{kind}_store", f"_get_{kind}_workspace_store")
     # A server's registries have builders of their own, and none for http.
     place = registry if hasattr(registry, "_get_sqlalchemy_store") else module
@@ -91,3 +98,16 @@ def _overridden(registry: Any, uri: str, module: Any) -> Builder:
         unsupported_uri=uri,
         supported_uri_schemes=[s for s, b in known if getattr(b, "__module__", "") != _OURS],
     )
+
+
+@functools.cache
+def _plugin_of_others(group: str, scheme: str) -> Builder | None:
+    """The builder that another distribution registered for a scheme; as MLflow, the last one."""
+    found: Builder | None = None
+    for point in importlib.metadata.entry_points(group=group, name=scheme):
+        if point.module == _OURS:
+            continue
+        # What can't be loaded MLflow did not register either, and has warned of it.
+        with contextlib.suppress(AttributeError, ImportError):
+            found = point.load()
+    return found

@@ -1,16 +1,22 @@
-"""Users who have this package installed and do not use it: all stays as MLflow alone would do it."""
+"""Who has this package installed and does not use it gets what MLflow alone would give."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
 from chain_client.errors import ConfigurationError
-from mlflow_chain import serving
+from mlflow_chain import inner_stores, serving
 from mlflow_chain.recorded_uris import is_recorded_uri
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own imports warn
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow's own imports warn about its own dependencies
+    from mlflow.tracking._model_registry.utils import _get_store as _get_registry_store
+    from mlflow.tracking._tracking_service.utils import _get_store as _get_tracking_store
+
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture
@@ -43,3 +49,33 @@ def test_whatever_goes_wrong_while_mlflow_is_imported_breaks_nothing(
     monkeypatch.setattr(serving, "served_backend", fail)
     serving.await_server()
     assert "could not look" in caplog.text
+
+
+PLUGIN = """
+class Theirs:
+    def __init__(self, *args, **kwargs):
+        self.args = args
+
+def build(store_uri, artifact_uri=None):
+    return Theirs()
+"""
+GROUPS = ("mlflow.tracking_store", "mlflow.model_registry_store")
+
+
+def test_a_plugin_of_others_for_a_plain_scheme_builds_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_stores.py").write_text(PLUGIN)
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    points = "http = their_stores:build\nhttps = their_stores:missing\n"
+    (info / "entry_points.txt").write_text("".join(f"[{name}]\n{points}" for name in GROUPS))
+    monkeypatch.syspath_prepend(tmp_path)
+    inner_stores._plugin_of_others.cache_clear()
+    try:
+        assert type(_get_tracking_store("http://theirs.invalid")).__name__ == "Theirs"
+        assert type(_get_registry_store("http://theirs.invalid")).__name__ == "Theirs"
+        assert type(_get_tracking_store("https://theirs.invalid")).__name__ == "RestStore"
+    finally:
+        inner_stores._plugin_of_others.cache_clear()
