@@ -5,7 +5,7 @@ Deleted entities included. Memory is bounded by one page of runs and one page of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from mlflow_chain.reading.entities import (
     RunView,
     VersionView,
 )
+from mlflow_chain.reading.pages import RUNS_A_PAGE, RunSource
 from mlflow_chain.reading.views import (
     experiment_view,
     logged_model_view,
@@ -26,7 +27,6 @@ from mlflow_chain.reading.views import (
     version_fields,
 )
 
-RUNS_A_PAGE = 200
 _POINTS_A_PAGE = 10_000
 _EXPERIMENTS_A_PAGE = 1_000
 ONLY_PROMPTS = "tags.`mlflow.prompt.is_prompt` = 'true'"
@@ -84,11 +84,17 @@ class ApiReader:
         """One run, deleted or not."""
         return self._find(lambda: run_view(self.tracking.get_run(run_id)))
 
+    def in_bulk(self, run_ids: Sequence[str]) -> Iterator[tuple[str, RunSource]]:
+        """Each of the runs with what shows it: this reader."""
+        source: Any = self
+        for run_id in run_ids:
+            yield run_id, source
+
     def history(self, run_id: str, key: str) -> Iterator[Point]:
         """Every point of a metric."""
         get = partial(self.tracking.get_metric_history, run_id, key, max_results=_POINTS_A_PAGE)
         for metric in self._paged(get):
-            yield self._guarded(partial(point_view, metric))
+            yield self.guarded(partial(point_view, metric))
 
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelView]:
         """Every logged model of an experiment that is not deleted."""
@@ -151,7 +157,7 @@ class ApiReader:
 
     def _find(self, read: Callable[[], _Item]) -> _Item | None:
         try:
-            return self._guarded(read)
+            return self.guarded(read)
         except HostUnavailable as exc:
             if getattr(exc.__cause__, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
                 return None
@@ -160,13 +166,14 @@ class ApiReader:
     def _paged(self, read: Callable[..., Any]) -> Iterator[Any]:
         token: str | None = None
         while True:
-            page = self._guarded(partial(read, page_token=token))
+            page = self.guarded(partial(read, page_token=token))
             yield from page
             token = page.token
             if not token:
                 return
 
-    def _guarded(self, read: Callable[[], _Item]) -> _Item:
+    def guarded(self, read: Callable[[], _Item]) -> _Item:
+        """What ``read`` gives, with this reader's errors."""
         from mlflow.exceptions import MlflowException
 
         try:

@@ -6,7 +6,7 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from chain_client.errors import HostUnavailable
@@ -18,6 +18,7 @@ from mlflow_chain.reading.entities import (
     RunView,
     VersionView,
 )
+from mlflow_chain.reading.pages import RunSource
 
 
 class Unreadable(HostUnavailable):
@@ -44,6 +45,9 @@ class Reader(Protocol):
 
     def find_run(self, run_id: str) -> RunView | None:
         """One run, deleted or not."""
+
+    def in_bulk(self, run_ids: Sequence[str]) -> Iterator[tuple[str, RunSource]]:
+        """Each of the runs with what shows it, until the next is asked for."""
 
     def run_ids(self) -> set[str]:
         """The id of every row of a run, also of those that no listing shows, if it can tell."""

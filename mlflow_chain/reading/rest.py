@@ -53,7 +53,7 @@ class RestReader(ApiReader):
         self._server_uri = server_uri
         super().__init__(*_open_stores(server_uri))
         # Nothing but an answer tells a server that is down from one that holds nothing.
-        self._guarded(lambda: self.tracking.search_experiments(max_results=1))
+        self.guarded(lambda: self.tracking.search_experiments(max_results=1))
 
     def close(self) -> None:
         """MLflow keeps its HTTP connections for the process."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 from chain_client.errors import HostUnavailable
 from mlflow_chain.mapping.workspaces import DEFAULT, to_key
 from mlflow_chain.reading.api import ApiReader
+from mlflow_chain.reading.bulk import read_in_bulk
 from mlflow_chain.reading.entities import (
     LoggedModelView,
     RegisteredModelView,
     RunView,
     VersionView,
 )
+from mlflow_chain.reading.pages import RunSource
 from mlflow_chain.reading.reader import Unreadable
 from mlflow_chain.uri import is_private_memory
 
@@ -69,19 +71,23 @@ class SqlReader(ApiReader):
         """The id of every row of a run, also of those that no listing shows."""
         from mlflow.store.tracking.dbmodels.models import SqlRun
 
-        return set(self._distinct(SqlRun.run_uuid))
+        return set(self.distinct(SqlRun.run_uuid))
 
     def logged_model_ids(self) -> set[str]:
         """The id of every row of a logged model, also of those that no listing shows."""
         from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
 
-        return set(self._distinct(SqlLoggedModel.model_id))
+        return set(self.distinct(SqlLoggedModel.model_id))
 
     def metric_keys(self, run_id: str) -> list[str]:
         """The key of every metric of a run, also of those without a latest value."""
         from mlflow.store.tracking.dbmodels.models import SqlMetric
 
-        return self._distinct(SqlMetric.key, SqlMetric.run_uuid == run_id)
+        return self.distinct(SqlMetric.key, SqlMetric.run_uuid == run_id)
+
+    def in_bulk(self, run_ids: Sequence[str]) -> Iterator[tuple[str, RunSource]]:
+        """Each of the runs with what shows it, a page of them at a time in memory."""
+        return read_in_bulk(self, run_ids)
 
     def _has_row(self, column: Any, where: Any) -> bool:
         from sqlalchemy import select
@@ -93,24 +99,27 @@ class SqlReader(ApiReader):
         except SQLAlchemyError as exc:
             raise to_error(exc) from exc
 
-    def _distinct(self, column: Any, *where: Any) -> list[Any]:
+    def distinct(self, column: Any, *where: Any) -> list[Any]:
         """The values of one column; the entities themselves are read through MLflow's API."""
-        return [value for (value,) in self._distinct_rows(column, where=where)]
+        return [value for (value,) in self.grouped(column, by=(column,), where=where)]
 
-    def _distinct_rows(self, *columns: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def grouped(
+        self, *columns: Any, by: tuple[Any, ...], where: tuple[Any, ...] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Columns of the rows that ``where`` lets through, one row for each group."""
         from sqlalchemy import select
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             with self.tracking.engine.connect() as connection:
-                query = select(*columns).where(*where).distinct()
+                query = select(*columns).where(*where).group_by(*by)
                 return [tuple(row) for row in connection.execute(query)]
         except SQLAlchemyError as exc:
             raise to_error(exc) from exc
 
     def deleted_logged_models(self) -> Iterator[LoggedModelView]:
         """Every logged model that is deleted and not yet removed."""
-        for model_id in self._guarded(self.tracking._get_deleted_logged_models):
+        for model_id in self.guarded(self.tracking._get_deleted_logged_models):
             view = self.find_logged_model(model_id)
             if view is not None:
                 yield view
@@ -119,7 +128,8 @@ class SqlReader(ApiReader):
         """The name of every registered model and prompt, in whatever workspace, listed or not."""
         from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
 
-        named = self._distinct_rows(SqlRegisteredModel.workspace, SqlRegisteredModel.name)
+        names = (SqlRegisteredModel.workspace, SqlRegisteredModel.name)
+        named = self.grouped(*names, by=names)
         return [to_key(workspace, name) for workspace, name in named]
 
     def find_registered_model(self, name: str) -> RegisteredModelView | None:
@@ -154,7 +164,7 @@ class SqlReader(ApiReader):
 
         # By number: a listing hides some, and can't be asked for a name with both kinds of quotes.
         here: Any = SqlModelVersion.workspace == self._registry.workspace
-        numbers = self._distinct(SqlModelVersion.version, SqlModelVersion.name == name, here)
+        numbers = self.distinct(SqlModelVersion.version, SqlModelVersion.name == name, here)
         for number in sorted(numbers):
             view = super().find_version(name, number)
             if view is not None:
@@ -214,6 +224,10 @@ def _open_tracking(db_uri: str) -> Any:
         if not inspect(engine).has_table("experiments"):
             raise HostUnavailable("the database holds no MLflow tables")
         return reading(db_uri, "mlruns")
+    except ImportError as exc:
+        raise HostUnavailable(
+            f"the driver of MLflow's database is not installed here ({exc.name})"
+        ) from exc
     except (MlflowException, SQLAlchemyError) as exc:
         raise to_error(exc) from exc
 

@@ -14,7 +14,7 @@ from mlflow_chain.reading.entities import (
     RunView,
     rank,
 )
-from mlflow_chain.reading.reader import Reader
+from mlflow_chain.reading.pages import RunSource
 from mlflow_chain.verifying.differences import (
     compare_fields,
     compare_keys,
@@ -53,7 +53,7 @@ def is_made_by_mlflow(expected: ExperimentState | None, view: ExperimentView) ->
     return unrecorded and (view.id == "0" or view.fields["name"] == "Default")
 
 
-def compare_run(state: State, reader: Reader, view: RunView) -> Iterator[Finding | Unchecked]:
+def compare_run(state: State, source: RunSource, view: RunView) -> Iterator[Finding | Unchecked]:
     """One run with its metrics, params, tags, inputs and outputs; not its files."""
     subject = f"run {view.id}"
     expected = state.runs.get(view.id)
@@ -66,19 +66,19 @@ def compare_run(state: State, reader: Reader, view: RunView) -> Iterator[Finding
     yield from compare_fields("run", subject, expected.fields, view.fields)
     yield from compare_keys("param", subject, expected.params, view.params)
     yield from compare_keys("tag", subject, expected.tags, view.tags)
-    yield from _compare_metrics(subject, expected, reader, view)
+    yield from _compare_metrics(subject, expected, source, view)
     yield from _compare_inputs(subject, state, expected, view)
 
 
 def _compare_metrics(
-    subject: str, expected: RunState, reader: Reader, view: RunView
+    subject: str, expected: RunState, source: RunSource, view: RunView
 ) -> Iterator[Finding]:
     recorded = [*expected.metrics, *expected.maybe_metrics]
-    for key in dict.fromkeys([*recorded, *view.latest, *reader.metric_keys(view.id)]):
+    for key in dict.fromkeys([*recorded, *view.latest, *source.metric_keys(view.id)]):
         name = f"{subject}/metric {key}"
         sure = expected.metrics.get(key, set())
         maybe = expected.maybe_metrics.get(key, set())
-        actual = {pack_point(*point) for point in reader.history(view.id, key)}
+        actual = {pack_point(*point) for point in source.history(view.id, key)}
         gone = sorted(sure - actual)
         new = sorted(actual - sure - maybe)
         if gone or new:

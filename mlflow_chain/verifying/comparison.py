@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from chain_client.hosts import Finding, Progress, Remark, Scope, StoreBinding, Unchecked
 from mlflow_chain.files.locations import Storage
 from mlflow_chain.reading.entities import ExperimentView, LoggedModelView, RunView, VersionView
+from mlflow_chain.reading.pages import RunSource
 from mlflow_chain.reading.reader import Reader, Unreadable
 from mlflow_chain.verifying.compare_files import FileComparison
 from mlflow_chain.verifying.compare_registry import compare_registered_model
@@ -78,7 +79,7 @@ class Comparison:
                 detail = "the run was recorded and is not there" if known else "nobody knows it"
                 yield missing("run", f"run {run_id}", run_id, detail)
             return
-        yield from self._run(view)
+        yield from self._run(view, self._reader)
         for model_id, model in list(self._state.logged_models.items()):
             if run_id in model.fields["source_run_id"].values():
                 yield from self._logged_model(model_id)
@@ -148,9 +149,9 @@ class Comparison:
     def _unlisted(self, runs: set[str], models: set[str]) -> Iterator[Found]:
         """Whatever has a row, in a listing or not."""
         runs |= self._reader.run_ids()
-        for done, run_id in enumerate(sorted(runs)):
+        for done, (run_id, source) in enumerate(self._reader.in_bulk(sorted(runs))):
             self._progress("comparing runs", done, len(runs))
-            yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id))
+            yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id, source))
         models |= self._reader.logged_model_ids()
         for done, model_id in enumerate(sorted(models)):
             self._progress("comparing logged models", done, len(models))
@@ -168,19 +169,19 @@ class Comparison:
                 yield missing("experiment", subject, name, detail, register)
         for run_id, run in list(self._state.runs.items()):
             if run_id not in runs and run.exists.must():
-                yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id))
+                yield from _guarded("run", f"run {run_id}", self._hidden_run(run_id, self._reader))
         for model_id, model in list(self._state.logged_models.items()):
             if model_id not in models and model.exists.must():
                 yield from self._logged_model(model_id)
 
-    def _hidden_run(self, run_id: str) -> Iterator[Found]:
+    def _hidden_run(self, run_id: str, source: RunSource) -> Iterator[Found]:
         state = self._state.runs.get(run_id)
         if state is not None and state.wild:
             yield untold(f"run {run_id}")
             return
-        view = self._reader.find_run(run_id)
+        view = source.find_run(run_id)
         if view is not None:
-            yield from self._run(view)
+            yield from self._run(view, source)
             return
         state = self._state.runs.get(run_id)
         if state is not None and state.exists.must():
@@ -190,10 +191,10 @@ class Comparison:
     def _runs(self, experiment_id: str, seen: set[str]) -> Iterator[Found]:
         for view in self._reader.runs(experiment_id):
             seen.add(view.id)
-            yield from self._run(view)
+            yield from self._run(view, self._reader)
 
-    def _run(self, view: RunView) -> Iterator[Found]:
-        yield from _guarded("run", f"run {view.id}", compare_run(self._state, self._reader, view))
+    def _run(self, view: RunView, source: RunSource) -> Iterator[Found]:
+        yield from _guarded("run", f"run {view.id}", compare_run(self._state, source, view))
         self._add_run_root(view)
 
     def _add_run_root(self, view: RunView) -> None:
