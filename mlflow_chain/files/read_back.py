@@ -157,6 +157,7 @@ class _Root:
         self._root = root
         self._files = files
         self._wanted: dict[str, Json] = dict(wanted)
+        self._is_whole = True
 
     def read_new(self, known: Mapping[str, Known]) -> Iterator[Reading]:
         """Everything below it that is not known."""
@@ -168,29 +169,34 @@ class _Root:
         if listing.unreadable:
             denied: list[Json] = [[path, "FolderUnreadable"] for path in listing.unreadable]
             yield self._unverified(denied, unread=True)
-        new = [
-            path
-            for path in sorted(listing.paths)
-            if not self._is_known(path, listing.sizes.get(path), known.get(path))
-        ]
+        new = [path for path in sorted(listing.paths) if not self._is_known(path, known.get(path))]
         if len(new) > MAX_FILES:
             yield self._unverified([["", "TooManyFiles"]], unread=False)
             return
-        yield from self.read_files(new)
+        is_whole = not listing.unreadable
+        yield from self.read_files(new, is_whole=is_whole)
+        if not new and is_whole and not all(file.passed for file in known.values()):
+            # From now on, what was read before is known to be there still.
+            yield from self._read_batch([], is_last=True)
 
-    def _is_known(self, path: str, size: int | None, known: Known | None) -> bool:
-        if known is None or known.size is None:
-            return False
+    def _is_known(self, path: str, known: Known | None) -> bool:
+        if known is None or known.passed:
+            # Of what passed us, no read-back changes what is expected.
+            return known is not None
         if not is_path(self._files.root):
             # Whether it was overwritten since, a service does not say in a way that all share.
-            return known.passed and known.size == size
-        version = version_of(Path(join(self._files.root, path)))
-        if version is None or version[1] != known.size:
             return False
-        return known.passed or version[0] < known.time_ns
+        version = version_of(Path(join(self._files.root, path)))
+        return version is not None and version[1] == known.size and version[0] < known.time_ns
 
-    def read_files(self, paths: list[str]) -> Iterator[Reading]:
-        """These files, whatever is known of them."""
+    def read_files(self, paths: list[str], *, is_whole: bool = False) -> Iterator[Reading]:
+        """These files, whatever is known of them.
+
+        Args:
+            paths: below the root.
+            is_whole: whether everything else below it is known.
+        """
+        self._is_whole = is_whole
         batch: list[str] = []
         size = 0
         for path in paths:
@@ -200,10 +206,10 @@ class _Root:
             if len(batch) >= _BATCH_FILES or size >= _BATCH_BYTES:
                 yield from self._read_batch(batch)
                 batch, size = [], 0
-        if batch:
-            yield from self._read_batch(batch)
+        if batch or (paths and is_whole):
+            yield from self._read_batch(batch, is_last=True)
 
-    def _read_batch(self, paths: list[str]) -> Iterator[Reading]:
+    def _read_batch(self, paths: list[str], *, is_last: bool = False) -> Iterator[Reading]:
         denied: list[Json] = []
         odd: list[Json] = []
 
@@ -219,6 +225,9 @@ class _Root:
                     odd.append([path, "NoRegularFile"])
                 elif stored is not None:
                     found.append([path, *stored])
+            self._is_whole = self._is_whole and not denied
+            if is_last and self._is_whole:
+                return {"files": found, "whole": True}
             return {"files": found}
 
         yield Reading(READ_BACK, KIND, self._root, {"wanted": self._wanted}, read)

@@ -34,14 +34,12 @@ class Listing:
 
     Args:
         paths: of every file, and of whatever else is no folder: symbolic links are not followed.
-        sizes: what a service says of the files' sizes, in bytes.
         unreadable: folders that can't be listed.
         unfinished: how many uploads are under way, or were left by a server that died: MLflow
             keeps them hidden until they are whole.
     """
 
     paths: set[str] = field(default_factory=set)
-    sizes: dict[str, int | None] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     unfinished: int = 0
 
@@ -88,9 +86,7 @@ class StoredFiles:
             _list_folder(self.root, listing)
             return listing
         try:
-            for path, size in _walk(self._repository(), None):
-                listing.paths.add(path)
-                listing.sizes[path] = size
+            listing.paths.update(_walk(self._repository(), None))
         except Exception as exc:
             if not _is_missing(exc):
                 raise _unavailable(self.root, exc) from exc
@@ -156,12 +152,12 @@ def _list_folder(base: str, listing: Listing) -> None:
             listing.unreadable.append(folder)
 
 
-def _walk(repository: Any, folder: str | None) -> Iterator[tuple[str, int | None]]:
+def _walk(repository: Any, folder: str | None) -> Iterator[str]:
     for found in repository.list_artifacts(folder):
         if found.is_dir and found.path != folder:
             yield from _walk(repository, found.path)
         elif not found.is_dir:
-            yield found.path, found.file_size
+            yield found.path
 
 
 def _digest(file: Path) -> Stored | None:

@@ -69,7 +69,7 @@ class FileComparison:
         for location, register in state.files.items():
             spelled = storage.spell(location)
             known = self._files.get(spelled)
-            self._files[spelled] = register if known is None else _merged(known, register)
+            self._files[spelled] = register if known is None else known.merge(register)
         self._done = 0
         self._counts: Counter[str] = Counter()
 
@@ -253,14 +253,6 @@ def _look_at(look: _Look) -> Stored | FileUnreadable | None:
         return root.files.find(path)
     except FileUnreadable as exc:
         return exc
-
-
-def _merged(first: Register, second: Register) -> Register:
-    """Writes to one file under two spellings of its place."""
-    merged = Register()
-    for stamp, value in (*first._writes, *second._writes):
-        merged.write(stamp, value)
-    return merged
 
 
 def _root_of(location: str, known: dict[str, tuple[str, bool]]) -> str | None:

@@ -7,7 +7,8 @@ from typing import Any
 from chain_client.events import Event
 from mlflow_chain.files.locations import join
 from mlflow_chain.verifying.event_parts import Apply, Parts
-from mlflow_chain.verifying.order import UNKNOWN, Stamp
+from mlflow_chain.verifying.file_readings import FileReading, Owner
+from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Stamp
 from mlflow_chain.verifying.state import State
 
 
@@ -34,7 +35,6 @@ def _write(state: State, location: str, stamp: Stamp, value: object) -> None:
     state.files[location].write(stamp, value)
     if value is not UNKNOWN:
         state.unverified.pop(location, None)
-        state.read_back.discard(location)
 
 
 def _files_deleted(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
@@ -43,14 +43,34 @@ def _files_deleted(state: State, event: Event, stamp: Stamp, parts: Parts) -> No
 
 def _files_read_back(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
     root = event.subject.id
-    found: Any = (event.result or {}).get("files") or ()
+    result: Any = event.result or {}
+    found: Any = result.get("files") or ()
+    owner = _owner(parts)
     for path, size, digest in found:
         location = join(root, path)
-        _write(state, location, stamp, (size, digest))
-        state.read_back.add(location)
+        state.unverified.pop(location, None)
+        _ = state.files[location]  # it may be removed before it is known whether this counts
+        state.readings.add(location, FileReading(stamp, (size, digest), root, owner))
+    if result.get("whole"):
+        state.readings.note_look(root, stamp)
     if found:
         # What stood for all that is below the root is no longer unreadable as a whole.
         state.unverified.pop(root, None)
+
+
+def _owner(parts: Parts) -> Owner | None:
+    wanted: Any = parts.get("wanted") or {}
+    return next(((kind, wanted[kind]) for kind in ("run", "logged_model") if kind in wanted), None)
+
+
+def settle_files(state: State) -> None:
+    """Once every event was replayed: what was removed, and which read-backs count."""
+    for removed, stamp in state.removals:
+        below = removed.rstrip("/") + "/"
+        for location, register in state.files.items():
+            if location == removed or location.startswith(below):
+                register.write(stamp, ABSENT)
+    state.read_back = state.readings.write(state.files)
 
 
 def _files_unverified(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:

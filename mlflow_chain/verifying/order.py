@@ -6,6 +6,7 @@ any recorded value that is not known to precede another one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,6 +115,17 @@ class Register:
             kept.append(write)
         kept.append((stamp, value))
         self._writes = kept
+
+    def writes(self) -> Iterator[tuple[Stamp, object]]:
+        """The writes that are kept, in the order in which they were given."""
+        yield from self._writes
+
+    def merge(self, other: Register) -> Register:
+        """One field whose writes were recorded under two names."""
+        merged = Register()
+        for stamp, value in (*self._writes, *other._writes):
+            merged.write(stamp, value)
+        return merged
 
     def values(self) -> list[object]:
         """Every value that the field may hold, the latest recorded last."""

@@ -16,9 +16,9 @@ from mlflow_chain.verifying.baselines import Baselines
 from mlflow_chain.verifying.cascades import cascade
 from mlflow_chain.verifying.event_parts import Parts
 from mlflow_chain.verifying.experiment_replay import EXPERIMENTS
-from mlflow_chain.verifying.file_replay import FILES
+from mlflow_chain.verifying.file_replay import FILES, settle_files
 from mlflow_chain.verifying.logged_model_replay import LOGGED_MODELS
-from mlflow_chain.verifying.order import ABSENT, Stamp
+from mlflow_chain.verifying.order import Stamp
 from mlflow_chain.verifying.registry_replay import RegistryReplay
 from mlflow_chain.verifying.run_replay import RUNS
 from mlflow_chain.verifying.state import State
@@ -52,7 +52,7 @@ class Replay:
         self._state.findings += self._baselines.findings()
         self._state.models = RegistryReplay().run(self._registry)
         cascade(self._state)
-        self._remove_files()
+        settle_files(self._state)
         return self._state
 
     def _take(self, event: Event) -> None:
@@ -85,6 +85,8 @@ class Replay:
         if self._is_outside(event):
             return
         apply(self._state, event, stamp, parts)
+        if event.subject.kind in ("run", "logged_model"):
+            self._state.readings.note_status(event, stamp)
         unknown = parts.get(UNDETERMINED)
         if event.status is OutcomeStatus.PARTLY_APPLIED and unknown:
             apply(self._state, event, replace(stamp, sure=False), unknown)
@@ -103,13 +105,6 @@ class Replay:
             self._state.runs[subject.id].wild = True
         elif subject.kind == "logged_model" and subject.id:
             self._state.logged_models[subject.id].wild = True
-
-    def _remove_files(self) -> None:
-        for removed, stamp in self._state.removals:
-            below = removed.rstrip("/") + "/"
-            for location, register in self._state.files.items():
-                if location == removed or location.startswith(below):
-                    register.write(stamp, ABSENT)
 
 
 _BULK = frozenset({"run.metric_logged", "run.batch_logged", "run.baseline_metrics"})

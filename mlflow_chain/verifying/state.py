@@ -11,6 +11,7 @@ from typing import Any
 
 from chain_client.hosts import Finding
 from mlflow_chain.reading.entities import Point
+from mlflow_chain.verifying.file_readings import FileReadings
 from mlflow_chain.verifying.order import ABSENT, Register, Stamp
 
 _pack = struct.Struct("<dqq").pack
@@ -185,7 +186,8 @@ class State:
         files: by location, ``(size, sha256)`` or ABSENT.
         removals: locations of files or folders that were deleted, with all below them.
         unverified: locations that could not be read back, or all below them, with the reason.
-        read_back: locations of files whose latest digest is of a read-back.
+        readings: what was read back.
+        read_back: locations of files of which read-backs say what is expected.
         workspace_ends: when a workspace was deleted, and what became of what was in it.
         dataset_rows: what may stand in the row of a dataset, by name and digest.
         findings: what is wrong with the record itself.
@@ -203,6 +205,7 @@ class State:
     removals: list[tuple[str, Stamp]] = field(default_factory=list)
     workspace_ends: list[tuple[Stamp, str, object]] = field(default_factory=list)
     unverified: dict[str, str] = field(default_factory=dict)
+    readings: FileReadings = field(default_factory=FileReadings)
     read_back: set[str] = field(default_factory=set)
     dataset_rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
