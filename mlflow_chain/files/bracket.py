@@ -13,7 +13,13 @@ from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
 from mlflow_chain.files.locations import PROXIED, Storage, is_path, join, to_location
 from mlflow_chain.process import served_artifacts
-from mlflow_chain.stores.recording import Call, Recording, current_call, is_plain_refusal
+from mlflow_chain.stores.recording import (
+    Call,
+    Recording,
+    call_under_way,
+    during,
+    is_plain_refusal,
+)
 from mlflow_chain.stores.wrapping import RecordingSource, refused
 
 LOGGED = "artifacts.logged"
@@ -37,7 +43,7 @@ def find_recording_of(repository: Any) -> Recording | None:
 
     That is the call around it, or the server, if it says so.
     """
-    if current_call.get() is not None:
+    if call_under_way() is not None:
         return None
     found: RecordingSource | None = getattr(repository, RECORDING, None)
     return None if found is None else found.current()
@@ -113,15 +119,13 @@ def under_way(
         intent: of the call.
         is_untouched: whether it can be seen, right after an error, that nothing was changed.
     """
-    token = current_call.set(Call(intent.event_id, marks=False))
     try:
-        yield
+        with during(Call(intent.event_id, marks=False)):
+            yield
     except BaseException as exc:
         doubt = not is_plain_refusal(exc) and not is_untouched()
         recording.recorder.failed(intent, exc, in_doubt=doubt)
         raise
-    finally:
-        current_call.reset(token)
 
 
 def bracket(

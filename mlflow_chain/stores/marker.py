@@ -21,7 +21,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Session
 
 from mlflow_chain.stores.capture import capture, kind_of
-from mlflow_chain.stores.recording import Call, current_call
+from mlflow_chain.stores.recording import Call, call_under_way
 
 METADATA = sqlalchemy.MetaData()
 
@@ -75,7 +75,7 @@ def mark_sessions(inner: SessionMaker) -> SessionMaker:
 
     @functools.wraps(inner)
     def managed(*args: Any, **kwargs: Any) -> AbstractContextManager[Session]:
-        call = current_call.get()
+        call = call_under_way()
         reads = says_so and kwargs.get("read_only", args[0] if args else True)
         if call is None or not call.marks or reads:
             return inner(*args, **kwargs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -64,6 +67,8 @@ class Call:
         commits: how many markers are committed.
         requests: how many requests it sent to a server.
         is_extra: whether it is recorded by setting only; calls within it are recorded too.
+        thread: the one that carries it out; None if its work is passed on to others.
+        is_over: whether it has ended.
     """
 
     event_id: bytes
@@ -74,10 +79,36 @@ class Call:
     commits: int = 0
     requests: int = 0
     is_extra: bool = False
+    thread: int | None = None
+    is_over: bool = False
 
 
 current_call: ContextVar[Call | None] = ContextVar("mlflow_chain_call", default=None)
-"""The outermost recorded call of this thread; calls that a store makes to itself see it."""
+"""The outermost recorded call of this thread, or of one whose context was copied."""
+
+
+def call_under_way() -> Call | None:
+    """The recorded call around the one that asks: what a store calls of itself is no other call.
+
+    A thread or task that was started within a call may go on with a copy of its context; what it
+    does on its own is seen by nobody else.
+    """
+    call = current_call.get()
+    if call is None or call.is_over or call.thread not in (None, threading.get_ident()):
+        return None
+    return call
+
+
+@contextmanager
+def during(call: Call) -> Iterator[None]:
+    """The block is what ``call`` does."""
+    token = current_call.set(call)
+    try:
+        yield
+    finally:
+        call.is_over = True
+        current_call.reset(token)
+
 
 UNMAPPED = "unmapped"
 """Payload part of a call whose arguments could not be read."""

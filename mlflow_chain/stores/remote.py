@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow_chain.reading.server_uri import to_server_uri
 from mlflow_chain.server.announcement import PENDING, parse_announcement
-from mlflow_chain.stores.recording import Recording, current_call
+from mlflow_chain.stores.recording import Recording, call_under_way
 
 _logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class NotedCredentials:
         self._inner = inner
 
     def __call__(self) -> Any:
-        call = current_call.get()
+        call = call_under_way()
         creds = self._inner()
         if call is not None:
             call.requests += 1

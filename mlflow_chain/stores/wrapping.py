@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -28,7 +29,8 @@ from mlflow_chain.stores.methods import (
 from mlflow_chain.stores.recording import (
     Call,
     Recording,
-    current_call,
+    call_under_way,
+    during,
     is_plain_refusal,
     unmapped,
 )
@@ -136,7 +138,7 @@ def _recorded(method: Recorded, plain: type, name: str) -> Any:
     def call_recorded(store: Any, *args: Any, **kwargs: Any) -> Any:
         # Looked up by every call: somebody may have put another one into the plain class.
         original = getattr(plain, name)
-        outer = current_call.get()
+        outer = call_under_way()
         if outer is not None and (is_extra or not outer.is_extra):
             return original(store, *args, **kwargs)
         source: RecordingSource | None = getattr(store, RECORDING, None)
@@ -165,18 +167,27 @@ def _recorded(method: Recorded, plain: type, name: str) -> Any:
             )
         except ChainError as exc:
             raise refused(exc) from exc
-        wish_for_files(recording, intent, subject_id, payload)
         # Of a batch only the tags are overwritten; without them it needs no marker.
         needs_marker = marks and (not only_captured or "tags" in payload)
-        call = Call(intent.event_id, needs_marker, only_captured, captures, is_extra=is_extra)
-        token = current_call.set(call)
+        call = Call(
+            intent.event_id,
+            needs_marker,
+            only_captured,
+            captures,
+            is_extra=is_extra,
+            thread=threading.get_ident(),
+        )
+        has_begun = False
+        # From here on there is an intent, which whatever is raised must settle.
         try:
-            value = original(store, *args, **kwargs)
+            wish_for_files(recording, intent, subject_id, payload)
+            with during(call):
+                has_begun = True
+                value = original(store, *args, **kwargs)
         except BaseException as exc:
-            recorder.failed(intent, exc, in_doubt=_is_in_doubt(recording, method, call, exc))
+            in_doubt = has_begun and _is_in_doubt(recording, method, call, exc)
+            recorder.failed(intent, exc, in_doubt=in_doubt)
             raise
-        finally:
-            current_call.reset(token)
         if recording.is_remote:
             _settle(recording, intent, lambda: method.answer(value, payload))
         elif captures:
