@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,12 +169,16 @@ def _put(target: Path, content: str) -> None:
     try:
         if target.exists() and target.read_text(encoding="utf-8") == content:
             return
-        temporary = target.with_name(f"{target.name}.tmp{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        # Not named by the process: in two containers that share the home both may be number 1.
+        descriptor, temporary = tempfile.mkstemp(prefix=f"{target.name}.tmp", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     except OSError as exc:
         raise HomeNotWritable(f"{target} can't be written ({exc.strerror or exc})") from exc
