@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chain_client.errors import ChainError, HostUnavailable, Unavailable
+from chain_client.forking import ForkableLock
 from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.inner_stores import registry_builder, tracking_builder, workspace_builder
 from mlflow_chain.process import may_create_home
@@ -27,16 +27,7 @@ if TYPE_CHECKING:
 _Store = TypeVar("_Store")
 
 _clients: dict[tuple[Path, str], ChainClient] = {}
-_lock = threading.RLock()
-
-
-def _forget_lock() -> None:
-    # A thread that does not exist in the child may hold the old one.
-    global _lock
-    _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
+_lock = ForkableLock()
 
 
 def build_tracking_store(store_uri: str, artifact_uri: str | None) -> Any:
@@ -126,7 +117,7 @@ def build_plain_workspace_store(workspace_uri: str) -> Any:
 def _recorded_workspace_store(store: Any) -> Any:
     engine = getattr(store, "_engine", None)
     if engine is not None and find_recording(store) is None:
-        with _lock, mlflow_errors():
+        with _lock.held(), mlflow_errors():
             rewrap(store, _open_recording(engine, store._workspace_uri, None))
     return store
 
@@ -155,7 +146,7 @@ def wrap_store(store: _Store, client: ChainClient | None) -> _Store:
             f"a {type(store).__name__} is not recorded by this version; wrap a store on a SQL "
             "database, or one of a tracking server"
         )
-    with _lock, mlflow_errors():
+    with _lock.held(), mlflow_errors():
         rewrap(store, _open_recording(engine, store.db_uri, client))  # type: ignore[attr-defined]
     return store
 
@@ -190,7 +181,7 @@ def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:
 
     from mlflow_chain.adopting.server import ServerAdoption
 
-    with _lock, mlflow_errors():
+    with _lock.held(), mlflow_errors():
         chosen = client or _client(None)
         try:
             store_id = ServerAdoption(server_uri, chosen).ensure()

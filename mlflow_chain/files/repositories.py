@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from chain_client.errors import ChainError
+from chain_client.forking import ForkableLock
 from mlflow_chain.files.bracket import RECORDING, kept_location
 from mlflow_chain.files.logged import one_file, recorded_delete, recorded_log, whole_folder
 from mlflow_chain.files.uploads import recorded_async_stream, recorded_completion, recorded_stream
@@ -32,23 +31,14 @@ _WRAPPED = "_mlops_chain_wrapped"
 
 _recordings: dict[str, RecordingSource] = {}
 _classes: dict[type, type] = {}
-_lock = threading.Lock()
-
-
-def _forget_lock() -> None:
-    # A thread that does not exist in the child may hold the old one.
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
+_lock = ForkableLock()
 
 
 def record_artifacts(store_uri: str, recording: RecordingSource | None) -> None:
     """Record the files of every repository built for ``store_uri`` from now on."""
     if recording is None:
         return
-    with _lock:
+    with _lock.held():
         _recordings[store_uri] = recording
     watch_repositories()
     if served_backend() is not None:
@@ -73,7 +63,7 @@ def watch_repositories() -> None:
     """See every repository that is built from now on; recorded are those of a recorded URI."""
     from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 
-    with _lock:
+    with _lock.held():
         registry = _artifact_repository_registry._registry
         for scheme, builder in list(registry.items()):
             if scheme not in _DELEGATING and not hasattr(builder, _WRAPPED):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from chain_client.forking import ForkableLock
 from mlflow_chain.reading.server_uri import to_server_uri
 from mlflow_chain.server.announcement import PENDING, parse_announcement
 from mlflow_chain.stores.recording import Recording, call_under_way
@@ -18,16 +17,7 @@ _PROBE = "/api/3.0/mlflow/server-info"
 """Any path of the API will do: also a refusal carries what the server says of itself."""
 _PROBE_TIMEOUT_S = 10
 
-_lock = threading.RLock()
-
-
-def _forget_lock() -> None:
-    # A thread that does not exist in the child may hold the old one.
-    global _lock
-    _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
+_lock = ForkableLock()
 
 
 class RemoteRecording:
@@ -65,7 +55,7 @@ class RemoteRecording:
                 own error if it does not answer.
         """
         if not self._is_decided:
-            with _lock:
+            with _lock.held():
                 if not self._is_decided:
                     self._decide()
         if self._recording is not None:
