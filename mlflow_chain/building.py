@@ -16,9 +16,10 @@ from mlflow_chain.inner_stores import registry_builder, tracking_builder, worksp
 from mlflow_chain.process import may_create_home
 from mlflow_chain.reading.server_uri import to_server_uri
 from mlflow_chain.recorded_uris import is_recorded_uri
+from mlflow_chain.stores.reclassing import find_recording
 from mlflow_chain.stores.recording import Recording
 from mlflow_chain.stores.remote import RemoteRecording, is_behind_server
-from mlflow_chain.stores.wrapping import find_recording, is_tracking_store, rewrap
+from mlflow_chain.stores.wrapping import is_tracking_store, rewrap
 from mlflow_chain.uri import find_refusal, to_absolute_uri, to_inner_uri
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def read_announcement() -> Announcement | None:
 
 
 def _open_announcement() -> Announcement | None:
-    from mlflow_chain.stores.wrapping import find_recording
+    from mlflow_chain.stores.reclassing import find_recording
 
     handlers: Any = sys.modules["mlflow.server.handlers"]
     roles = {

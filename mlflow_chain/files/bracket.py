@@ -13,6 +13,7 @@ from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
 from mlflow_chain.files.locations import PROXIED, Storage, is_path, join, to_location
 from mlflow_chain.process import served_artifacts
+from mlflow_chain.stores.reclassing import find_recording
 from mlflow_chain.stores.recording import (
     Call,
     Recording,
@@ -20,7 +21,7 @@ from mlflow_chain.stores.recording import (
     during,
     is_plain_refusal,
 )
-from mlflow_chain.stores.wrapping import RecordingSource, refused
+from mlflow_chain.stores.wrapping import refused
 
 LOGGED = "artifacts.logged"
 """Files were given to a repository by path; the intent has their digests."""
@@ -34,9 +35,6 @@ UNVERIFIED = "artifacts.unverified"
 """Files, or all below a root, could not be read."""
 KIND = "artifacts"
 
-RECORDING = "_mlops_chain_recording"
-"""Attribute of a repository that holds its `RecordingSource`."""
-
 
 def find_recording_of(repository: Any) -> Recording | None:
     """The recording of a repository; None if somebody else records what it does now.
@@ -45,7 +43,7 @@ def find_recording_of(repository: Any) -> Recording | None:
     """
     if call_under_way() is not None:
         return None
-    found: RecordingSource | None = getattr(repository, RECORDING, None)
+    found = find_recording(repository)
     return None if found is None else found.current()
 
 

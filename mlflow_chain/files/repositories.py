@@ -14,12 +14,17 @@ from typing import Any
 
 from chain_client.errors import ChainError
 from chain_client.forking import ForkableLock
-from mlflow_chain.files.bracket import RECORDING, kept_location
+from mlflow_chain.files.bracket import kept_location
 from mlflow_chain.files.logged import one_file, recorded_delete, recorded_log, whole_folder
 from mlflow_chain.files.uploads import recorded_async_stream, recorded_completion, recorded_stream
 from mlflow_chain.process import served_backend
 from mlflow_chain.recorded_uris import find_recorded_uri
-from mlflow_chain.stores.wrapping import RecordingSource, find_recording
+from mlflow_chain.stores.reclassing import (
+    RecordingSource,
+    find_recording,
+    reclass,
+    subclass_of,
+)
 from mlflow_chain.uri import is_chain_uri, to_inner_uri
 
 _logger = logging.getLogger(__name__)
@@ -30,7 +35,6 @@ _DELEGATING = frozenset({"runs", "models"})
 _WRAPPED = "_mlops_chain_wrapped"
 
 _recordings: dict[str, RecordingSource] = {}
-_classes: dict[type, type] = {}
 _lock = ForkableLock()
 
 
@@ -55,7 +59,7 @@ def _serve(source: RecordingSource) -> None:
         _logger.warning("the home was not told where this server keeps files: %s", exc)
     handlers = sys.modules.get("mlflow.server.handlers")
     repository = getattr(handlers, "_artifact_repo", None)
-    if repository is not None and not hasattr(repository, RECORDING):
+    if repository is not None and find_recording(repository) is None:
         _record(repository, source)
 
 
@@ -113,11 +117,7 @@ def _find_recording(tracking_uri: str | None) -> RecordingSource | None:
 
 def _record(repository: Any, recording: RecordingSource) -> None:
     plain = type(repository)
-    setattr(repository, RECORDING, recording)
-    made = _classes.get(plain)
-    if made is None:
-        made = _classes.setdefault(plain, _repository_class(plain))
-    repository.__class__ = made
+    reclass(repository, recording, subclass_of(plain, lambda: _members(plain)))
 
 
 _UPLOADS = {
@@ -128,12 +128,10 @@ _UPLOADS = {
 """Methods that some repositories have, in some versions of MLflow."""
 
 
-def _repository_class(plain: type) -> type:
+def _members(plain: type) -> dict[str, Any]:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
     members: dict[str, Any] = {
-        "__module__": plain.__module__,
-        "__doc__": plain.__doc__,
         "log_artifact": recorded_log(getattr(plain, "log_artifact"), one_file),  # noqa: B009
         "log_artifacts": recorded_log(getattr(plain, "log_artifacts"), whole_folder),  # noqa: B009
     }
@@ -145,4 +143,4 @@ def _repository_class(plain: type) -> type:
     # MLflow tells by this method's identity whether a repository can delete.
     if delete is not None and delete is not ArtifactRepository.delete_artifacts:
         members["delete_artifacts"] = recorded_delete(delete)
-    return type(f"Chain{plain.__name__}", (plain,), members)
+    return members

@@ -10,7 +10,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from chain_client.errors import ChainError
 from chain_client.events import Subject
@@ -26,6 +26,12 @@ from mlflow_chain.stores.methods import (
     Recovery,
     Table,
 )
+from mlflow_chain.stores.reclassing import (
+    RecordingSource,
+    find_recording,
+    reclass,
+    subclass_of,
+)
 from mlflow_chain.stores.recording import (
     Call,
     Recording,
@@ -40,22 +46,8 @@ from mlflow_chain.stores.wishing import wish_for_files
 
 _logger = logging.getLogger(__name__)
 
-RECORDING = "_mlops_chain_recording"
-"""Attribute of a wrapped store that holds its `RecordingSource`."""
-
-RecordingSource: TypeAlias = Recording | RemoteRecording
-"""Gives the recording of the call under way; None if somebody else records it."""
-
 _EXTRAS = "_mlops_chain_extras"
 """Attribute of a recording class: the groups that it records besides, by setting."""
-
-_classes: dict[tuple[type, frozenset[str]], type] = {}
-
-
-def find_recording(store: object) -> RecordingSource | None:
-    """Where a wrapped store records to; None for a plain one."""
-    found: RecordingSource | None = getattr(store, RECORDING, None)
-    return found
 
 
 def is_tracking_store(store: object) -> bool:
@@ -67,13 +59,11 @@ def is_tracking_store(store: object) -> bool:
 
 def rewrap(store: Any, recording: RecordingSource) -> None:
     """Re-class ``store`` in place, and let its sessions, requests and queue go through us."""
-    plain = type(store)
-    setattr(store, RECORDING, recording)
     if hasattr(store, "ManagedSessionMaker"):
         store.ManagedSessionMaker = mark_sessions(store.ManagedSessionMaker)
     elif isinstance(recording, RemoteRecording):
         store.get_host_creds = NotedCredentials(store.get_host_creds)
-    store.__class__ = recording_class(plain, recording.extras)
+    reclass(store, recording, recording_class(type(store), recording.extras))
     queue = getattr(store, "_async_logging_queue", None)
     if queue is not None:
         # It was bound to the plain method while the store was built.
@@ -82,20 +72,16 @@ def rewrap(store: Any, recording: RecordingSource) -> None:
 
 def recording_class(plain: type, extras: frozenset[str] = frozenset()) -> type:
     """The recording subclass of a store class; always the same one for the same extras."""
-    key = (plain, extras)
-    made = _classes.get(key)
-    if made is None:
-        members: dict[str, Any] = {
-            name: _recorded(method, plain, name)
-            for name, method in _table_of(plain, extras).items()
-            if callable(getattr(plain, name, None))
-        }
-        members[_EXTRAS] = extras
-        members["__module__"] = plain.__module__
-        members["__doc__"] = plain.__doc__
-        members["__reduce_ex__"] = _reduce
-        made = _classes.setdefault(key, type(f"Chain{plain.__name__}", (plain,), members))
-    return made
+    return subclass_of(plain, lambda: _members(plain, extras), extras)
+
+
+def _members(plain: type, extras: frozenset[str]) -> dict[str, Any]:
+    recorded = {
+        name: _recorded(method, plain, name)
+        for name, method in _table_of(plain, extras).items()
+        if callable(getattr(plain, name, None))
+    }
+    return {**recorded, _EXTRAS: extras, "__reduce_ex__": _reduce}
 
 
 def _reduce(store: Any, protocol: Any) -> Any:
@@ -141,7 +127,7 @@ def _recorded(method: Recorded, plain: type, name: str) -> Any:
         outer = call_under_way()
         if outer is not None and (is_extra or not outer.is_extra):
             return original(store, *args, **kwargs)
-        source: RecordingSource | None = getattr(store, RECORDING, None)
+        source = find_recording(store)
         # None: built by the recording class itself, and wrapped by nobody.
         recording = None if source is None else source.current()
         if recording is None:

@@ -15,7 +15,7 @@ from mlflow.store.tracking.rest_store import RestStore
 
 import mlflow_chain
 from chain_client.client import ChainClient
-from mlflow_chain.stores.wrapping import find_recording
+from mlflow_chain.stores.reclassing import find_recording
 from tests.integration.rest.conftest import tracking
 from tests.integration.rest.test_recording import unique
 from tests.mlflow_server import Server

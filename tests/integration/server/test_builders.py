@@ -12,7 +12,7 @@ import pytest
 
 from mlflow_chain.files.repositories import _find_recording
 from mlflow_chain.inner_stores import tracking_builder
-from mlflow_chain.stores.wrapping import find_recording
+from mlflow_chain.stores.reclassing import find_recording
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow's own imports warn about its own dependencies

@@ -11,7 +11,7 @@ import pytest
 from mlflow_chain import serving
 from mlflow_chain.server.announcement import PENDING, Announcement, parse_announcement
 from mlflow_chain.serving import read_announcement
-from mlflow_chain.stores.wrapping import RECORDING
+from mlflow_chain.stores.reclassing import RECORDING
 
 
 class FakeStore:
