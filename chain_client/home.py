@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -91,6 +92,9 @@ class Home:
     def put_served(self, store_id: str, artifacts: str | None) -> None:
         """Remember that a server has a database open, and where it keeps its clients' files.
 
+        Guarantee: what was remembered before stays. Servers with several destinations may have
+        the same database open, one after the other or at the same time.
+
         Args:
             store_id: of the database.
             artifacts: where; None if it keeps none.
@@ -98,14 +102,19 @@ class Home:
         Raises:
             HomeNotWritable: the file can't be written.
         """
-        _put(self.stores / f"{store_id}.served", json.dumps({"artifacts": artifacts}))
+        content = json.dumps({"artifacts": artifacts})
+        name = hashlib.sha256(content.encode()).hexdigest()[:16]
+        _put(self.stores / f"{store_id}.served-{name}", content)
 
-    def _served(self, store_id: str) -> tuple[bool, str | None]:
-        file = self.stores / f"{store_id}.served"
-        if not file.exists():
-            return False, None
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return True, content["artifacts"]
+    def _served(self, store_id: str) -> tuple[bool, tuple[str, ...]]:
+        """Whether a server had it open, and every destination, as they were first seen."""
+        files = list(self.stores.glob(f"{store_id}.served-{'[0-9a-f]' * 16}"))
+        found: list[str] = []
+        for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name)):
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            if content["artifacts"] is not None:
+                found.append(str(content["artifacts"]))
+        return bool(files), tuple(found)
 
     def addresses(self) -> list[StoreBinding]:
         """Every host database that records here, and how it is reached, nothing else.

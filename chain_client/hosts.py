@@ -32,7 +32,8 @@ class StoreBinding:
         store_id: minted when the database was adopted; stands in every subject.
         adapter: name of the adapter, such as ``mlflow``.
         uri: how the adapter reaches it, without ``chain+``. May hold a password: never log it.
-        artifacts: where a server keeps the files that its clients send it; None if nobody knows.
+        artifacts: where servers keep, or once kept, the files that their clients send them, in the
+            order in which they were first seen.
         served: whether a server has the database open, so that others write files beside it.
         waiting: what waits for a read-back, in the adapter's words; see `ReadsBack`.
     """
@@ -40,7 +41,7 @@ class StoreBinding:
     store_id: str
     adapter: str
     uri: str
-    artifacts: str | None = field(default=None, compare=False)
+    artifacts: tuple[str, ...] = field(default=(), compare=False)
     served: bool = field(default=False, compare=False)
     waiting: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
 

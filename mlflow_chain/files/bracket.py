@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from chain_client.errors import ChainError
 from chain_client.events import Json, Subject
 from chain_client.recorder import Intent
-from mlflow_chain.files.locations import PROXIED, Storage, is_path, join, to_location
-from mlflow_chain.process import served_artifacts
 from mlflow_chain.stores.reclassing import find_recording
 from mlflow_chain.stores.recording import (
     Call,
@@ -45,52 +41,6 @@ def find_recording_of(repository: Any) -> Recording | None:
         return None
     found = find_recording(repository)
     return None if found is None else found.current()
-
-
-def kept_location() -> str | None:
-    """Where this process, a server's worker, keeps its clients' files; None if it is none."""
-    kept = served_artifacts()
-    return None if kept is None else _absolute(kept)
-
-
-def _absolute(uri: str) -> str:
-    location = to_location(uri)
-    if is_path(location) or ":" in location.partition("/")[0]:
-        return location
-    return str(Path(location).absolute())
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one call puts or removes files.
-
-    Args:
-        root: location that is the event's subject.
-        below: path that the call's own folder has below it.
-        folder: where on this machine's file system the call's files are kept, if they are.
-    """
-
-    root: str
-    below: str
-    folder: Path | None
-
-    @classmethod
-    def of(cls, repository: Any, artifact_path: str | None) -> Place:
-        """The place of ``artifact_path`` in a repository.
-
-        What a server keeps for its clients has one root for all of them: there the folder is the
-        subject, so that the files of a run can be asked for.
-        """
-        plain = _absolute(str(repository.artifact_uri))
-        folder = Path(plain, artifact_path or "") if is_path(plain) else None
-        root = Storage(kept_location()).spell(plain)
-        if root == PROXIED:
-            return cls(join(PROXIED, artifact_path or ""), "", folder)
-        return cls(root, artifact_path or "", folder)
-
-    def path(self, name: str) -> str:
-        """Path of a file of the call, below the root."""
-        return f"{self.below}/{name}" if self.below else name
 
 
 def begin(recording: Recording, type_: str, root: str, payload: dict[str, Json]) -> Intent:

@@ -11,6 +11,7 @@ from chain_client.hosts import Resolution
 from mlflow_chain.files.bracket import LOGGED, READ_BACK, UPLOADED
 from mlflow_chain.files.hashing import version_of
 from mlflow_chain.files.locations import Storage, is_path, join
+from mlflow_chain.files.places import to_note
 from mlflow_chain.files.stored import StoredFiles
 
 
@@ -88,10 +89,18 @@ class FilesInDoubt:
         return Resolution(event.event_id, status, result=result)
 
     def _files(self, event: Event) -> StoredFiles:
-        root = self._storage.find(event.subject.id)
-        if root is None:
+        spots = self._storage.find(event.subject.id)
+        kept = event.payload.get("kept")
+        if kept is not None:
+            spots = tuple(spot for spot in spots if to_note(spot.root) == kept)
+        if len(spots) != 1:
             raise HostUnavailable(
                 "nobody knows where the server keeps its clients' files; start it once with "
                 "--backend-store-uri chain+…"
             )
-        return StoredFiles(root, self._storage.tracking_uri)
+        (spot,) = spots
+        is_new = event.payload.get("kept_is_new") is True
+        if spot.is_kept and not is_new and is_path(spot.root) and not Path(spot.root).is_dir():
+            # Perhaps it is only not mounted here, or now.
+            raise HostUnavailable(f"the folder {spot.root} of a server's files is not there")
+        return StoredFiles(spot, self._storage.tracking_uri)

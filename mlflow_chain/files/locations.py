@@ -85,16 +85,32 @@ def without_workspace(location: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """Where files can be read.
+
+    Args:
+        root: a location, or a server's destination.
+        below: path below it.
+        is_kept: whether the root is a server's destination.
+    """
+
+    root: str
+    below: str = ""
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """Where the files of one database's runs and models are kept.
 
     Args:
-        destination: where a server keeps what it takes for its clients; None if nobody knows.
+        destinations: where servers keep, or once kept, what they take for their clients, in the
+            order in which they were first seen.
         tracking_uri: the server to ask for them, where the database is behind one itself.
         served: whether a server has it open, so that others than us write files.
     """
 
-    destination: str | None = None
+    destinations: tuple[str, ...] = ()
     tracking_uri: str | None = None
     served: bool = False
 
@@ -106,17 +122,21 @@ class Storage:
 
     def spell(self, location: str) -> str:
         """The one spelling of a location: what lies at the server's is spelled as behind it."""
-        if self.destination is None or is_proxied(location):
+        if is_proxied(location):
             return location
-        if location == self.destination:
-            return PROXIED
-        below = relative(self.destination, location)
-        return location if below is None else f"{PROXIED}/{below}"
+        for destination in sorted(self.destinations, key=len, reverse=True):
+            if location == destination:
+                return PROXIED
+            below = relative(destination, location)
+            if below is not None:
+                return f"{PROXIED}/{below}"
+        return location
 
-    def find(self, location: str) -> str | None:
-        """Where a location is read without a server; None if nobody knows."""
+    def find(self, location: str) -> tuple[Spot, ...]:
+        """Where a location is read without a server: in each destination; none if nobody knows."""
         if not is_proxied(location):
-            return location
-        if self.destination is not None:
-            return join(self.destination, location.removeprefix(PROXIED).lstrip("/"))
-        return location if self.tracking_uri is not None else None
+            return (Spot(location),)
+        if self.destinations:
+            below = location.removeprefix(PROXIED).lstrip("/")
+            return tuple(Spot(destination, below, True) for destination in self.destinations)
+        return (Spot(location),) if self.tracking_uri is not None else ()

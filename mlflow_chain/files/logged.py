@@ -11,13 +11,13 @@ from chain_client.events import Json
 from mlflow_chain.files.bracket import (
     DELETED,
     LOGGED,
-    Place,
     begin,
     bracket,
     find_recording_of,
     under_way,
 )
 from mlflow_chain.files.hashing import FileDigest, digest_file, digest_folder, is_unchanged
+from mlflow_chain.files.places import Place
 from mlflow_chain.stores.recording import Recording
 from mlflow_chain.stores.wishing import wish
 
@@ -59,20 +59,20 @@ def recorded_log(
         if not sources:
             return original(repository, *args, **kwargs)
         files: list[Json] = [[d.path, d.size, d.sha256] for _, d in sources]
-        intent = begin(recording, LOGGED, place.root, {"files": files})
+        intent = begin(recording, LOGGED, place.root, place.to_payload(files=files))
         with under_way(recording, intent):
             value = original(repository, *args, **kwargs)
         changed = [digest.path for file, digest in sources if not is_unchanged(file, digest)]
         recording.recorder.done(intent, result={"changed_meanwhile": True} if changed else None)
-        _look_again(recording, place.root, changed)
+        _look_again(recording, place, changed)
         return value
 
     return log
 
 
-def _look_again(recording: Recording, root: str, changed: list[str]) -> None:
+def _look_again(recording: Recording, place: Place, changed: list[str]) -> None:
     for path in changed[:_MAX_PATHS_WISHED]:
-        wish(recording, None, {"location": root, "path": path})
+        wish(recording, None, place.to_wish(path))
 
 
 def recorded_delete(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +88,7 @@ def recorded_delete(original: Callable[..., Any]) -> Callable[..., Any]:
             recording,
             DELETED,
             place.root,
-            {"path": place.below},
+            place.to_payload(path=place.below),
             lambda: original(repository, artifact_path),
         )
 

@@ -16,6 +16,7 @@ from chain_client.hosts import Reading, Recorded
 from mlflow_chain.files.bracket import DELETED, KIND, LOGGED, READ_BACK, UNVERIFIED, UPLOADED
 from mlflow_chain.files.hashing import version_of
 from mlflow_chain.files.locations import Storage, is_path, is_proxied, join, relative, to_location
+from mlflow_chain.files.places import to_note
 from mlflow_chain.files.stored import NO_FILE, FileUnreadable, StoredFiles
 from mlflow_chain.reading.reader import Reader
 
@@ -52,14 +53,15 @@ def read_back(
 
     Args:
         wanted: one of ``{"run": id}``, ``{"logged_model": id}``, ``{"source": uri, "by": …}`` and
-            ``{"location": root, "path": path}``.
+            ``{"location": root, "path": path, "kept": destination}``, the last only behind a
+            server.
         storage: where files are kept.
         open_reader: opens the database; called only if it is needed.
         recorded: what the log has.
     """
     if "location" in wanted:
         root = wanted["location"]
-        files = _open(storage, root)
+        files = _open(storage, root, wanted.get("kept"))
         yield from _Root(root, files, wanted).read_files([wanted["path"]])
         return
     found = _find_root(wanted, storage, open_reader, recorded)
@@ -69,11 +71,14 @@ def read_back(
         yield from _Root(found, _open(storage, found), wanted).read_new(known)
 
 
-def _open(storage: Storage, root: str) -> StoredFiles:
-    place = storage.find(root)
-    if place is None:
+def _open(storage: Storage, root: str, kept: str | None = None) -> StoredFiles:
+    spots = storage.find(root)
+    if kept is not None:
+        spots = tuple(spot for spot in spots if to_note(spot.root) == kept)
+    if not spots:
         raise HostUnavailable("nobody knows where the server keeps its clients' files")
-    return StoredFiles(place, storage.tracking_uri)
+    # Without a note, the server that was seen last.
+    return StoredFiles(spots[-1], storage.tracking_uri)
 
 
 def _find_root(

@@ -14,8 +14,8 @@ from typing import Any
 
 from chain_client.errors import ChainError
 from chain_client.forking import ForkableLock
-from mlflow_chain.files.bracket import kept_location
 from mlflow_chain.files.logged import one_file, recorded_delete, recorded_log, whole_folder
+from mlflow_chain.files.places import kept_location
 from mlflow_chain.files.uploads import recorded_async_stream, recorded_completion, recorded_stream
 from mlflow_chain.process import served_backend
 from mlflow_chain.recorded_uris import find_recorded_uri

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain_client.errors import HostUnavailable
+from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.files.hashing import digest_regular, open_regular
-from mlflow_chain.files.locations import is_path, join
+from mlflow_chain.files.locations import Spot, is_path, join
 
 Stored = tuple[int, str]
 """Size and SHA-256."""
@@ -48,12 +50,16 @@ class StoredFiles:
     """What is kept below one root; threads may share it.
 
     Args:
-        root: location at which it is read, as `Storage.find` gives it.
-        tracking_uri: the server to ask, if the root is behind one.
+        spot: where it is read, as `Storage.find` gives it.
+        tracking_uri: the server to ask, if it is behind one.
     """
 
-    def __init__(self, root: str, tracking_uri: str | None = None) -> None:
-        self.root = root
+    def __init__(self, spot: Spot, tracking_uri: str | None = None) -> None:
+        self.spot = spot
+        self.root = join(spot.root, spot.below)
+        # MLflow takes a repository's root for a URI, and would cut these off.
+        is_cut = not is_path(self.root) and not {"?", "#"}.isdisjoint(spot.below)
+        self._base, self._below = (spot.root, spot.below) if is_cut else (self.root, "")
         self._tracking_uri = tracking_uri
         self._made: Any = None
         self._lock = threading.Lock()
@@ -68,7 +74,9 @@ class StoredFiles:
             return _digest(Path(join(self.root, path)))
         with tempfile.TemporaryDirectory() as folder:
             try:
-                local = self._repository().download_artifacts(path, folder)
+                local = self._repository().download_artifacts(
+                    posixpath.join(self._below, path), folder
+                )
             except Exception as exc:
                 if _is_missing(exc):
                     return None
@@ -86,7 +94,8 @@ class StoredFiles:
             _list_folder(self.root, listing)
             return listing
         try:
-            listing.paths.update(_walk(self._repository(), None))
+            found = _walk(self._repository(), self._below or None)
+            listing.paths.update(posixpath.relpath(path, self._below or ".") for path in found)
         except Exception as exc:
             if not _is_missing(exc):
                 raise _unavailable(self.root, exc) from exc
@@ -97,7 +106,7 @@ class StoredFiles:
 
         with self._lock:
             if self._made is None:
-                self._made = get_artifact_repository(self.root, self._tracking_uri)
+                self._made = get_artifact_repository(self._base, self._tracking_uri)
             return self._made
 
     def is_loading_note(self, path: str) -> bool:
@@ -179,4 +188,6 @@ def _is_missing(error: Exception) -> bool:
 
 
 def _unavailable(root: str, error: Exception) -> HostUnavailable:
-    return HostUnavailable(f"the files below {root} can't be read ({type(error).__name__})")
+    return HostUnavailable(
+        f"the files below {to_shown_uri(root)} can't be read ({type(error).__name__})"
+    )

@@ -19,12 +19,12 @@ from chain_client.events import Json
 from chain_client.recorder import Intent
 from mlflow_chain.files.bracket import (
     UPLOADED,
-    Place,
     begin,
     find_recording_of,
     under_way,
 )
 from mlflow_chain.files.hashing import version_of
+from mlflow_chain.files.places import Place
 from mlflow_chain.stores.recording import Recording, current_call
 from mlflow_chain.stores.wishing import wish
 
@@ -122,7 +122,7 @@ class _Target:
         return cls(place, file_name, before)
 
     def to_payload(self) -> dict[str, Json]:
-        payload: dict[str, Json] = {"path": self.place.path(self.name)}
+        payload = self.place.to_payload(path=self.place.path(self.name))
         if self.place.folder is not None:
             # If this process dies, whoever looks must tell the new file from the one before.
             payload["replaces"] = None if self.before is None else list(self.before)
@@ -198,9 +198,11 @@ def recorded_completion(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(repository, local_file, upload_id, parts, artifact_path)
         place = Place.of(repository, artifact_path)
         path = place.path(posixpath.basename(local_file))
-        intent = begin(recording, UPLOADED, place.root, {"path": path, "parts": len(parts)})
+        intent = begin(
+            recording, UPLOADED, place.root, place.to_payload(path=path, parts=len(parts))
+        )
         with under_way(recording, intent):
-            wish(recording, intent, {"location": place.root, "path": path})
+            wish(recording, intent, place.to_wish(path))
             value = original(repository, local_file, upload_id, parts, artifact_path)
         recording.recorder.done(intent)
         return value

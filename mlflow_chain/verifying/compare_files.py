@@ -6,10 +6,8 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from chain_client.errors import HostUnavailable
 from chain_client.events import Json
 from chain_client.hosts import Finding, Progress, Remark, Unchecked
 from mlflow_chain.files.locations import (
@@ -20,9 +18,10 @@ from mlflow_chain.files.locations import (
     to_location,
     without_workspace,
 )
-from mlflow_chain.files.stored import NO_FILE, FileUnreadable, Listing, Stored, StoredFiles
+from mlflow_chain.files.stored import NO_FILE, FileUnreadable, Stored, StoredFiles
 from mlflow_chain.verifying.differences import missing, unexpected
 from mlflow_chain.verifying.file_doubts import FileDoubts
+from mlflow_chain.verifying.file_root import FileRoot
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 from mlflow_chain.verifying.state import State
 
@@ -33,19 +32,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-@dataclass(slots=True)
-class _Root:
-    """One root, and what is known of it."""
-
-    location: str
-    owner: str
-    before: bool
-    files: StoredFiles
-    expected: dict[str, Register] = field(default_factory=dict)
-    listing: Listing | HostUnavailable = field(default_factory=Listing)
-
-
-_Look = tuple[_Root, str | None]
+_Look = tuple[FileRoot, str | None]
 """A file to be looked at; None behind the last one of its root."""
 
 
@@ -66,6 +53,7 @@ class FileComparison:
         self._doubts = doubts
         self._progress = progress
         self._files: dict[str, Register] = {}
+        self._kept = state.kept
         for location, register in state.files.items():
             spelled = storage.spell(location)
             known = self._files.get(spelled)
@@ -93,7 +81,7 @@ class FileComparison:
         with ThreadPoolExecutor(max_workers=cores) as pool:
             window = cores * _IN_FLIGHT
             listed = _in_order(pool, window, _list, found)
-            waiting: dict[str, Stored | FileUnreadable | None] = {}
+            waiting: dict[str, list[Stored | FileUnreadable]] = {}
             for (root, path), stored in _in_order(pool, window, _look_at, _looks(listed)):
                 if path is not None:
                     waiting[path] = stored
@@ -104,12 +92,14 @@ class FileComparison:
                 waiting = {}
         yield from self._remarks()
 
-    def _find_roots(self, roots: dict[str, tuple[str, bool]]) -> tuple[list[_Root], int]:
+    def _find_roots(self, roots: dict[str, tuple[str, bool]]) -> tuple[list[FileRoot], int]:
         spelled = {root: self._storage.spell(to_location(root)) for root in roots}
         known = {spelled[root]: about for root, about in reversed(roots.items())}
         expected: dict[str, dict[str, Register]] = {location: {} for location in known}
+        kept: dict[str, dict[str, str]] = {location: {} for location in known}
         scoped: dict[str, str] = {}
-        for location, register in self._files.items():
+        for written, register in self._files.items():
+            location = written
             folder = _root_of(location, known)
             within = without_workspace(location) if folder is None else None
             if within is not None:
@@ -120,55 +110,66 @@ class FileComparison:
             path = None if folder is None else relative(folder, location)
             if folder is not None and path is not None:
                 expected[folder][path] = register
-        found: list[_Root] = []
+                if written in self._kept:
+                    kept[folder][path] = self._kept[written]
+        found: list[FileRoot] = []
         unknown = 0
         for location in spelled.values():
             owner, before = known.pop(location, ("", False))
             if not owner:
                 continue
-            place = self._storage.find(location)
+            spots = self._storage.find(location)
             if location in scoped and is_proxied(location):
                 below = location.partition(":")[2]
-                place = self._storage.find(f"mlflow-artifacts:/{scoped[location]}{below}")
-            if place is None:
+                spots = self._storage.find(f"mlflow-artifacts:/{scoped[location]}{below}")
+            if not spots:
                 unknown += 1
                 continue
-            files = StoredFiles(place, self._storage.tracking_uri)
-            found.append(_Root(location, owner, before, files, expected[location]))
+            copies = tuple(StoredFiles(spot, self._storage.tracking_uri) for spot in spots)
+            about = (expected[location], kept[location])
+            found.append(FileRoot(location, owner, before, copies, *about))
         return found, unknown
 
     def _compare_root(
-        self, root: _Root, stored: dict[str, Stored | FileUnreadable | None]
+        self, root: FileRoot, stored: dict[str, list[Stored | FileUnreadable]]
     ) -> Iterator[Finding | Unchecked]:
-        if isinstance(root.listing, HostUnavailable):
-            yield Unchecked(root.owner, str(root.listing))
+        for trouble in root.unavailable():
+            yield Unchecked(root.owner, str(trouble))
+        if not root.readable():
             return
-        listing = root.listing
-        self._counts["unfinished"] += listing.unfinished
-        for folder in listing.unreadable:
+        paths = root.paths()
+        self._counts["unfinished"] += sum(listing.unfinished for listing in root.readable())
+        unreadable = [folder for listing in root.readable() for folder in listing.unreadable]
+        for folder in unreadable:
             yield Unchecked(
                 f"{root.owner}/artifact {folder}".rstrip(), "the folder can't be listed"
             )
-        hidden = tuple(f"{folder}/" if folder else "" for folder in listing.unreadable)
+        hidden = tuple(f"{folder}/" if folder else "" for folder in unreadable)
+        if root.unavailable():
+            hidden = ("",)
         left_out: Counter[str] = Counter()
         for path, register in sorted(root.expected.items()):
-            if path not in listing.paths and path.startswith(hidden):
+            if path not in paths and path.startswith(hidden):
                 continue
             subject = f"{root.owner}/artifact {path}"
-            found = stored.get(path)
-            if isinstance(found, FileUnreadable):
-                yield Unchecked(subject, str(found))
+            found = stored.get(path, [])
+            denied = [copy for copy in found if isinstance(copy, FileUnreadable)]
+            if denied:
+                yield Unchecked(subject, str(denied[0]))
                 continue
-            finding = _compare_file(subject, register, found)
+            copies = [copy for copy in found if not isinstance(copy, FileUnreadable)]
+            looked: list[Stored | None] = [*copies] if copies else [None]
+            findings = (_compare_file(subject, register, copy) for copy in looked)
+            finding = next((finding for finding in findings if finding is not None), None)
             location = join(root.location, path)
             if finding is None:
-                if found is not None and UNKNOWN in register.values():
+                if copies and UNKNOWN in register.values():
                     reason = self._doubts.of_undigested(root.owner, location)
                     if reason is None:
                         self._counts["undigested"] += 1
                     else:
                         left_out[reason] += 1
-            elif not root.files.is_loading_note(path):
+            elif not root.is_loading_note(path):
                 reason = None
                 if finding.kind == "artifact_changed":
                     reason = self._doubts.of_changed(root.owner, location)
@@ -176,10 +177,10 @@ class FileComparison:
                     yield finding
                 else:
                     left_out[reason] += 1
-        for path in sorted(listing.paths - root.expected.keys()):
+        for path in sorted(paths - root.expected.keys()):
             if root.before and not self._doubts.is_wanted(root.owner, join(root.location, path)):
                 self._counts["unrecorded"] += 1
-            elif not root.files.is_loading_note(path):
+            elif not root.is_loading_note(path):
                 reason = self._doubts.of_unrecorded(root.owner, join(root.location, path))
                 if reason is None:
                     yield unexpected("artifact", f"{root.owner}/artifact {path}", path)
@@ -230,29 +231,20 @@ def _in_order(
         yield item, future.result()
 
 
-def _list(root: _Root) -> None:
-    try:
-        root.listing = root.files.list()
-    except HostUnavailable as exc:
-        root.listing = exc
+def _list(root: FileRoot) -> None:
+    root.look()
 
 
-def _looks(listed: Iterable[tuple[_Root, None]]) -> Iterator[_Look]:
+def _looks(listed: Iterable[tuple[FileRoot, None]]) -> Iterator[_Look]:
     for root, _ in listed:
-        if isinstance(root.listing, Listing):
-            present = root.listing.paths
-            yield from ((root, path) for path in sorted(root.expected) if path in present)
+        present = root.paths()
+        yield from ((root, path) for path in sorted(root.expected) if path in present)
         yield root, None
 
 
-def _look_at(look: _Look) -> Stored | FileUnreadable | None:
+def _look_at(look: _Look) -> list[Stored | FileUnreadable]:
     root, path = look
-    if path is None:
-        return None
-    try:
-        return root.files.find(path)
-    except FileUnreadable as exc:
-        return exc
+    return [] if path is None else root.look_at(path)
 
 
 def _root_of(location: str, known: dict[str, tuple[str, bool]]) -> str | None:

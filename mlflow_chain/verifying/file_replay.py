@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from chain_client.events import Event
@@ -18,6 +19,7 @@ def _files_logged(state: State, event: Event, stamp: Stamp, parts: Parts) -> Non
         changed = bool((event.result or {}).get("changed_meanwhile"))
         value: Any = UNKNOWN if changed else (size, digest)
         _write(state, join(root, path), stamp, value)
+        _note_kept(state, event, join(root, path))
     for path, size, digest in parts.get("torn") or ():
         _write(state, join(root, path), stamp, (size, digest))
 
@@ -29,6 +31,13 @@ def _file_uploaded(state: State, event: Event, stamp: Stamp, parts: Parts) -> No
     known = "sha256" in result
     value: Any = (result["size"], result["sha256"]) if known else UNKNOWN
     _write(state, join(event.subject.id, parts["path"]), stamp, value)
+    _note_kept(state, event, join(event.subject.id, parts["path"]))
+
+
+def _note_kept(state: State, event: Event, location: str) -> None:
+    kept = event.payload.get("kept")
+    if isinstance(kept, str):
+        state.kept[location] = sys.intern(kept)
 
 
 def _write(state: State, location: str, stamp: Stamp, value: object) -> None:

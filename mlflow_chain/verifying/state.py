@@ -186,6 +186,7 @@ class State:
         files: by location, ``(size, sha256)`` or ABSENT.
         removals: locations of files or folders that were deleted, with all below them.
         unverified: locations that could not be read back, or all below them, with the reason.
+        kept: in which of the servers' destinations a file was written last, by location.
         readings: what was read back.
         read_back: locations of files of which read-backs say what is expected.
         workspace_ends: when a workspace was deleted, and what became of what was in it.
@@ -205,6 +206,7 @@ class State:
     removals: list[tuple[str, Stamp]] = field(default_factory=list)
     workspace_ends: list[tuple[Stamp, str, object]] = field(default_factory=list)
     unverified: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
     readings: FileReadings = field(default_factory=FileReadings)
     read_back: set[str] = field(default_factory=set)
     dataset_rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)

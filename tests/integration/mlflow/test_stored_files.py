@@ -12,6 +12,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import mlflow_chain
 from chain_client.hosts import Remark, Scope, Unchecked
+from mlflow_chain.files.locations import Spot
 from mlflow_chain.files.stored import StoredFiles
 from mlflow_chain.host import MlflowHost
 from tests.recorded_database import Recorded
@@ -106,7 +107,7 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_compared(
 
 
 def test_a_folder_stands_for_no_file(weights: Path) -> None:
-    assert StoredFiles(str(weights.parent.parent)).find("model") is None
+    assert StoredFiles(Spot(str(weights.parent.parent))).find("model") is None
 
 
 def test_files_older_than_adoption_are_counted_and_are_no_finding(recorded: Recorded) -> None:

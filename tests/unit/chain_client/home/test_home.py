@@ -80,3 +80,18 @@ def test_the_lock_lets_one_in_at_a_time(made: Home) -> None:
         inside.append("first")
     thread.join(10)
     assert inside == ["first", "second"]
+
+
+def test_every_destination_of_servers_is_remembered(made: Home) -> None:
+    made.put_store(StoreBinding("a", "mlflow", "sqlite:///y"))
+    assert [(b.served, b.artifacts) for b in made.bindings()] == [(False, ())]
+    for destination in ("/data/kept", None, "/elsewhere/mlartifacts", "/data/kept"):
+        made.put_served("a", destination)
+    (binding,) = made.bindings()
+    assert (binding.served, binding.artifacts) == (True, ("/data/kept", "/elsewhere/mlartifacts"))
+
+
+def test_a_server_that_keeps_nothing_is_remembered(made: Home) -> None:
+    made.put_store(StoreBinding("a", "mlflow", "sqlite:///y"))
+    made.put_served("a", None)
+    assert [(b.served, b.artifacts) for b in made.bindings()] == [(True, ())]

@@ -16,7 +16,7 @@ def kept(tmp_path: Path, *files: tuple[str, bytes]) -> Storage:
         file = tmp_path / "0" / "r" / "artifacts" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-    return Storage(str(tmp_path), served=True)
+    return Storage((str(tmp_path),), served=True)
 
 
 def test_a_name_that_looks_like_a_query_is_another_name(tmp_path: Path) -> None:
@@ -29,3 +29,34 @@ def test_a_name_that_looks_like_a_query_is_another_name(tmp_path: Path) -> None:
     assert history.kinds(storage, ROOT) == []
     kept(tmp_path, ("model/f", b"evil"))
     assert history.kinds(storage, ROOT) == [("artifact_changed", "model/f")]
+
+
+def test_a_server_that_was_started_elsewhere_once_hides_no_file(tmp_path: Path) -> None:
+    history = History()
+    first, second = tmp_path / "first", tmp_path / "second"
+    history.uploaded(ROOT, "f", b"f", kept=str(first))
+    kept(first, ("f", b"f"))
+    for folders in ((first, second), (second, first), (first,)):
+        assert history.kinds(Storage(tuple(map(str, folders)), served=True), ROOT) == []
+    storage = Storage((str(first), str(second)), served=True)
+    kept(second, ("g", b""))
+    assert history.kinds(storage, ROOT) == [("artifact_unexpected", "g")]
+    kept(first, ("f", b"g"))
+    assert history.kinds(storage, ROOT)[0] == ("artifact_changed", "f")
+
+
+def test_files_that_moved_with_their_server_are_compared_where_they_are(tmp_path: Path) -> None:
+    history = History()
+    first, second = tmp_path / "first", tmp_path / "second"
+    storage = Storage((str(first), str(second)), served=True)
+    for path in ("f", "g"):
+        history.uploaded(ROOT, path, b"1", kept=str(first))
+    kept(second, ("f", b"1"), ("g", b"1"))
+    assert history.kinds(storage, ROOT) == []
+    kept(first, ("f", b"1"), ("g", b"1"))
+    history.uploaded(ROOT, "f", b"2", kept=str(second))
+    kept(second, ("f", b"2"), ("g", b"x"))
+    assert history.kinds(storage, ROOT) == [("artifact_changed", "g")]
+    for folder in (first, second):
+        (folder / "0" / "r" / "artifacts" / "f").unlink()
+    assert history.kinds(storage, ROOT)[0] == ("artifact_missing", "f")

@@ -65,7 +65,7 @@ def test_a_streamed_upload_is_told_from_the_file_before_it(
         "replaces": None if version is None else list(version),
     }
     act(file)
-    found = FilesInDoubt(Storage(str(tmp_path))).resolve(event(UPLOADED, payload))
+    found = FilesInDoubt(Storage((str(tmp_path),))).resolve(event(UPLOADED, payload))
     assert found.status is status
     expected = {"size": 3, "sha256": hashlib.sha256(b"new").hexdigest(), "read_back": True}
     assert found.result == (expected if status is OutcomeStatus.RECOVERED else None)
@@ -73,7 +73,7 @@ def test_a_streamed_upload_is_told_from_the_file_before_it(
 
 def test_where_nothing_tells_them_apart_the_leaf_says_only_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "0" / "r").mkdir(parents=True)
-    in_doubt = FilesInDoubt(Storage(str(tmp_path)))
+    in_doubt = FilesInDoubt(Storage((str(tmp_path),)))
     asked = event(UPLOADED, {"path": "f.bin", "parts": 2})
     assert in_doubt.resolve(asked).status is OutcomeStatus.NOT_APPLIED
     (tmp_path / "0" / "r" / "f.bin").write_bytes(b"new")
@@ -91,3 +91,19 @@ def test_a_read_back_that_died_claims_nothing() -> None:
 def test_nobody_guesses_while_the_storage_is_unknown() -> None:
     with pytest.raises(HostUnavailable, match="where the server keeps"):
         FilesInDoubt(Storage()).resolve(event(UPLOADED, {"path": "f", "replaces": None}))
+
+
+def test_an_upload_is_looked_for_where_its_server_kept_it(tmp_path: Path) -> None:
+    storage = Storage((str(tmp_path / "first"), str(tmp_path / "second")))
+    payload: dict[str, Json] = {"path": "f", "replaces": None, "kept": str(tmp_path / "first")}
+    with pytest.raises(HostUnavailable, match="is not there"):
+        FilesInDoubt(storage).resolve(event(UPLOADED, payload))
+    new = FilesInDoubt(storage).resolve(event(UPLOADED, {**payload, "kept_is_new": True}))
+    assert new.status is OutcomeStatus.NOT_APPLIED
+    (tmp_path / "second" / "0" / "r").mkdir(parents=True)
+    (tmp_path / "second" / "0" / "r" / "f").touch()
+    (tmp_path / "first").mkdir()
+    found = FilesInDoubt(storage).resolve(event(UPLOADED, payload))
+    assert found.status is OutcomeStatus.NOT_APPLIED
+    with pytest.raises(HostUnavailable, match="where the server keeps"):
+        FilesInDoubt(storage).resolve(event(UPLOADED, {"path": "f", "replaces": None}))

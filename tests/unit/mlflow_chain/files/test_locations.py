@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chain_client.hosts import StoreBinding
-from mlflow_chain.files.locations import Storage, join, to_location, without_workspace
+from mlflow_chain.files.locations import Spot, Storage, join, to_location, without_workspace
 
-KEPT = Storage("/srv/kept", served=True)
+KEPT = Storage(("/srv/kept",), served=True)
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,27 @@ def test_what_a_server_keeps_is_spelled_as_behind_it_and_read_where_it_is(
     uri: str, spelled: str, read_at: str
 ) -> None:
     assert KEPT.spell(uri) == spelled
-    assert KEPT.find(spelled) == read_at
+    (spot,) = KEPT.find(spelled)
+    assert join(spot.root, spot.below) == read_at
 
 
 def test_nobody_reads_behind_a_server_whose_storage_is_unknown() -> None:
-    assert Storage().find("mlflow-artifacts:/0/r") is None
+    assert Storage().find("mlflow-artifacts:/0/r") == ()
     hosted = Storage.of(StoreBinding("s", "mlflow", "https://host"))
-    assert hosted.find("mlflow-artifacts:/0/r") == "mlflow-artifacts:/0/r"
+    assert hosted.find("mlflow-artifacts:/0/r") == (Spot("mlflow-artifacts:/0/r"),)
 
 
 def test_a_destination_may_be_a_service() -> None:
-    assert Storage("s3://b/kept").find("mlflow-artifacts:/0/r") == "s3://b/kept/0/r"
-    assert Storage("s3://b/kept").spell("s3://b/kept/0/r") == "mlflow-artifacts:/0/r"
+    assert Storage(("s3://b/kept",)).find("mlflow-artifacts:/0/r") == (
+        Spot("s3://b/kept", "0/r", True),
+    )
+    assert Storage(("s3://b/kept",)).spell("s3://b/kept/0/r") == "mlflow-artifacts:/0/r"
+
+
+def test_files_of_every_destination_are_found_again() -> None:
+    storage = Storage(("/a", "/a/b"))
+    assert storage.spell("/a/b/0/r") == storage.spell("/a/0/r") == "mlflow-artifacts:/0/r"
+    assert storage.find("mlflow-artifacts:/0") == (Spot("/a", "0", True), Spot("/a/b", "0", True))
 
 
 def test_a_workspace_stands_before_what_its_members_spell() -> None:

@@ -26,7 +26,7 @@ def test_the_files_of_a_workspace_are_found(tmp_path: Path, root: str) -> None:
     stamp = Stamp(bytes(16), 0, 1, "boot", 1, 2, 1, 0)
     recorded = (1, hashlib.sha256(b"f").hexdigest())
     state.files[f"{WITHIN}/f.txt"].write(stamp, recorded)
-    storage = Storage(str(tmp_path), served=True)
+    storage = Storage((str(tmp_path),), served=True)
 
     def kinds() -> list[str]:
         doubts = FileDoubts(state, storage, ())
