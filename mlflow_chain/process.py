@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -23,16 +24,24 @@ _KEPT_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
 
 _SERVER_COMMANDS = frozenset({"server", "ui"})
 
+_RUNNERS = frozenset(
+    {"daphne", "flask", "granian", "gunicorn", "hypercorn", "uvicorn", "waitress", "waitress-serve"}
+)
+"""Programs that serve an application which is named on their command line."""
+
+_APPLICATION = re.compile(r"(--app=)?mlflow\.server(\.\w+)*(:\w+(\(.*\))?)?")
+
 
 def is_server(environ: Mapping[str, str], argv: Sequence[str]) -> bool:
     """Whether this process is an ``mlflow server``, one of its workers, or a job of it."""
     if any(name in environ for name in _SERVER_VARIABLES):
         return True
     program = PurePath(argv[0]) if argv else PurePath()
-    if any("mlflow.server" in word for word in argv[1:]):
-        return True
-    is_mlflow = program.stem == "mlflow" or program.parent.name == "mlflow"
-    return is_mlflow and not _SERVER_COMMANDS.isdisjoint(argv[1:])
+    names = {program.stem, program.parent.name}
+    if "mlflow" in names:
+        return not _SERVER_COMMANDS.isdisjoint(argv[1:])
+    # A script may have an argument that only looks like it.
+    return not _RUNNERS.isdisjoint(names) and any(map(_APPLICATION.fullmatch, argv[1:]))
 
 
 def find_backend(environ: Mapping[str, str]) -> str | None:
