@@ -65,8 +65,9 @@ class FilesInDoubt:
     def _look_at_upload(self, event: Event) -> Resolution:
         """A server's upload: MLflow puts it into its place whole, or not at all.
 
-        What is there is either the new file or the one before. The intent may tell them apart;
-        where it can't, the leaf says only what is there now.
+        If the very file is there that was there before, or none, it was not applied. If another
+        one is, it may be of this upload or of a later one, and nobody saw the digest of this one:
+        the leaf says what is there now, and claims nothing.
         """
         path = str(event.payload.get("path") or "")
         files = self._files(event)
@@ -78,15 +79,12 @@ class FilesInDoubt:
                 return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
             if version is None or (before is not None and list(version) == list(before)):
                 return Resolution(event.event_id, OutcomeStatus.NOT_APPLIED)
-            status = OutcomeStatus.RECOVERED
-        else:
-            status = OutcomeStatus.UNDETERMINED
         stored = files.find(path)
         if stored is None:
             return Resolution(event.event_id, OutcomeStatus.NOT_APPLIED)
         size, digest = stored
-        result: dict[str, Json] = {"size": size, "sha256": digest, "read_back": True}
-        return Resolution(event.event_id, status, result=result)
+        detail: dict[str, Json] = {"size": size, "sha256": digest, "read_back": True}
+        return Resolution(event.event_id, OutcomeStatus.UNDETERMINED, detail=detail)
 
     def _files(self, event: Event) -> StoredFiles:
         spots = self._storage.find(event.subject.id)

@@ -27,7 +27,8 @@ def _files_logged(state: State, event: Event, stamp: Stamp, parts: Parts) -> Non
 def _file_uploaded(state: State, event: Event, stamp: Stamp, parts: Parts) -> None:
     if not parts.get("path"):
         return
-    result = event.result or {}
+    # Of an upload that nobody knows the end of, what was there when somebody looked.
+    result = event.result or event.detail or {}
     known = "sha256" in result
     value: Any = (result["size"], result["sha256"]) if known else UNKNOWN
     _write(state, join(event.subject.id, parts["path"]), stamp, value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chain_client.events import OutcomeStatus, Subject
+from mlflow_chain.files.bracket import KIND, UPLOADED
 from mlflow_chain.files.locations import Storage
-from tests.unit.mlflow_chain.files.history import History
+from tests.unit.mlflow_chain.files.history import SERVER, History, digest
 
 ROOT = "mlflow-artifacts:/0/r/artifacts"
 
@@ -60,3 +62,16 @@ def test_files_that_moved_with_their_server_are_compared_where_they_are(tmp_path
     for folder in (first, second):
         (folder / "0" / "r" / "artifacts" / "f").unlink()
     assert history.kinds(storage, ROOT)[0] == ("artifact_missing", "f")
+
+
+def test_of_an_upload_in_doubt_what_was_there_then_is_accepted_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    history = History()
+    history.uploaded(ROOT, "f", b"old")
+    seen = dict(zip(("size", "sha256"), digest(b"seen"), strict=True))
+    subject, unknown = Subject("s", KIND, ROOT), OutcomeStatus.UNDETERMINED
+    history.add(SERVER, UPLOADED, subject, {"path": "f"}, unknown, detail=seen)
+    for data in (b"old", b"seen"):
+        assert history.kinds(kept(tmp_path, ("f", data)), ROOT) == []
+    assert history.kinds(kept(tmp_path, ("f", b"odd")), ROOT) == [("artifact_changed", "f")]
