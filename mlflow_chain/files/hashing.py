@@ -34,13 +34,19 @@ class FileDigest:
 
 
 def digest_file(file: Path, path: str) -> FileDigest:
-    """Read one file.
+    """Read one file, also behind symbolic links; waits for nobody.
 
     Args:
         file: where it is.
         path: what it is called below its root.
+
+    Raises:
+        OSError: it can't be read, or is a pipe, a device, a socket or a folder.
     """
-    with file.open("rb") as stream:
+    stream = open_regular(Path(os.path.realpath(file)))
+    if stream is None:
+        raise OSError(errno.EINVAL, "it is no regular file")
+    with stream:
         return _digest(stream, path)
 
 
@@ -75,16 +81,24 @@ def digest_regular(file: Path) -> FileDigest | None:
         return _digest(stream, "")
 
 
-def digest_folder(folder: Path, path: str) -> Iterator[tuple[Path, FileDigest]]:
+def digest_folder(folder: Path, path: str) -> Iterator[tuple[Path, FileDigest | str]]:
     """Read every file below a folder, in the order of their paths.
 
     Args:
         folder: where it is.
         path: what it is called below its root; empty for the root itself.
+
+    Yields:
+        each file with its digest; with its path, if it can't be read.
     """
     for file in sorted(_files(folder)):
         below = file.relative_to(folder).as_posix()
-        yield file, digest_file(file, f"{path}/{below}" if path else below)
+        name = f"{path}/{below}" if path else below
+        try:
+            found: FileDigest | str = digest_file(file, name)
+        except OSError:
+            found = name
+        yield file, found
 
 
 def version_of(file: Path) -> tuple[int, int, int] | None:

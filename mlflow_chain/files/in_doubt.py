@@ -43,6 +43,9 @@ class FilesInDoubt:
 
     def _look_at_files(self, event: Event) -> Resolution:
         files: Any = event.payload.get("files") or ()
+        if not files:
+            # Nothing of it could be read.
+            return Resolution(event.event_id, OutcomeStatus.UNDETERMINED)
         stored_files = self._files(event)
         same: list[Json] = []
         torn: list[Json] = []

@@ -21,7 +21,8 @@ from mlflow_chain.files.places import Place
 from mlflow_chain.stores.recording import Recording
 from mlflow_chain.stores.wishing import wish
 
-Sources = list[tuple[Path, FileDigest]]
+Sources = list[tuple[Path, FileDigest | str]]
+"""Files with their digests; with their paths, where they can't be read."""
 
 _MAX_PATHS_WISHED = 1_000
 """More files than these that change while they are logged are not followed one by one."""
@@ -34,8 +35,15 @@ def one_file(local: str, folder: str) -> Sources:
 
 
 def whole_folder(local: str, folder: str) -> Sources:
-    """What `log_artifacts` copies: links to files, and nothing behind links to folders."""
-    return list(digest_folder(Path(local), folder))
+    """What `log_artifacts` copies: links to files, and nothing behind links to folders.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    base = Path(local)
+    if not base.is_dir():
+        raise NotADirectoryError(local)
+    return list(digest_folder(base, folder))
 
 
 def recorded_log(
@@ -58,13 +66,19 @@ def recorded_log(
             sources = []
         if not sources:
             return original(repository, *args, **kwargs)
-        files: list[Json] = [[d.path, d.size, d.sha256] for _, d in sources]
-        intent = begin(recording, LOGGED, place.root, place.to_payload(files=files))
+        digests = [(file, digest) for file, digest in sources if isinstance(digest, FileDigest)]
+        unread = [path for _, path in sources if isinstance(path, str)]
+        files: list[Json] = [[d.path, d.size, d.sha256] for _, d in digests]
+        payload = place.to_payload(files=files)
+        if unread:
+            # Of a folder MLflow may log the rest, and then say what it could not.
+            payload["unreadable"] = [*unread]
+        intent = begin(recording, LOGGED, place.root, payload)
         with under_way(recording, intent):
             value = original(repository, *args, **kwargs)
-        changed = [digest.path for file, digest in sources if not is_unchanged(file, digest)]
+        changed = [digest.path for file, digest in digests if not is_unchanged(file, digest)]
         recording.recorder.done(intent, result={"changed_meanwhile": True} if changed else None)
-        _look_again(recording, place, changed)
+        _look_again(recording, place, changed + unread)
         return value
 
     return log
