@@ -170,9 +170,15 @@ def recorded_async_stream(original: Callable[..., Any]) -> Callable[..., Any]:
         recording = find_recording_of(repository)
         if recording is None:
             return await original(repository, chunks, artifact_file_name, artifact_path)
-        intent, target = await asyncio.to_thread(
-            _begin, recording, repository, artifact_file_name, artifact_path
+        beginning = asyncio.ensure_future(
+            asyncio.to_thread(_begin, recording, repository, artifact_file_name, artifact_path)
         )
+        try:
+            intent, target = await asyncio.shield(beginning)
+        except asyncio.CancelledError as exc:
+            # The thread goes on, and nobody else would settle what it begins.
+            beginning.add_done_callback(functools.partial(_give_up, recording, exc))
+            raise
         hashed = HashingChunks(chunks)
         with under_way(recording, intent, target.is_untouched):
             value = await original(repository, hashed, artifact_file_name, artifact_path)
@@ -180,6 +186,15 @@ def recorded_async_stream(original: Callable[..., Any]) -> Callable[..., Any]:
         return value
 
     return log
+
+
+def _give_up(
+    recording: Recording,
+    error: BaseException,
+    beginning: asyncio.Future[tuple[Intent, _Target]],
+) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        recording.recorder.failed(beginning.result()[0], error, in_doubt=False)
 
 
 def recorded_completion(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import io
 import shutil
+import threading
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
-from mlflow_chain.files.uploads import HashingChunks, HashingStream
+from mlflow_chain.files.bracket import RECORDING
+from mlflow_chain.files.uploads import HashingChunks, HashingStream, recorded_async_stream
 from mlflow_chain.stores.recording import Call, current_call
 
 DATA = bytes(range(256)) * 5_000
@@ -67,3 +70,49 @@ def test_an_error_of_the_sender_reaches_the_storage() -> None:
 
     with pytest.raises(ConnectionResetError):
         asyncio.run(take())
+
+
+class Notes:
+    """Takes the place of a recording whose spool is slow."""
+
+    store_id = "s"
+    actor = None
+
+    def __init__(self) -> None:
+        self.recorder = self
+        self.may_begin = threading.Event()
+        self.noted: list[object] = []
+
+    def current(self) -> Notes:
+        return self
+
+    def begin(self, *given: object, **named: object) -> SimpleNamespace:
+        assert self.may_begin.wait(10)
+        self.noted.append("begun")
+        return SimpleNamespace(event_id=b"", type="", sequence=0)
+
+    def failed(self, intent: object, error: BaseException, *, in_doubt: bool) -> None:
+        self.noted.append((type(error).__name__, in_doubt))
+
+
+def test_an_upload_that_is_cancelled_while_its_intent_is_written_is_settled() -> None:
+    notes = Notes()
+    repository = SimpleNamespace(artifact_uri="/tmp/kept", **{RECORDING: notes})
+
+    async def never(*given: object) -> None:
+        raise AssertionError
+
+    async def cancel() -> None:
+        upload = recorded_async_stream(never)(repository, None, "f", None)
+        task = asyncio.ensure_future(upload)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        notes.may_begin.set()
+        async with asyncio.timeout(10):
+            while len(notes.noted) < 2:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(cancel())
+    assert notes.noted == ["begun", ("CancelledError", False)]
