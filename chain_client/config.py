@@ -112,6 +112,11 @@ class Settings:
         "Whether MLflow's plain URIs (`sqlite:///…`, `postgresql://…`, `http://…`) are recorded "
         "too, as if `chain+` stood before them.",
     )
+    mlflow_believe_servers: bool = _setting(
+        "mlflow.believe_servers",
+        True,
+        "Whether an MLflow server that says that it records is left to record alone.",
+    )
     mlflow_record: str = _setting(
         "mlflow.record",
         "",

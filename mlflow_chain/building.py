@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chain_client.config import Settings, to_words
 from chain_client.errors import ChainError, HostUnavailable, Unavailable
 from chain_client.forking import ForkableLock
 from chain_client.shown_uri import to_shown_uri
@@ -166,15 +167,19 @@ def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording
     role = "tracking" if is_tracking_store(store) else "registry"
     server_uri = to_server_uri(store.get_host_creds().host)
     open_recording = partial(_open_remote, server_uri, client)
-    return RemoteRecording(role, store.get_host_creds, open_recording, _extras(client))
-
-
-def _extras(client: ChainClient | None) -> frozenset[str]:
-    from chain_client.config import Settings, to_words
-
     with mlflow_errors():
-        settings = client.settings if client else Settings.from_environment(os.environ, Path.cwd())
-    return to_words(settings.mlflow_record)
+        settings = client.settings if client else _settings()
+    return RemoteRecording(
+        role,
+        store.get_host_creds,
+        open_recording,
+        to_words(settings.mlflow_record),
+        believes=settings.mlflow_believe_servers,
+    )
+
+
+def _settings() -> Settings:
+    return Settings.from_environment(os.environ, Path.cwd())
 
 
 def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:
@@ -196,9 +201,8 @@ def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:
 
 def _client(expected_deployment_id: str | None) -> ChainClient:
     from chain_client.client import ChainClient
-    from chain_client.config import Settings
 
-    settings = Settings.from_environment(os.environ, Path.cwd())
+    settings = _settings()
     key = (settings.home, expected_deployment_id or "")
     client = _clients.get(key)
     if client is None or not client.folder.exists():

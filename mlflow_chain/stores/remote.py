@@ -31,6 +31,7 @@ class RemoteRecording:
         get_host_creds: MLflow's own, with the server's address and the environment's credentials.
         open_recording: opens the home and adopts the server.
         extras: groups of methods that are recorded by setting.
+        believes: whether a server's word is enough; if not, each write is recorded here too.
     """
 
     def __init__(
@@ -39,8 +40,11 @@ class RemoteRecording:
         get_host_creds: Callable[[], Any],
         open_recording: Callable[[], Recording],
         extras: frozenset[str] = frozenset(),
+        *,
+        believes: bool = True,
     ) -> None:
         self.extras = extras
+        self._believes = believes
         self._role = role
         self._get_host_creds = get_host_creds
         self._open_recording = open_recording
@@ -63,7 +67,7 @@ class RemoteRecording:
         return self._recording
 
     def _decide(self) -> None:
-        says_so = says_that_it_records(self._get_host_creds, self._role)
+        says_so = self._believes and says_that_it_records(self._get_host_creds, self._role)
         if says_so:
             host = to_server_uri(self._get_host_creds().host)
             _logger.info("the server %s records by itself; nothing is recorded here", host)

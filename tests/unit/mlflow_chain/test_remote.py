@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
 
+from mlflow_chain import building
+from mlflow_chain.building import build_tracking_store
 from mlflow_chain.stores import remote
+from mlflow_chain.stores.reclassing import RecordingSource, find_recording
 from mlflow_chain.stores.remote import RemoteRecording
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,3 +46,23 @@ def test_a_server_that_records_takes_every_workspace(monkeypatch: pytest.MonkeyP
     says[0] = True
     monkeypatch.setenv("MLFLOW_WORKSPACE", "team-a")
     assert source.current() is None
+
+
+def test_a_server_that_is_not_believed_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_CHAIN_HOME", str(tmp_path))
+    monkeypatch.setattr(remote, "says_that_it_records", lambda *_: True)
+    opened: Any = SimpleNamespace()
+    monkeypatch.setattr(building, "_open_remote", lambda *_: opened)
+    monkeypatch.setenv("MLOPS_CHAIN_MLFLOW_BELIEVE_SERVERS", "false")
+    assert _remote_source().current() is opened
+    monkeypatch.setenv("MLOPS_CHAIN_MLFLOW_BELIEVE_SERVERS", "true")
+    assert _remote_source().current() is None
+
+
+def _remote_source() -> RecordingSource:
+    store = build_tracking_store("chain+http://127.0.0.1:9", None)
+    source = find_recording(store)
+    assert source is not None
+    return source
