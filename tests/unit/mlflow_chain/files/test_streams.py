@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlflow_chain.files.bracket import RECORDING
 from mlflow_chain.files.uploads import HashingChunks, HashingStream, recorded_async_stream
+from mlflow_chain.stores.reclassing import RECORDING
 from mlflow_chain.stores.recording import Call, current_call
 
 DATA = bytes(range(256)) * 5_000
