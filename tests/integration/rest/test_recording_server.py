@@ -44,6 +44,8 @@ def test_each_write_is_recorded_once_in_the_home_of_the_server(
         client.set_registered_model_alias(name, "champion", "1")
         assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/model/weights.txt") == "weights"
     new = Counter(event.type for event in recording_server.site.events()) - before
+    # MLflow 3.12 keeps an upload in a file of its own and logs that.
+    new["artifacts.uploaded"] += new.pop("artifacts.logged", 0)
     assert {k: n for k, n in new.items() if not k.startswith(("store.", "source."))} == {
         "run.created": 1,
         "run.metric_logged": 1,
