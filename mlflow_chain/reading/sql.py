@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -223,6 +224,7 @@ def _open_tracking(db_uri: str) -> Any:
         engine = reading._get_or_create_engine(db_uri)
         if not inspect(engine).has_table("experiments"):
             raise HostUnavailable("the database holds no MLflow tables")
+        _check_schema(engine)
         return reading(db_uri, "mlruns")
     except ImportError as exc:
         raise HostUnavailable(
@@ -230,6 +232,27 @@ def _open_tracking(db_uri: str) -> Any:
         ) from exc
     except (MlflowException, SQLAlchemyError) as exc:
         raise to_error(exc) from exc
+
+
+def _check_schema(engine: Any) -> None:
+    """Refuse a database of which MLflow would change the schema when it opens it."""
+    from mlflow.store.db import utils
+
+    found: Any = utils._get_schema_version(engine)
+    if found != _newest_schema():
+        raise HostUnavailable(
+            f"the database has the schema {found} of another MLflow version: run `mlflow db "
+            "upgrade` with its URI, or the version of MLflow that made it"
+        )
+    if not utils._all_tables_exist(engine):
+        raise HostUnavailable("the database lacks tables of MLflow")
+
+
+@functools.cache
+def _newest_schema() -> str:
+    from mlflow.store.db import utils
+
+    return str(utils._get_latest_schema_revision())
 
 
 def _open_registry(db_uri: str) -> Any:
