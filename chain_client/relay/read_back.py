@@ -181,6 +181,10 @@ class ReadBack:
         except ChainError as exc:
             _logger.warning("files are not read back: %s", exc)
             whole = False
+        except Exception:
+            # An adapter is foreign code here, and reads what anybody may have named.
+            _logger.exception("files are not read back: the adapter failed")
+            whole = False
         if whole or self._stop.is_set():
             return whole
         return self._put_off(wishes, tries, bounded=True)

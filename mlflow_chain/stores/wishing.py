@@ -55,20 +55,28 @@ def wish_for_files(
     intent: Intent,
     subject_id: str,
     payload: Mapping[str, Json],
-) -> None:
-    """Before a store's call: remember what is to be read back once it is done."""
+) -> Wish | None:
+    """Before a store's call: remember what is to be read back once it is done.
+
+    Returns:
+        the wish; None if nothing is to be read.
+    """
     if intent.type not in _TYPES:
-        return
+        return None
     serves = served_backend() is not None
     wanted = wanted_files(intent.type, subject_id, payload, serves=serves)
-    if wanted is not None:
-        wish(recording, intent, wanted)
+    return None if wanted is None else wish(recording, intent, wanted)
+
+
+def withdraw(recording: Recording, wished: Wish) -> None:
+    """After a call that changed nothing: nothing is to be read back for it."""
+    Wishes(recording.client.folder.read_back).remove(wished)
 
 
 _TYPES = frozenset({"model_version.created", "run.updated", "logged_model.finalized"})
 
 
-def wish(recording: Recording, intent: Intent | None, wanted: Mapping[str, str]) -> None:
+def wish(recording: Recording, intent: Intent | None, wanted: Mapping[str, str]) -> Wish:
     """Let the relay read files back, once the call's event is in the log.
 
     Guarantee: the wish is on disk when this returns. If it can't be written, that is logged and
@@ -86,3 +94,4 @@ def wish(recording: Recording, intent: Intent | None, wanted: Mapping[str, str])
         Wishes(recording.client.folder.read_back).put(asked)
     except HomeNotWritable as exc:
         _logger.error("files will not be read back: %s", exc)  # noqa: TRY400
+    return asked

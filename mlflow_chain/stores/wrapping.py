@@ -42,7 +42,7 @@ from mlflow_chain.stores.recording import (
 )
 from mlflow_chain.stores.remote import NotedCredentials, RemoteRecording, is_refusal_of_server
 from mlflow_chain.stores.results import Minted
-from mlflow_chain.stores.wishing import wish_for_files
+from mlflow_chain.stores.wishing import wish_for_files, withdraw
 
 _logger = logging.getLogger(__name__)
 
@@ -164,15 +164,18 @@ def _recorded(method: Recorded, plain: type, name: str) -> Any:
             thread=threading.get_ident(),
         )
         has_begun = False
+        wished = None
         # From here on there is an intent, which whatever is raised must settle.
         try:
-            wish_for_files(recording, intent, subject_id, payload)
+            wished = wish_for_files(recording, intent, subject_id, payload)
             with during(call):
                 has_begun = True
                 value = original(store, *args, **kwargs)
         except BaseException as exc:
             in_doubt = has_begun and _is_in_doubt(recording, method, call, exc)
             recorder.failed(intent, exc, in_doubt=in_doubt)
+            if wished is not None and not in_doubt:
+                withdraw(recording, wished)
             raise
         if recording.is_remote:
             _settle(recording, intent, lambda: method.answer(value, payload))

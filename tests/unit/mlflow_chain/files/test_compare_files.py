@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chain_client.events import OutcomeStatus, Subject
+from chain_client.events import Json, OutcomeStatus, Subject
 from mlflow_chain.files.bracket import KIND, UPLOADED
 from mlflow_chain.files.locations import Storage
 from tests.unit.mlflow_chain.files.history import SERVER, History, digest
@@ -69,7 +69,8 @@ def test_of_an_upload_in_doubt_what_was_there_then_is_accepted_and_nothing_else(
 ) -> None:
     history = History()
     history.uploaded(ROOT, "f", b"old")
-    seen = dict(zip(("size", "sha256"), digest(b"seen"), strict=True))
+    size, sha256 = digest(b"seen")
+    seen: dict[str, Json] = {"size": size, "sha256": sha256}
     subject, unknown = Subject("s", KIND, ROOT), OutcomeStatus.UNDETERMINED
     history.add(SERVER, UPLOADED, subject, {"path": "f"}, unknown, detail=seen)
     for data in (b"old", b"seen"):
