@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
@@ -21,6 +22,7 @@ from chain_client.hosts import (
     StoreBinding,
     Unchecked,
 )
+from mlflow_chain.files.bracket import KIND
 from mlflow_chain.files.locations import Storage
 from mlflow_chain.files.read_back import read_back
 from mlflow_chain.mapping.over_http import to_shown
@@ -32,6 +34,8 @@ from mlflow_chain.stores.marker import MARKERS, read_markers
 from mlflow_chain.verifying.comparison import Comparison
 from mlflow_chain.verifying.replay import replay
 from mlflow_chain.verifying.unsettled import UnsettledCreations
+
+_logger = logging.getLogger(__name__)
 
 
 class MlflowHost:
@@ -59,7 +63,8 @@ class MlflowHost:
             return self._resolve_behind_server(store, in_doubt)
         with closing(SqlReader(store.uri)) as reader:
             resolving = Resolving(reader, _read_markers(reader, in_doubt), Storage.of(store))
-            return [resolving.resolve(event) for event in in_doubt]
+            answers = (_answer(resolving, event) for event in in_doubt)
+            return [answer for answer in answers if answer is not None]
 
     def _resolve_behind_server(
         self, store: StoreBinding, in_doubt: Sequence[Event]
@@ -73,7 +78,9 @@ class MlflowHost:
         with closing(open_reader(store.uri)) as reader:
             resolving = Resolving(reader, None, Storage.of(store), is_remote=True)
             for event in due:
-                answer = resolving.resolve(to_shown(event))
+                answer = _answer(resolving, to_shown(event))
+                if answer is None:
+                    continue
                 if answer.status is OutcomeStatus.RECOVERED or patience.is_over(event):
                     answers.append(answer)
         for answer in answers:
@@ -106,6 +113,17 @@ class MlflowHost:
     ) -> Iterator[Reading]:
         """Read what passed none of our processes; see `chain_client.hosts.ReadsBack`."""
         return read_back(wanted, Storage.of(store), lambda: open_reader(store.uri), recorded)
+
+
+def _answer(resolving: Resolving, event: Event) -> Resolution | None:
+    """What became of one event; None if files can't be looked at that others do not need."""
+    try:
+        return resolving.resolve(event)
+    except HostUnavailable as exc:
+        if event.subject.kind != KIND:
+            raise
+        _logger.warning("an event about files stays in doubt: %s", exc)
+        return None
 
 
 def _read_markers(reader: SqlReader, events: Sequence[Event]) -> Markers | None:
