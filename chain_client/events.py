@@ -114,7 +114,8 @@ class Event:
             gets one for each item under one root. Never a name of `RESERVED_FIELDS`.
         result: what the host's call minted or returned, such as a run id; None if nothing.
         error: class of the error the call raised, or None. Never its text.
-        detail: for a partly applied call, what of it is there; None otherwise.
+        detail: for a partly applied call, what of it is there; for one that nobody knows the end
+            of, what was seen instead, if anything; None otherwise.
     """
 
     event_id: EventId

@@ -104,7 +104,7 @@ class Resolution:
             raised and nothing of it is there).
         subject_id: id that the call minted, if it is recovered and minted one.
         result: as the live call would have given it, if it is recovered.
-        detail: for PARTLY_APPLIED, what is there.
+        detail: for PARTLY_APPLIED, what is there; for UNDETERMINED, what was seen, if anything.
     """
 
     event_id: EventId

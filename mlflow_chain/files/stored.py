@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +21,12 @@ from mlflow_chain.files.locations import Spot, is_path, join
 Stored = tuple[int, str]
 """Size and SHA-256."""
 
-_STAGING: Final = ".artifact.uploading."
+_STAGING: Final = re.compile(r"\.artifact\.uploading\.[a-z0-9_]{8}")
 """How MLflow names a file that is being uploaded; it refuses such names to its clients."""
+
+_LONGEST_UPLOAD_S: Final = 86_400
+_CLOCK_S: Final = 300
+"""How far the clock of a network's storage may be ahead."""
 
 NO_FILE: Final[Stored] = (0, "no regular file")
 """A symbolic link, a pipe or a device stands where a file may be."""
@@ -37,13 +43,15 @@ class Listing:
     Args:
         paths: of every file, and of whatever else is no folder: symbolic links are not followed.
         unreadable: folders that can't be listed.
-        unfinished: how many uploads are under way, or were left by a server that died: MLflow
-            keeps them hidden until they are whole.
+        unfinished: files named and as young as those in which MLflow hides an upload until it is
+            whole; it is under way, or its server died.
+        leftover: files named so and older.
     """
 
     paths: set[str] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
-    unfinished: int = 0
+    unfinished: set[str] = field(default_factory=set)
+    leftover: set[str] = field(default_factory=set)
 
 
 class StoredFiles:
@@ -151,8 +159,10 @@ def _list_folder(base: str, listing: Listing) -> None:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
-                    elif entry.name.startswith(_STAGING):
-                        listing.unfinished += 1
+                    elif _STAGING.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                        age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                        is_old = not 0 <= age_s + _CLOCK_S <= _LONGEST_UPLOAD_S
+                        (listing.leftover if is_old else listing.unfinished).add(path)
                     else:
                         listing.paths.add(path)
         except (FileNotFoundError, NotADirectoryError):

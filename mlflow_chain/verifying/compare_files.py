@@ -132,13 +132,15 @@ class FileComparison:
 
     def _compare_root(
         self, root: FileRoot, stored: dict[str, list[Stored | FileUnreadable]]
-    ) -> Iterator[Finding | Unchecked]:
+    ) -> Iterator[Finding | Unchecked | Remark]:
         for trouble in root.unavailable():
             yield Unchecked(root.owner, str(trouble))
         if not root.readable():
             return
         paths = root.paths()
-        self._counts["unfinished"] += sum(listing.unfinished for listing in root.readable())
+        self._counts["unfinished"] += sum(len(listing.unfinished) for listing in root.readable())
+        for path in sorted({path for listing in root.readable() for path in listing.leftover}):
+            yield Remark(f"{root.owner}/artifact {path}", _LEFTOVER)
         unreadable = [folder for listing in root.readable() for folder in listing.unreadable]
         for folder in unreadable:
             yield Unchecked(
@@ -194,6 +196,11 @@ class FileComparison:
             if self._counts[what]:
                 yield Remark(f"{self._counts[what]} files", text)
 
+
+_LEFTOVER = (
+    "it is called like an upload under way, which MLflow shows nobody, and is older than a day: "
+    "a server that died left it, or somebody put it there"
+)
 
 _REMARKS = {
     "unrecorded": (

@@ -36,9 +36,15 @@ class FileRoot:
         """Look what is there."""
         for files in self.copies:
             try:
-                self.listings.append(files.list())
+                listing = files.list()
             except HostUnavailable as exc:
                 self.listings.append(exc)
+                continue
+            # What was recorded is no upload under way, whatever it is called.
+            listing.paths |= self.expected.keys() & (listing.unfinished | listing.leftover)
+            listing.unfinished -= listing.paths
+            listing.leftover -= listing.paths
+            self.listings.append(listing)
 
     def readable(self) -> list[Listing]:
         """The listings of the copies that could be listed."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 from chain_client.events import Json, OutcomeStatus, Subject
+from chain_client.hosts import Remark
 from mlflow_chain.files.bracket import KIND, UPLOADED
 from mlflow_chain.files.locations import Storage
 from tests.unit.mlflow_chain.files.history import SERVER, History, digest
@@ -76,3 +79,23 @@ def test_of_an_upload_in_doubt_what_was_there_then_is_accepted_and_nothing_else(
     for data in (b"old", b"seen"):
         assert history.kinds(kept(tmp_path, ("f", data)), ROOT) == []
     assert history.kinds(kept(tmp_path, ("f", b"odd")), ROOT) == [("artifact_changed", "f")]
+
+
+def test_only_what_may_be_an_upload_under_way_is_left_out(tmp_path: Path) -> None:
+    young, old, other, recorded = (
+        f".artifact.uploading.{name}" for name in ("abcd_123", "abcd_124", "more", "abcd_125")
+    )
+    history = History()
+    history.uploaded(ROOT, recorded, b"1")
+    storage = kept(tmp_path, *((name, b"2") for name in (young, old, other, recorded)))
+    long_ago = time.time() - 90_000
+    os.utime(tmp_path / "0" / "r" / "artifacts" / old, (long_ago, long_ago))
+    found = history.compare(storage, ROOT)
+    assert history.kinds(storage, ROOT) == [
+        ("artifact_changed", recorded),
+        ("artifact_unexpected", other),
+    ]
+    assert [item.subject for item in found if isinstance(item, Remark)] == [
+        f"run r/artifact {old}",
+        "1 files",
+    ]
