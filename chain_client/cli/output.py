@@ -50,6 +50,17 @@ def shorten(text: str) -> str:
     return _LONG_HEX.sub(r"\1…\2", text)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: ``1 entry``, ``1,200 entries``.
+
+    Args:
+        number: how many.
+        one: the noun for one.
+        many: for any other number; default: ``one`` with an s.
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def print_rows(rows: Iterable[tuple[str, ...]]) -> None:
     """Aligned rows on standard output: the last cell of each is plain text and wraps.
 

@@ -12,6 +12,7 @@ import click
 
 from chain_client.cli.output import (
     console,
+    counted,
     json_option,
     open_client,
     print_json,
@@ -20,7 +21,7 @@ from chain_client.cli.output import (
     shorten,
 )
 from chain_client.client import ChainClient
-from chain_client.errors import AnotherRelay, LogUnavailable
+from chain_client.errors import AnotherRelay, ChainError, LogUnavailable
 from chain_client.log import EntryStatus, LogHead
 from chain_client.relay.anchor import Anchored
 from chain_client.relay.ingest import Round
@@ -31,6 +32,8 @@ from chain_client.wishes import Wishes
 _logger = logging.getLogger(__name__)
 _NICENESS = 10
 _LOOK_S = 0.2
+_STOPPING = ("chain", "head", "foreign_nonce")
+"""Alarms of what keeps a relay from anchoring."""
 
 
 @click.command()
@@ -113,13 +116,16 @@ def _drain(client: ChainClient, patience_s: float, as_json: bool) -> None:
             service.on_anchored = on_anchored
             try:
                 service.start()
-            except AnotherRelay:
+            except AnotherRelay as exc:
                 # Another relay does the work; if it ends or dies meanwhile, we do it.
                 others = others or _OthersWork(client)
                 if others.is_done():
                     break
                 if time.monotonic() > deadline:
-                    raise
+                    raise AnotherRelay(
+                        f"another relay works, and is not done after {patience_s:g} s: "
+                        f"{_find_hindrance(client) or exc}"
+                    ) from exc
                 time.sleep(_LOOK_S)
                 continue
             try:
@@ -128,6 +134,16 @@ def _drain(client: ChainClient, patience_s: float, as_json: bool) -> None:
             finally:
                 service.close()
     _report(client, totals, as_json)
+
+
+def _find_hindrance(client: ChainClient) -> str | None:
+    """What keeps every relay of the home from its work; None if nothing is known to."""
+    try:
+        client.contract.head(client.deployment.log_id)
+        standing = [alarm for alarm in client.log.alarms() if alarm.kind in _STOPPING]
+    except ChainError as exc:
+        return str(exc)
+    return "; ".join(f"alarm {alarm.kind}: {alarm.detail}" for alarm in standing) or None
 
 
 class _OthersWork:
@@ -212,22 +228,18 @@ def _report(client: ChainClient, totals: dict[str, int], as_json: bool) -> None:
     if final is None:
         console().print("nothing is recorded yet")
         return
+    size = counted(final.size, "entry", "entries")
     rows = [
-        ("[green]final[/]", f"{document['size']} entries in block {document['block']}"),
+        ("[green]final[/]", f"{size} in block {document['block']}"),
         ("chain", f"{document['chain_id']}, EventLog at {document['event_log']}"),
         ("root", shorten(str(document["root"]))),
     ]
     if document["transaction"] is not None:
         rows.append(("transaction", shorten(str(document["transaction"]))))
     if totals["anchors"]:
-        gas, anchors = totals["gas_used"], totals["anchors"]
-        rows.append(
-            (
-                "this call",
-                f"{totals['entries']} new entries, {anchors} "
-                f"transaction{'s' if anchors > 1 else ''}, {gas:,} gas",
-            )
-        )
+        entries = counted(totals["entries"], "new entry", "new entries")
+        sent = counted(totals["anchors"], "transaction")
+        rows.append(("this call", f"{entries}, {sent}, {totals['gas_used']:,} gas"))
     print_rows(rows)
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from chain_client.cli.output import console, json_option, open_client, print_json, print_rows
+from chain_client.cli.output import (
+    console,
+    counted,
+    json_option,
+    open_client,
+    print_json,
+    print_rows,
+)
 from chain_client.status import Status, read_status
 
 
@@ -50,16 +57,18 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
         yield "database", f"{store['adapter']} {store['uri']} ({store['store_id']})"
     yield (
         "spool",
-        f"{_number(found.spooled_events)} events, {_number(found.in_flight_calls)} calls "
-        f"running, {found.live_sources} live sources, {found.spool_bytes:,} bytes",
+        f"{_number(found.spooled_events, 'event')}, {_number(found.in_flight_calls, 'call')} "
+        f"running, {counted(found.live_sources, 'live source')}, {found.spool_bytes:,} bytes",
     )
     if found.forked_sources:
-        yield "copies", f"{found.forked_sources} sources are copies that went on; see verify"
+        are = "source is a copy" if found.forked_sources == 1 else "sources are copies"
+        yield "copies", f"{found.forked_sources} {are} that went on; see verify"
     if found.counts is not None:
         yield "events", "  ".join(f"{name} {count:,}" for name, count in found.counts.items())
     if found.head is not None:
         head = found.head
-        yield "on chain", f"{head['size']} entries, block {head['block']}, chain {head['chain_id']}"
+        entries = "1 entry" if head["size"] == 1 else f"{head['size']} entries"
+        yield "on chain", f"{entries}, block {head['block']}, chain {head['chain_id']}"
     age = found.oldest_waiting_s
     yield "oldest waiting", "none" if age is None else f"{age:.1f} s"
     if found.relay is not None:
@@ -67,5 +76,5 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
         yield "relay", f"{running} ({found.relay['holder'] or 'no lease'})"
 
 
-def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
+def _number(value: int | None, noun: str) -> str:
+    return f"? {noun}s" if value is None else counted(value, noun)

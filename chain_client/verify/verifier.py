@@ -171,7 +171,8 @@ def _check_log(
         report.conclude(
             "leaves",
             leaves.findings,
-            f"{leaves.size} entries rechecked against {leaves.roots_checked} anchored roots",
+            f"{leaves.size} {'entry' if leaves.size == 1 else 'entries'} rechecked against "
+            f"{leaves.roots_checked} anchored root{'' if leaves.roots_checked == 1 else 's'}",
         )
     if leaves is None:
         return
@@ -248,5 +249,6 @@ def _state_anchored(evidence: Evidence, head: Head | None, report: Report) -> No
             "run `mlops-chain relay --once`"
         )
     if spooled.corruptions:
-        detail += f"; {spooled.corruptions} damaged places in the spool"
+        places = "place" if spooled.corruptions == 1 else "places"
+        detail += f"; {spooled.corruptions} damaged {places} in the spool"
     report.checks.append(Check("anchored", True, detail))

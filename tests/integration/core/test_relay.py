@@ -172,6 +172,29 @@ def test_once_waits_for_the_relay_that_works(site: Site) -> None:
     assert_whole(site, 5)
 
 
+def test_once_names_what_keeps_the_relay_that_works_from_its_work(
+    site: Site, mlops_chain: Run
+) -> None:
+    site.note(5)
+    site.end_source()
+    words = ("--home", site.home, "relay", "--once", "--patience", "0.1")
+    working = site.relay()
+    working.start()
+    try:
+        code, _, err = mlops_chain(*words)
+        assert code == 2
+        assert "another relay works, and is not done after 0.1 s" in err
+        assert f":{os.getpid()} holds the lease 'relay'" in err
+        site.client.log.raise_alarm("chain", "anchor", "the chain refused it")
+        assert "0.1 s: alarm chain: the chain refused it" in mlops_chain(*words)[2]
+        site.chain_file.rename(site.home / "elsewhere.db")
+        err = mlops_chain(*words)[2]
+        assert str(site.chain_file) in err
+        assert "lease" not in err
+    finally:
+        working.close()
+
+
 @pytest.mark.parametrize("beside", ["alone", "beside another relay"])
 def test_once_ends_beside_a_recorder_that_never_pauses(
     site: Site, mlops_chain: Run, beside: str
