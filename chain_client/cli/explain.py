@@ -11,7 +11,6 @@ from chain_client.cli.output import (
     json_option,
     open_client,
     print_json,
-    print_rows,
     progress_bars,
     shorten,
 )
@@ -111,7 +110,7 @@ def explain(
     if not as_json:
         _print(found)
     if found and not yes:
-        click.confirm(f"Record for ever that these {len(found)} are explained?", abort=True)
+        click.confirm(_question(len(found)), abort=True)
     who = who or account_name()
     events = _record(client, signer, found, kind, reason, who) if found else 0
     client.close()
@@ -177,17 +176,20 @@ def _record(
     return count
 
 
+def _question(count: int) -> str:
+    these = "this one is" if count == 1 else f"these {count} are"
+    return f"Record for ever that {these} explained?"
+
+
 def _print(found: list[tuple[str, Finding]]) -> None:
     if not found:
         console().print("There is nothing to explain: MLflow shows what was recorded.")
         return
-    print_rows(
-        (
-            f"[bold]{finding.kind}[/]",
-            escape(shorten(finding.subject)),
-            f"{short(finding.expected)} → {short(finding.actual)}",
-        )
-        for _, finding in found[:_SHOWN]
-    )
+    out = console()
+    for _, finding in found[:_SHOWN]:
+        # Ids and values are searched and copied: no line is broken by us.
+        out.print(f"[bold]{finding.kind}[/]  {escape(shorten(finding.subject))}", soft_wrap=True)
+        change = f"{short(finding.expected)} → {short(finding.actual)}"
+        out.print(f"  {escape(change)}", soft_wrap=True)
     if len(found) > _SHOWN:
-        console().print(f"… and {len(found) - _SHOWN} more; verify --json prints all")
+        out.print(f"… and {len(found) - _SHOWN} more; verify --json prints all")

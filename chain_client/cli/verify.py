@@ -26,10 +26,12 @@ from chain_client.client import ChainClient
 from chain_client.errors import ChainError, ConfigurationError
 from chain_client.events import Json
 from chain_client.hosts import Finding, Scope, StoreBinding, to_database_address, to_server_uri
+from chain_client.shown_uri import to_shown_uri
 from chain_client.verify.explanations import Explained
 from chain_client.verify.report import Check, Report, Verdict
 
 _SHOWN = 50
+_SQLITE = "sqlite:///"
 
 
 @click.command()
@@ -95,21 +97,40 @@ def bindings_of(client: ChainClient, option: str | None) -> list[StoreBinding] |
     wanted = _normal(uri)
     found = [binding for binding in known if _normal(binding.uri) == wanted]
     if not found:
-        raise ConfigurationError(
-            f"the database of this tracking URI does not record into {client.home}; "
-            "databases that do are listed by `mlops-chain status`"
-        )
+        raise ConfigurationError(_unknown(uri, known, client.home))
     return found
+
+
+def _unknown(uri: str, known: list[StoreBinding], home: Path) -> str:
+    """Which database was asked for, why it may not be known, and which are."""
+    text = f"{to_shown_uri(uri)} does not record into {home}"
+    plain = _without_prefix(uri)
+    if plain.startswith(_SQLITE):
+        file = Path(plain.removeprefix(_SQLITE)).resolve()
+        text += f": it is the file {file}, "
+        if file.exists():
+            text += (
+                "which never recorded here, or not at this place; if it was moved there, open it "
+                f"once with chain+{_SQLITE}{file}"
+            )
+        else:
+            text += "which does not exist; a relative path counts from the folder you are in"
+    names = ", ".join(binding.to_shown_uri() for binding in known[:_SHOWN])
+    return f"{text}. Databases that record there: {names or 'none yet'}"
 
 
 def _normal(uri: str) -> str:
     """One spelling of it: no prefix, driver or credentials, absolute SQLite paths."""
-    plain = uri.removeprefix("chain+").removeprefix("chain:")
+    plain = _without_prefix(uri)
     if plain.lower().startswith(("http://", "https://")):
         return to_server_uri(plain)
-    if plain.startswith("sqlite:///"):
-        return "sqlite:///" + str(Path(plain.removeprefix("sqlite:///")).resolve())
+    if plain.startswith(_SQLITE):
+        return _SQLITE + str(Path(plain.removeprefix(_SQLITE)).resolve())
     return to_database_address(plain)
+
+
+def _without_prefix(uri: str) -> str:
+    return uri.removeprefix("chain+").removeprefix("chain:")
 
 
 def _print(report: Report) -> None:
@@ -122,10 +143,12 @@ def _print(report: Report) -> None:
         _print_finding(out, finding)
     if len(report.findings) > _SHOWN:
         out.print(f"\n… and {len(report.findings) - _SHOWN} more findings; --json prints all")
+    if report.explained:
+        out.print("\n[bold]Explained[/], and no finding any more:")
     for explained in report.explained[:_SHOWN]:
         _print_explained(out, explained)
     if len(report.explained) > _SHOWN:
-        out.print(f"… and {len(report.explained) - _SHOWN} more explained; --json prints all")
+        out.print(f"  … and {len(report.explained) - _SHOWN} more explained; --json prints all")
     out.print()
     verdict = {
         Verdict.HOLDS: "[bold green]It holds.[/] " + _what_holds(report),
@@ -153,8 +176,9 @@ def _mark(check: Check) -> str:
 def _print_finding(out: Console, finding: Finding) -> None:
     # Nothing is cut or folded by us here: these lines are searched and copied.
     out.print(f"\n[bold red]{finding.kind}[/]  [bold]{escape(finding.subject)}[/]", soft_wrap=True)
-    for name, value in (("expected", finding.expected), ("actual", finding.actual)):
-        if value is not None:
+    sides = (("expected", finding.expected), ("actual", finding.actual))
+    if any(value is not None for _, value in sides):
+        for name, value in sides:
             out.print(f"  {name:9} {escape(short(value))}", soft_wrap=True)
     print_block(Padding(escape(shorten(finding.detail)), (0, 0, 0, 2)))
 
@@ -162,15 +186,15 @@ def _print_finding(out: Console, finding: Finding) -> None:
 def _print_explained(out: Console, explained: Explained) -> None:
     found = explained.finding
     when = datetime.fromtimestamp(explained.time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    out.print(
-        f"[cyan]explained[/] {found.kind}  {escape(found.subject)}: {explained.kind}, "
-        f"{escape(explained.reason)} ({escape(explained.who)}, {when})",
-        soft_wrap=True,
-    )
+    out.print(f"  [cyan]{found.kind}[/]  {escape(found.subject)}", soft_wrap=True)
+    said = f"{explained.kind}, {explained.reason} ({explained.who}, {when})"
+    print_block(Padding(escape(said), (0, 0, 0, 4)))
 
 
 def short(value: Json) -> str:
     """One line for people."""
+    if value is None:
+        return "(nothing)"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = shorten(text)
     return text if len(text) <= 200 else text[:199] + "…"
