@@ -27,6 +27,7 @@ from chain_client.hosts import Host, Progress, Scope, StoreBinding, load_host
 from chain_client.recorder import Recorder
 from chain_client.relay.starter import RelayStarter
 from chain_client.spool import Durability, SpoolWriter
+from chain_client.types import to_hex
 
 if TYPE_CHECKING:
     from chain_client.ledger.base import Ledger
@@ -104,6 +105,12 @@ class ChainClient:
             from chain_client.provision import provision
 
             deployment = provision(chosen)
+            _logger.warning(
+                "mlops-chain: made the home %s (chain %d, EventLog %s)",
+                home.path,
+                deployment.chain_id,
+                to_hex(deployment.event_log),
+            )
             return cls(chosen, deployment)
         deployment = Deployment.read(home.deployment_file)
         if expected_deployment_id not in (None, deployment.deployment_id):

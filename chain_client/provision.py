@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
@@ -16,9 +15,7 @@ from chain_client.ledger.event_log import explain
 from chain_client.log import Log
 from chain_client.signing import create_keystore, open_signer
 from chain_client.transactions import TransactionQueue, key_lease_name
-from chain_client.types import Address, to_hex
-
-_logger = logging.getLogger(__name__)
+from chain_client.types import Address
 
 _EMBEDDED = "embedded:"
 _DEPLOY_LEASE_S = 120.0
@@ -76,12 +73,6 @@ def provision(settings: Settings) -> Deployment:
             log.release(lease)
             ledger.close()
             log.close()
-    _logger.warning(
-        "mlops-chain: made the home %s (chain %d, EventLog %s)",
-        home.path,
-        deployment.chain_id,
-        to_hex(deployment.event_log),
-    )
     return deployment
 
 

@@ -9,7 +9,14 @@ import click
 from chain_client.cli.output import console, json_option, print_json, settings_of
 from chain_client.client import ChainClient
 from chain_client.home import Home
+from chain_client.provision import provision
 from chain_client.types import to_hex
+
+_NEXT = (
+    "MLFLOW_TRACKING_URI=chain+sqlite:///mlflow.db python train.py",
+    "mlflow server --backend-store-uri chain+sqlite:///mlflow.db",
+    "MLFLOW_TRACKING_URI=chain+https://a-server-of-others python train.py",
+)
 
 
 @click.command()
@@ -26,7 +33,10 @@ def init(home: Path | None, as_json: bool) -> None:
     """
     settings = settings_of(home)
     existed = Home(settings.home).exists()
-    client = ChainClient.open(settings, create=True)
+    if not existed:
+        # Not by `create=True`, which logs what is printed below.
+        provision(settings)
+    client = ChainClient.open(settings)
     deployment = client.deployment
     document = {
         "home": str(client.home),
@@ -49,7 +59,7 @@ def init(home: Path | None, as_json: bool) -> None:
     out.print(f"  EventLog    {document['event_log']}")
     out.print(f"  log writer  {document['writer']}")
     if not existed:
-        out.print(
-            "next: MLFLOW_TRACKING_URI=chain+sqlite:///mlflow.db python train.py, "
-            "then mlops-chain verify"
-        )
+        out.print("next, one of:")
+        for command in _NEXT:
+            out.print(f"  {command}", soft_wrap=True)
+        out.print("then mlops-chain verify")

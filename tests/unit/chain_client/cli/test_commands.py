@@ -10,6 +10,8 @@ import pytest
 
 from chain_client.cli import cli
 from chain_client.client import ChainClient
+from chain_client.home import Home
+from chain_client.hosts import StoreBinding
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = sorted(cli.commands)
@@ -111,10 +113,11 @@ def test_init_again_changes_nothing(mlops_chain: Run, home: Path) -> None:
 
 
 def test_init_makes_a_home_and_says_what_comes_next(mlops_chain: Run, tmp_path: Path) -> None:
-    code, out, _ = mlops_chain("--home", tmp_path / "new", "init")
-    assert code == 0
+    code, out, err = mlops_chain("--home", tmp_path / "new", "init")
+    assert (code, err) == (0, "")
     assert "created" in out
-    assert "MLFLOW_TRACKING_URI=chain+sqlite:///mlflow.db" in out
+    for uri in ("chain+sqlite:///mlflow.db", "--backend-store-uri chain+", "chain+https://"):
+        assert uri in out
     assert (tmp_path / "new" / "deployment.json").exists()
 
 
@@ -137,7 +140,28 @@ def test_people_are_told_what_programs_are(mlops_chain: Run, home: Path, command
 def test_a_tracking_uri_that_records_elsewhere_could_not_be_checked(
     mlops_chain: Run, home: Path
 ) -> None:
-    words = ("verify", "--tracking-uri", "sqlite:////srv/other.db")
+    words = ("verify", "--tracking-uri", "postgresql://me:hunter2@db/mlflow")
     code, _, err = mlops_chain("--home", home, *words)
     assert code == 2
-    assert "does not record into" in err
+    assert f"***@db/mlflow does not record into {home}" in err
+    assert "hunter2" not in err
+    assert "Databases that record there: none yet" in err
+
+
+def test_a_database_that_is_not_known_is_named_with_what_may_be_the_cause(
+    mlops_chain: Run, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recorded = tmp_path / "mlflow.db"
+    Home(home).put_store(StoreBinding("5" * 32, "mlflow", f"sqlite:///{recorded}"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "chain+sqlite:///mlflow.db")
+    code, _, err = mlops_chain("--home", home, "verify")
+    assert code == 2
+    assert f"chain+sqlite:///mlflow.db does not record into {home}" in err
+    assert f"it is the file {elsewhere}/mlflow.db, which does not exist" in err
+    assert f"Databases that record there: sqlite:///{recorded}" in err
+    (elsewhere / "mlflow.db").write_bytes(b"")
+    err = mlops_chain("--home", home, "verify")[2]
+    assert f"if it was moved there, open it once with chain+sqlite:///{elsewhere}/mlflow.db" in err
