@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -64,9 +65,9 @@ def both(request: pytest.FixtureRequest, handlers: Any) -> Any:
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
+def uri(empty_database: Path, tmp_path: Path) -> str:
     """A new database, by its plain URI."""
-    return f"sqlite:///{tmp_path}/new.db"
+    return f"sqlite:///{shutil.copy(empty_database, tmp_path / 'new.db')}"
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -130,7 +131,8 @@ def test_a_servers_read_replica_reaches_the_store_that_is_recorded(
 ) -> None:
     monkeypatch.setenv("MLOPS_CHAIN_HOME", str(home))
     monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
-    replica = f"sqlite:///{tmp_path}/replica.db"
+    copied = shutil.copy(uri.removeprefix("sqlite:///"), tmp_path / "replica.db")
+    replica = f"sqlite:///{copied}"
     server = handlers.TrackingStoreRegistryWrapper()
     server.get_store(replica, str(tmp_path))
     monkeypatch.setenv("_MLFLOW_SERVER_READ_REPLICA_BACKEND_STORE", replica)

@@ -75,7 +75,7 @@ def test_garbage_collection_and_schema_upgrades_leave_no_finding(server: Server)
     assert collected.returncode == 0, collected.stderr
     assert run_id in [e.subject.id for e in site.events() if e.type == "run.removed"]
     assert site.rows("select count(*) from runs") == [(0,)]
-    server.stop()
+    server.kill()  # its jobs take their time to end
     upgraded = site.run("-m", "mlflow", "db", "upgrade", site.plain_uri)
     assert upgraded.returncode == 0, upgraded.stderr
     site.verify()

@@ -1,4 +1,4 @@
-"""Four workers on MLflow's default stack: what they record, say and survive."""
+"""Four workers on MLflow's default stack: what they record, say and survive; and workspaces."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
 
 from mlflow_chain.server.announcement import parse_announcement
-from tests.mlflow_server import Server, Site, launch, serving, wait_until
+from tests.mlflow_server import Server, Site, serving, wait_until
 
 CLIENTS = 6
 INFO = "/api/3.0/mlflow/server-info"
+HEADER = "X-MLFLOW-WORKSPACE"
+KILLED = "written while workers die"
 
 
 @pytest.fixture(scope="module")
 def server(new_site: Callable[..., Site]) -> Iterator[Server]:
     """Shared by the tests of this file, which run in their order or alone."""
-    with serving(new_site(), workers=4) as running:
+    # The four also make the tables, all at once.
+    with serving(new_site(has_tables=False), workers=4) as running:
         yield running
 
 
@@ -111,8 +115,27 @@ def test_errors_keep_their_status(
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
 
 
-def test_after_workers_are_killed_every_committed_change_is_recorded_once(server: Server) -> None:
-    made = server.call("runs/create", {"experiment_id": "0"})
+def test_a_name_that_nobody_checked_is_no_actor(server: Server) -> None:
+    made = server.call("runs/create", {"experiment_id": "0"}, auth=("mallory", "any"))
+    run_id = made["run"]["info"]["run_id"]
+    [created] = [e for e in server.site.events() if e.subject.id == run_id]
+    assert created.type == "run.created"
+    assert (created.actor.authenticated, created.actor.claimed) == (None, None)
+
+
+@pytest.fixture(scope="module")
+def restarted(server: Server) -> Iterator[Server]:
+    """The same with one worker and with workspaces, after the first died while it was written to.
+
+    Its workers died first one by one, and then at once.
+    """
+    _write_until_killed(server)
+    with serving(server.site, "--enable-workspaces") as running:
+        yield running
+
+
+def _write_until_killed(server: Server) -> None:
+    made = server.call("runs/create", {"experiment_id": "0", "run_name": KILLED})
     run_id = made["run"]["info"]["run_id"]
     over = threading.Event()
 
@@ -128,26 +151,69 @@ def test_after_workers_are_killed_every_committed_change_is_recorded_once(server
             except requests.RequestException:
                 over.wait(0.05)
 
-    def written() -> int:
-        [(count,)] = server.site.rows("select count(*) from metrics where run_uuid = ?", run_id)
-        return int(count)
-
     with ThreadPoolExecutor(4) as clients:
         try:
             for number in range(4):
                 clients.submit(write, number)
-            wait_until(lambda: written() > 10, 60)
+            wait_until(lambda: _written(server.site) > 10, 60)
             victim = server.workers()[0]
             victim.kill()
-            reached = written()
-            wait_until(lambda: written() > reached + 10, 60)
+            reached = _written(server.site)
+            wait_until(lambda: _written(server.site) > reached + 10, 60)
             server.kill()
         finally:
             over.set()
-    again = launch(server.site)
-    try:
-        metric = {"key": "after", "value": 1, "timestamp": 1, "step": 0}
-        again.call("runs/log-metric", {"run_id": run_id, **metric})
-    finally:
-        again.stop()
-    server.site.verify()
+
+
+def _written(site: Site) -> int:
+    [(count,)] = site.rows(
+        "select count(*) from metrics where run_uuid in (select run_uuid from runs where name = ?)",
+        KILLED,
+    )
+    return int(count)
+
+
+def test_after_workers_are_killed_every_committed_change_is_recorded_once(
+    restarted: Server,
+) -> None:
+    site = restarted.site
+    assert _written(site) > 20
+    [(run_id,)] = site.rows("select run_uuid from runs where name = ?", KILLED)
+    metric = {"key": "after", "value": 1, "timestamp": 1, "step": 0}
+    restarted.call("runs/log-metric", {"run_id": run_id, **metric})
+    site.verify()
+
+
+def _train_in(server: Server, workspace: str) -> set[str]:
+    inside: dict[str, Any] = {"headers": {HEADER: workspace}}
+    made = server.call("experiments/create", {"name": "same name"}, **inside)
+    run = server.call("runs/create", {"experiment_id": made["experiment_id"]}, **inside)
+    info = run["run"]["info"]
+    run_id = str(info["run_id"])
+    server.upload(info["artifact_uri"], "weights.bin", workspace.encode(), **inside)
+    metric = {"key": "loss", "value": 0.5, "timestamp": 1, "step": 0}
+    server.call("runs/log-metric", {"run_id": run_id, **metric}, **inside)
+    server.call("registered-models/create", {"name": "model"}, **inside)
+    version = {"name": "model", "source": info["artifact_uri"], "run_id": run_id}
+    server.call("model-versions/create", version, **inside)
+    alias = {"name": "model", "alias": "champion", "version": "1"}
+    server.call("registered-models/alias", alias, **inside)
+    return {run_id}
+
+
+def test_writes_in_two_workspaces_are_recorded(restarted: Server) -> None:
+    site = restarted.site
+    before = site.events()
+    made = restarted.ask("/api/3.0/mlflow/workspaces", {"name": "team-a"})
+    assert made.status_code in (200, 201), made.text
+    runs = _train_in(restarted, "default") | _train_in(restarted, "team-a")
+    refused = restarted.ask(
+        "/api/2.0/mlflow/experiments/search", {"max_results": 1}, headers={HEADER: "nobody"}
+    )
+    assert refused.status_code == 404
+    known = {event.event_id for event in before}
+    new = [event for event in site.events() if event.event_id not in known]
+    assert {e.subject.id for e in new if e.type == "run.metric_logged"} == runs
+    for type_ in ("experiment.created", "registered_model.created", "registered_model.alias_set"):
+        assert [e.type for e in new].count(type_) == 2
+    site.verify()
