@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -70,6 +71,15 @@ def relative(root: str, location: str) -> str | None:
     """The path of a location below a root; None if it is not below it."""
     prefix = root.rstrip("/") + "/"
     return location[len(prefix) :] if location.startswith(prefix) else None
+
+
+def upwards(location: str) -> Iterator[str]:
+    """A location, and every folder that it lies in, the nearest one first."""
+    folder = location
+    while folder:
+        yield folder
+        shorter = folder.rpartition("/")[0]
+        folder = shorter if shorter != folder else ""
 
 
 def without_workspace(location: str) -> tuple[str, str] | None:

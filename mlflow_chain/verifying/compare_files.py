@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from chain_client.events import Json
 from chain_client.hosts import Finding, Progress, Remark, Unchecked
@@ -16,21 +13,16 @@ from mlflow_chain.files.locations import (
     join,
     relative,
     to_location,
+    upwards,
     without_workspace,
 )
 from mlflow_chain.files.stored import NO_FILE, FileUnreadable, Stored, StoredFiles
 from mlflow_chain.verifying.differences import missing, unexpected
 from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.file_root import FileRoot
+from mlflow_chain.verifying.on_all_cores import on_all_cores
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 from mlflow_chain.verifying.state import State
-
-_IN_FLIGHT = 4
-"""Calls that are handed out for each thread: results are taken in order."""
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-
 
 _Look = tuple[FileRoot, str | None]
 """A file to be looked at; None behind the last one of its root."""
@@ -76,13 +68,10 @@ class FileComparison:
                 "them; start the server once with --backend-store-uri chain+…",
             )
         total = sum(len(root.expected) for root in found)
-        cores = _cores()
-        # SHA-256 releases the interpreter's lock, so threads use every core.
-        with ThreadPoolExecutor(max_workers=cores) as pool:
-            window = cores * _IN_FLIGHT
-            listed = _in_order(pool, window, _list, found)
+        with on_all_cores() as cores:
+            listed = cores.in_order(_list, found)
             waiting: dict[str, list[Stored | FileUnreadable]] = {}
-            for (root, path), stored in _in_order(pool, window, _look_at, _looks(listed)):
+            for (root, path), stored in cores.in_order(_look_at, _looks(listed)):
                 if path is not None:
                     waiting[path] = stored
                     self._done += 1
@@ -128,6 +117,7 @@ class FileComparison:
             copies = tuple(StoredFiles(spot, self._storage.tracking_uri) for spot in spots)
             about = (expected[location], kept[location])
             found.append(FileRoot(location, owner, before, copies, *about))
+        _nest(found)
         return found, unknown
 
     def _compare_root(
@@ -215,29 +205,6 @@ _REMARKS = {
 }
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    window: int,
-    act: Callable[[_Item], _Result],
-    items: Iterable[_Item],
-) -> Iterator[tuple[_Item, _Result]]:
-    """Like `pool.map`, with the items, and never more than ``window`` results in memory."""
-    flying: deque[tuple[_Item, Future[_Result]]] = deque()
-    for item in items:
-        flying.append((item, pool.submit(act, item)))
-        if len(flying) >= window:
-            first, future = flying.popleft()
-            yield first, future.result()
-    for item, future in flying:
-        yield item, future.result()
-
-
 def _list(root: FileRoot) -> None:
     root.look()
 
@@ -254,13 +221,18 @@ def _look_at(look: _Look) -> list[Stored | FileUnreadable]:
     return [] if path is None else root.look_at(path)
 
 
+def _nest(roots: list[FileRoot]) -> None:
+    """Tell each root which others lie below it."""
+    known = {root.location: root for root in roots}
+    for root in roots:
+        for folder in upwards(root.location):
+            if folder != root.location and folder in known:
+                known[folder].inner[root.location] = root
+
+
 def _root_of(location: str, known: dict[str, tuple[str, bool]]) -> str | None:
     """The root that a recorded file lies below; the longest one wins."""
-    folder = location
-    while folder and folder not in known:
-        shorter = folder.rpartition("/")[0]
-        folder = shorter if shorter != folder else ""
-    return folder or None
+    return next((folder for folder in upwards(location) if folder in known), None)
 
 
 def _compare_file(subject: str, register: Register, stored: Stored | None) -> Finding | None:

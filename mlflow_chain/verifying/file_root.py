@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chain_client.errors import HostUnavailable
+from mlflow_chain.files.locations import join, relative, upwards
 from mlflow_chain.files.places import to_note
 from mlflow_chain.files.stored import FileUnreadable, Listing, Stored, StoredFiles
 from mlflow_chain.verifying.order import Register
@@ -21,7 +22,8 @@ class FileRoot:
         copies: where it can be read: behind servers, once for each destination that was seen.
         expected: what was recorded, by path.
         kept: in which destination a file was written last, by path, where that is recorded.
-        listings: what is there, for each copy; filled by `look`.
+        inner: roots below it that are compared themselves, by location.
+        listings: what is there and not below an inner root, for each copy; filled by `look`.
     """
 
     location: str
@@ -30,6 +32,7 @@ class FileRoot:
     copies: tuple[StoredFiles, ...]
     expected: dict[str, Register] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    inner: dict[str, FileRoot] = field(default_factory=dict)
     listings: list[Listing | HostUnavailable] = field(default_factory=list)
 
     def look(self) -> None:
@@ -44,7 +47,22 @@ class FileRoot:
             listing.paths |= self.expected.keys() & (listing.unfinished | listing.leftover)
             listing.unfinished -= listing.paths
             listing.leftover -= listing.paths
+            if self.inner:
+                for found in (listing.paths, listing.unfinished, listing.leftover):
+                    found -= {path for path in found if self._is_compared_below(path)}
             self.listings.append(listing)
+
+    def _is_compared_below(self, path: str) -> bool:
+        """Whether an inner root names the file if it is not the recorded one, or in no record."""
+        for folder in upwards(join(self.location, path)):
+            if folder == self.location:
+                return False
+            inner = self.inner.get(folder)
+            if inner is not None:
+                below = relative(folder, join(self.location, path))
+                # What stands in the place of the inner root itself is none of its files.
+                return below is not None and (not inner.before or below in inner.expected)
+        return False
 
     def readable(self) -> list[Listing]:
         """The listings of the copies that could be listed."""

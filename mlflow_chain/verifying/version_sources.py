@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mlflow_chain.files.locations import Storage, to_location
+from mlflow_chain.files.locations import Storage, to_location, upwards
 from mlflow_chain.mapping.workspaces import to_key
 from mlflow_chain.reading.entities import VersionView
 from mlflow_chain.reading.reader import Reader
@@ -85,7 +85,7 @@ class VersionSources:
         if source.startswith(_RUN):
             return Owner("run", source.removeprefix(_RUN).strip("/").partition("/")[0])
         location = self._storage.spell(to_location(source))
-        for folder in _upwards(location):
+        for folder in upwards(location):
             if folder in self._owners:
                 return self._owners[folder]
         return Owner(LOCATION, location) if self._is_recorded(location) else None
@@ -114,11 +114,3 @@ def is_prompt(version: VersionView) -> bool:
 
 def _source(version: VersionView) -> str:
     return str(version.fields["source"] or version.fields["storage_location"] or "")
-
-
-def _upwards(location: str) -> Iterator[str]:
-    folder = location
-    while folder:
-        yield folder
-        shorter = folder.rpartition("/")[0]
-        folder = shorter if shorter != folder else ""

@@ -76,6 +76,33 @@ def test_the_files_of_a_version_outside_every_run_are_compared(
     assert sorted(kinds(tracked)) == sorted(kinds(tracked, model="m")) == expected
 
 
+def test_a_version_around_a_run_leaves_the_runs_files_to_the_run(
+    tracked: Recorded, tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}")
+    client = MlflowClient()
+    experiment_id = client.create_experiment("inside", str(folder))
+    with mlflow.start_run(experiment_id=experiment_id):
+        mlflow.log_text("z", "model/z.txt")
+    client.create_registered_model("m")
+    client.create_model_version("m", str(folder))
+    relay(tracked)
+    assert kinds(tracked) == kinds(tracked, model="m") == []
+    assert unchecked(tracked) == ""
+    (file,) = folder.rglob("z.txt")
+    file.write_text("Z")
+    (file.parent / "added.txt").touch()
+    (folder / "added.txt").touch()
+    found = tracked.client.verify(Scope()).findings
+    assert sorted((finding.kind, finding.subject.split("/")[0]) for finding in found) == [
+        ("artifact_changed", f"run {file.parts[-4]}"),
+        ("artifact_unexpected", "model m"),
+        ("artifact_unexpected", f"run {file.parts[-4]}"),
+    ]
+
+
 def test_a_link_in_a_versions_folder_is_left_unchecked(tracked: Recorded, tmp_path: Path) -> None:
     folder = tmp_path / "linked"
     folder.mkdir()
