@@ -14,7 +14,7 @@ from chain_client.errors import ChainError, HostUnavailable, Unavailable
 from chain_client.forking import ForkableLock
 from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.inner_stores import registry_builder, tracking_builder, workspace_builder
-from mlflow_chain.process import may_create_home
+from mlflow_chain.process import hide_in_server_log, may_create_home
 from mlflow_chain.reading.server_uri import to_server_uri
 from mlflow_chain.recorded_uris import is_recorded_uri
 from mlflow_chain.stores.reclassing import find_recording
@@ -39,6 +39,7 @@ def build_tracking_store(store_uri: str, artifact_uri: str | None) -> Any:
         MlflowException: this version can't record such a store, or the home does not fit.
     """
     inner = _inner_uri(store_uri)
+    hide_in_server_log(store_uri)
     store = tracking_builder(inner)(store_uri=inner, artifact_uri=artifact_uri)
     return _recorded_tracking_store(store, store_uri)
 
@@ -218,7 +219,7 @@ def _inner_uri(store_uri: str) -> str:
     inner = to_inner_uri(store_uri)
     refusal = find_refusal(inner)
     if refusal is not None:
-        raise _mlflow_error(f"{to_shown_uri(store_uri)}: {refusal}")
+        raise _mlflow_error(f"{to_shown_uri(store_uri)!r} is not recorded: {refusal}")
     return inner
 
 

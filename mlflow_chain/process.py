@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import logging
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from chain_client.events import Actor
+from chain_client.shown_uri import to_shown_uri
 
 _BACKEND_VARIABLE = "_MLFLOW_SERVER_FILE_STORE"
 _REGISTRY_VARIABLE = "_MLFLOW_SERVER_REGISTRY_STORE"
@@ -97,3 +99,28 @@ def process_actor() -> Actor:
         return Actor(claimed=getpass.getuser())
     except (KeyError, OSError):
         return Actor()
+
+
+class _Masking(logging.Filter):
+    """Masks one URI in whatever is logged."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self._uri = uri
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if self._uri in text:
+            record.msg, record.args = text.replace(self._uri, to_shown_uri(self._uri)), ()
+        return True
+
+
+def hide_in_server_log(uri: str) -> None:
+    """Mask a URI where ``mlflow server`` would print it, password and all, for its odd scheme."""
+    logger = logging.getLogger("mlflow.server")
+    if to_shown_uri(uri) != uri and not any(f.name == uri for f in _filters(logger)):
+        logger.addFilter(_Masking(uri))
+
+
+def _filters(logger: logging.Logger) -> list[_Masking]:
+    return [found for found in logger.filters if isinstance(found, _Masking)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy
 
-from chain_client.errors import ConfigurationError, HomeMismatch, HostUnavailable
+from chain_client.errors import ChainError, ConfigurationError, HomeMismatch, HostUnavailable
 from chain_client.hosts import StoreBinding, to_database_address
 from mlflow_chain.adopting.copies import find_other_name, refuse_copy
 from mlflow_chain.adopting.once import ADAPTER, alone, record_baseline, was_recorded
@@ -176,15 +176,22 @@ class Adoption:
         try:
             METADATA.create_all(self._engine, tables=tables)
         except sqlalchemy.exc.SQLAlchemyError as exc:
-            if self._has(tables):
-                return  # another machine was faster
-            text = (
-                "the tables mlops_chain_deployment and mlops_chain_markers can't be made in "
-                f"MLflow's database ({type(exc).__name__}); its user needs the right to create them"
-            )
-            if isinstance(exc, sqlalchemy.exc.ProgrammingError):
-                raise ConfigurationError(text) from exc
-            raise HostUnavailable(text) from exc
+            if not self._has(tables):
+                raise _refused(exc, "can't be made", "to create them") from exc
+            # Another machine was faster.
+        self._try_marking()
+
+    def _try_marking(self) -> None:
+        """Better now than in the middle of a training: each recorded write needs this right."""
+        if self._engine.dialect.name == "sqlite":
+            return  # it has no rights for single tables
+        values = {"event_id": uuid.uuid4().hex, "commit_no": 0, "created_ms": 0, "written": "[]"}
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(MARKERS.insert(), values)
+                connection.rollback()
+        except sqlalchemy.exc.SQLAlchemyError as exc:
+            raise _refused(exc, "can't be written", "to read, insert and delete there") from exc
 
     def _has(self, tables: list[sqlalchemy.Table]) -> bool:
         with _answering():
@@ -197,6 +204,15 @@ class Adoption:
                 DEPLOYMENT.update().where(DEPLOYMENT.c.store_id == store_id),
                 {"adopted_us": time.time_ns() // 1000},
             )
+
+
+def _refused(exc: Exception, what: str, right: str) -> ChainError:
+    text = (
+        f"the tables mlops_chain_deployment and mlops_chain_markers {what} in MLflow's database "
+        f"({type(exc).__name__}); its user needs the right {right}"
+    )
+    is_refusal = isinstance(exc, sqlalchemy.exc.ProgrammingError)
+    return ConfigurationError(text) if is_refusal else HostUnavailable(text)
 
 
 @contextmanager

@@ -12,14 +12,10 @@ from chain_client.errors import ConfigurationError, HomeMismatch, HostUnavailabl
 from chain_client.hosts import StoreBinding
 from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.adopting.row import read_adoption
+from mlflow_chain.reading.connecting import engine_of
 from mlflow_chain.stores.marker import MARKERS
 
 _logger = logging.getLogger(__name__)
-
-_TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb")
-"""Drivers that take a ``connect_timeout``; a server that was given up may swallow every packet."""
-
-_TIMEOUT_S = 10
 
 
 def refuse_copy(engine: sqlalchemy.Engine, binding: StoreBinding, home: Path) -> None:
@@ -100,12 +96,7 @@ def _connect(engine: sqlalchemy.Engine, binding: StoreBinding) -> sqlalchemy.Eng
     url = sqlalchemy.make_url(binding.uri)
     if url.get_backend_name() == engine.url.get_backend_name():
         url = url.set(drivername=engine.url.drivername)
-    waits = url.drivername.partition("+")[2] in _TIMED
-    return sqlalchemy.create_engine(
-        url,
-        poolclass=sqlalchemy.NullPool,
-        connect_args={"connect_timeout": _TIMEOUT_S} if waits else {},
-    )
+    return engine_of(url)
 
 
 def _is_other(engine: sqlalchemy.Engine, binding: StoreBinding) -> bool:

@@ -13,6 +13,7 @@ from chain_client.errors import HostUnavailable
 from mlflow_chain.mapping.workspaces import DEFAULT, to_key
 from mlflow_chain.reading.api import ApiReader
 from mlflow_chain.reading.bulk import read_in_bulk
+from mlflow_chain.reading.connecting import check_answers
 from mlflow_chain.reading.entities import (
     LoggedModelView,
     RegisteredModelView,
@@ -219,6 +220,7 @@ def _open_tracking(db_uri: str) -> Any:
     ):
         raise HostUnavailable(f"MLflow's database {url.database} does not exist")
 
+    check_answers(db_uri)
     reading = _reading(SqlAlchemyStore, db_uri)
     try:
         engine = reading._get_or_create_engine(db_uri)
@@ -226,10 +228,6 @@ def _open_tracking(db_uri: str) -> Any:
             raise HostUnavailable("the database holds no MLflow tables")
         _check_schema(engine)
         return reading(db_uri, "mlruns")
-    except ImportError as exc:
-        raise HostUnavailable(
-            f"the driver of MLflow's database is not installed here ({exc.name})"
-        ) from exc
     except (MlflowException, SQLAlchemyError) as exc:
         raise to_error(exc) from exc
 
