@@ -28,7 +28,7 @@ def test_a_uri_that_is_refused_is_shown_without_its_password(uri: str) -> None:
     with pytest.raises(Exception, match="inside the URI") as caught:
         build_tracking_store(uri, None)
     assert "hunter2" not in str(caught.value)
-    assert str(caught.value).startswith("chain")
+    assert "***@" in str(caught.value)
 
 
 def test_the_original_of_a_copy_is_named_without_its_query(tmp_path: Path) -> None:
