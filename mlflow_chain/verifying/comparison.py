@@ -265,8 +265,9 @@ class Comparison:
         if view is not None:
             self._versions.extend((name, version) for version in view.versions)
 
-    def _versions_elsewhere(self) -> Iterator[Found]:
+    def _versions_elsewhere(self) -> Iterator[Found | Remark]:
         """Versions whose files lie in no run and no logged model that is compared."""
+        older = 0
         owners = {owner for owner, _ in self._roots.values()}
         sources = VersionSources(self._state, self._reader, self._storage)
         for name, version in self._versions:
@@ -276,13 +277,31 @@ class Comparison:
                 owner = sources.find(version, name)
             except Unreadable:
                 owner = None
+            subject = f"model {name}/version {version.version}"
+            before = self._is_before(name, version)
             if owner is not None and owner.kind == LOCATION:
-                self._add_root(owner.id, f"model {name}/version {version.version}", False)
-            elif owner is None or f"{owner.kind} {owner.id}" not in owners:
-                yield Unchecked(
-                    f"model {name}/version {version.version}",
-                    f"nobody recorded the files at its source {version.fields['source']}",
-                )
+                self._add_root(owner.id, subject, before)
+            elif owner is not None and f"{owner.kind} {owner.id}" in owners:
+                continue
+            elif before:
+                older += 1
+            else:
+                reason = f"nobody recorded the files at its source {version.fields['source']}"
+                yield Unchecked(subject, reason)
+        if older:
+            yield Remark(
+                f"files of {older} versions",
+                "they were registered before the adoption, and nobody recorded the files at their "
+                "source, so these were not compared",
+            )
+
+    def _is_before(self, name: str, version: VersionView) -> bool:
+        """Whether the baseline holds the version, with the source that it has."""
+        model = self._state.models.get(name)
+        known = None if model is None else model.versions.get(version.version)
+        if known is None or not known.before:
+            return False
+        return known.fields["source"].allows(version.fields["source"])
 
 
 def _guarded(kind: str, subject: str, findings: Iterator[Found]) -> Iterator[Found]:

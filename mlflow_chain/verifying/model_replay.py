@@ -74,6 +74,7 @@ def _apply_to_version(model: RegisteredModelState, number: int, event: Event, st
     if UNMAPPED in parts:
         version.wild = True
     elif event.type == "model_version.baseline":
+        version.before = True
         version.exists.register.write(stamp, True)
         version.fields.write_all(stamp, parts["fields"])
         version.tags.write_all(stamp, parts["tags"])
@@ -110,6 +111,7 @@ def _drop_aliases(
 def _create_version(
     model: RegisteredModelState, version: VersionState, parts: Any, result: Any, stamp: Stamp
 ) -> None:
+    version.before = False
     version.exists.register.write(stamp, True)
     names = ("creation_timestamp", "last_updated_timestamp", "source", "storage_location", "run_id")
     version.fields.write_all(

@@ -143,11 +143,17 @@ class LoggedModelState:
 
 @dataclass(slots=True)
 class VersionState:
-    """A version of a registered model."""
+    """A version of a registered model.
+
+    Args:
+        before: whether it is older than adoption, so that the files at its source are not known.
+        wild: an event about it could not be read, so nothing of it can be told for sure.
+    """
 
     exists: Existence = field(default_factory=Existence)
     fields: Registers = field(default_factory=Registers)
     tags: Registers = field(default_factory=Registers)
+    before: bool = False
     wild: bool = False
 
 

@@ -18,6 +18,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 import mlflow_chain
 from chain_client.client import ChainClient
 from chain_client.config import Settings
+from chain_client.hosts import Remark, Scope, Unchecked
+from mlflow_chain.host import MlflowHost
 from tests.recorded_database import Recorded
 
 
@@ -65,6 +67,34 @@ def test_tracking_and_registry_of_one_database_share_its_baseline(recorded: Reco
     adopted = [event for event in recorded.events() if event.type == "store.adopted"]
     assert len(adopted) == 1
     assert len(recorded.client.folder.bindings()) == 1
+
+
+def test_only_older_versions_need_no_record_of_the_files_at_their_source(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    def notes() -> list[Unchecked | Remark]:
+        (binding,) = recorded.client.folder.bindings()
+        found = MlflowHost().compare(binding, recorded.events(), Scope(), lambda *step: None)
+        return [item for item in found if isinstance(item, Unchecked | Remark)]
+
+    _, registry = plain_stores(recorded)
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "weights.bin").touch()
+    registry.create_registered_model("m")
+    for source in ("s3://bucket/prod/model", str(tmp_path / "local"), "models:/m/1"):
+        registry.create_model_version("m", source)
+    mlflow_chain.wrap(registry, recorded.client)
+    assert recorded.findings() == []
+    (note,) = notes()
+    assert isinstance(note, Remark)
+    assert note.subject == "files of 3 versions"
+    registry.create_model_version("m", "s3://bucket/prod/model")
+    left_out = [note.subject for note in notes() if isinstance(note, Unchecked)]
+    assert left_out == ["model m/version 4"]
+    recorded.edit("update model_versions set source = 's3://mine' where version = 1")
+    assert recorded.kinds() == ["version_field_changed"]
+    left_out = [note.subject for note in notes() if isinstance(note, Unchecked)]
+    assert left_out == ["model m/version 1", "model m/version 4"]
 
 
 def test_an_interrupted_adoption_is_done_again(
