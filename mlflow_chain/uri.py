@@ -40,11 +40,17 @@ def find_refusal(inner_uri: str) -> str | None:
     if scheme.partition("+")[0] in RECORDED_ENGINES and inner_uri.startswith(scheme + "://"):
         return None
     known = ", ".join(f"chain+{name}://…" for name in (*RECORDED_ENGINES, "http", "https"))
-    if scheme in ("", "file"):
+    if not inner_uri:
+        return f"no URI stands behind the prefix; use one of: {known}"
+    if scheme.lower().partition("+")[0] == "postgres":
+        return "SQLAlchemy calls that database postgresql: use chain+postgresql://…"
+    if scheme == "file":
         return (
-            "chain+file: is not recorded yet by this version, and MLflow has retired its file "
-            f"store; use a database, for example chain+sqlite:///mlflow.db (known: {known})"
+            "MLflow has retired its file store, and this version does not record it; use a "
+            f"database, for example chain+sqlite:///mlflow.db (known: {known})"
         )
+    if not scheme:
+        return f"no URI of a database or server stands behind the prefix; use one of: {known}"
     return f"the scheme {scheme!r} inside the URI is not one that is recorded; use one of: {known}"
 
 

@@ -14,7 +14,10 @@ from mlflow.tracking._tracking_service.utils import _get_store
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("chain+file:///tmp/x", "sqlite"),
+        ("chain+file:///tmp/x", "'chain\\+file:///tmp/x' is not recorded: .*sqlite"),
+        ("chain:", "'chain:' is not recorded: no URI stands behind the prefix"),
+        ("chain+postgres://me:hunter2@h/d", "use chain\\+postgresql://"),
+        ("chain:postgres://me:hunter2@h/d", "me:\\*\\*\\*@h/d' is not recorded: "),
         ("chain:foo", "sqlite"),
         ("chain:foo://x", "'foo'"),
         ("chain+foo://x", "chain\\+sqlite"),
@@ -24,6 +27,7 @@ def test_an_unknown_inner_store_is_refused_before_any_work(uri: str, says: str) 
     with pytest.raises(MlflowException, match=says) as caught:
         _get_store(uri)
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    assert "hunter2" not in str(caught.value)
     with pytest.raises(MlflowException, match=says):
         get_registry_store(uri)
 

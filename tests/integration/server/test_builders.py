@@ -34,10 +34,12 @@ INNER = (
     *("mssql", "mssql+pymssql", "mssql+pyodbc", "http", "https", "file"),
 )
 SCHEMES = {"chain", *(f"chain+{name}" for name in INNER)}
+REFUSED = {"chain+postgres"}
+"""Known only so that it is ours to say what to write instead."""
 PLAIN = {"sqlite", "postgresql", "mysql", "mssql"}
 GROUPS = {
-    "mlflow.tracking_store": SCHEMES | PLAIN | {"http", "https"},
-    "mlflow.model_registry_store": SCHEMES | PLAIN | {"http", "https"},
+    "mlflow.tracking_store": SCHEMES | REFUSED | PLAIN | {"http", "https"},
+    "mlflow.model_registry_store": SCHEMES | REFUSED | PLAIN | {"http", "https"},
     "mlflow.scorer_store": SCHEMES,
     "mlflow.labeling_store": SCHEMES,
     "mlflow.workspace_provider": SCHEMES | PLAIN,

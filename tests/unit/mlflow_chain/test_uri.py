@@ -33,8 +33,14 @@ def test_what_is_not_recorded_is_refused_with_a_way_out(inner: str) -> None:
     assert "chain+sqlite" in refusal
 
 
-def test_a_refusal_never_repeats_the_uri() -> None:
-    assert "secret" not in (find_refusal("foo://user:secret@host/db") or "")
+@pytest.mark.parametrize("inner", ["foo://user:secret@host/db", "postgres://user:secret@host/db"])
+def test_a_refusal_never_repeats_the_uri(inner: str) -> None:
+    assert "secret" not in (find_refusal(inner) or "")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgres+psycopg2"])
+def test_the_short_name_of_postgres_is_refused_with_the_long_one(scheme: str) -> None:
+    assert "use chain+postgresql://" in (find_refusal(f"{scheme}://host/db") or "")
 
 
 def test_a_database_file_is_named_for_any_folder(tmp_path: Path) -> None:
