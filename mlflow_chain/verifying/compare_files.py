@@ -179,12 +179,12 @@ class FileComparison:
                 else:
                     left_out[reason] += 1
         for reason, count in left_out.items():
-            yield Unchecked(f"{count} files of {root.owner}", reason)
+            yield Unchecked(f"{_files(count)} of {root.owner}", reason)
 
     def _remarks(self) -> Iterator[Remark]:
         for what, text in _REMARKS.items():
             if self._counts[what]:
-                yield Remark(f"{self._counts[what]} files", text)
+                yield Remark(_files(self._counts[what]), text)
 
 
 _LEFTOVER = (
@@ -194,15 +194,18 @@ _LEFTOVER = (
 
 _REMARKS = {
     "unrecorded": (
-        "they lie in runs or models that are older than the adoption, or whose events can't be "
-        "read; nobody recorded them, so they were not compared"
+        "in runs or models that are older than the adoption, or whose events can't be read; nobody "
+        "recorded what is in there, so it was not compared"
     ),
     "undigested": (
-        "they changed while they were recorded; it was compared that they are there, not what is "
-        "in them"
+        "changed while being recorded: that nothing is gone was compared, not the content"
     ),
-    "unfinished": "they are uploads under way, or were left by a server that died",
+    "unfinished": "still being uploaded, or left by a server that died",
 }
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _list(root: FileRoot) -> None:

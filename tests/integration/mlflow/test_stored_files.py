@@ -120,7 +120,7 @@ def test_files_older_than_adoption_are_counted_and_are_no_finding(recorded: Reco
     assert recorded.findings() == []
     (left_out,) = notes(recorded)
     assert isinstance(left_out, Remark)
-    assert left_out.subject == "1 files"
+    assert left_out.subject == "1 file"
     assert "older than the adoption" in left_out.text
 
 
@@ -138,8 +138,8 @@ def test_a_recorded_file_without_a_digest_is_counted(
         wish.unlink()
     (left_out,) = notes(tracked)
     assert isinstance(left_out, Remark)
-    assert left_out.subject == "1 files"
-    assert "changed while they were recorded" in left_out.text
+    assert left_out.subject == "1 file"
+    assert "changed while being recorded" in left_out.text
 
 
 def test_an_inserted_run_does_not_take_the_files_of_another(

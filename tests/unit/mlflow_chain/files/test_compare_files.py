@@ -97,5 +97,5 @@ def test_only_what_may_be_an_upload_under_way_is_left_out(tmp_path: Path) -> Non
     ]
     assert [item.subject for item in found if isinstance(item, Remark)] == [
         f"run r/artifact {old}",
-        "1 files",
+        "1 file",
     ]
