@@ -65,9 +65,8 @@ class Comparison:
         files = FileComparison(self._state, self._storage, doubts, self._progress)
         yield from files.compare(self._roots)
 
-    def _one_run(self, run_id: str) -> Iterator[Found]:
+    def _one_run(self, run_id: str) -> Iterator[Found | Remark]:
         expected = self._state.runs.get(run_id)
-        known = expected is not None and expected.exists.may()
         view = None
         try:
             view = self._reader.find_run(run_id)
@@ -75,9 +74,16 @@ class Comparison:
             yield unreadable("run", f"run {run_id}")
             return
         if view is None:
-            if expected is None or not known or expected.exists.must():
-                detail = "the run was recorded and is not there" if known else "nobody knows it"
+            if expected is not None and expected.wild:
+                yield untold(f"run {run_id}")
+            elif expected is None or not expected.exists.register.values():
+                reason = "no run of that id is recorded or there; give the whole id"
+                yield Unchecked(f"run {run_id}", reason)
+            elif expected.exists.must():
+                detail = "the run was recorded and is not there"
                 yield missing("run", f"run {run_id}", run_id, detail)
+            elif not expected.exists.may():
+                yield Remark(f"run {run_id}", "it is not there, and its removal was recorded")
             return
         yield from self._run(view, self._reader)
         for model_id, model in list(self._state.logged_models.items()):
@@ -90,8 +96,10 @@ class Comparison:
             view = self._reader.find_registered_model(name)
         except Unreadable:
             return
-        if view is None and name not in self._state.models:
-            yield missing("model", f"model {name}", name, "nobody knows it")
+        known = self._state.models.get(name)
+        if view is None and (known is None or not (known.wild or known.exists.register.values())):
+            reason = "no registered model of that name is recorded or there; give the whole name"
+            yield Unchecked(f"model {name}", reason)
         sources = VersionSources(self._state, self._reader, self._storage)
         for version in view.versions if view is not None else ():
             subject = f"model {name}/version {version.version}"
@@ -290,7 +298,7 @@ class Comparison:
                 yield Unchecked(subject, reason)
         if older:
             yield Remark(
-                f"files of {older} versions",
+                f"files of {older} version" + ("s" if older > 1 else ""),
                 "they were registered before the adoption, and nobody recorded the files at their "
                 "source, so these were not compared",
             )

@@ -8,6 +8,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from chain_client.hosts import Scope, Unchecked
+from mlflow_chain.host import MlflowHost
 from tests.recorded_database import Recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -263,6 +265,23 @@ def test_a_file_that_only_looks_like_a_loading_note_is_named(
     assert history.kinds() == ["artifact_unexpected"]
 
 
-def test_a_run_or_model_that_nobody_knows_is_said_to_be_missing(history: Recorded) -> None:
-    assert history.kinds(run_id="0" * 32) == ["run_missing"]
-    assert history.kinds(model="nobody") == ["model_missing"]
+def test_only_a_run_or_model_that_was_recorded_can_be_missing(history: Recorded) -> None:
+    (binding,) = history.client.folder.bindings()
+
+    def notes(scope: Scope) -> list[tuple[str, str]]:
+        found = MlflowHost().compare(binding, history.events(), scope, lambda *step: None)
+        return [(item.subject, item.reason) for item in found if isinstance(item, Unchecked)]
+
+    (run_id,) = {e.subject.id for e in history.events() if e.type == "run.created"}
+    assert history.kinds(run_id=run_id[:8]) == history.kinds(model="nobody") == []
+    ((subject, reason),) = notes(Scope(run_id=run_id[:8]))
+    assert subject == f"run {run_id[:8]}"
+    assert reason == "no run of that id is recorded or there; give the whole id"
+    ((subject, reason),) = notes(Scope(model="nobody"))
+    assert subject == "model nobody"
+    assert "no registered model of that name is recorded or there" in reason
+    history.edit("delete from runs")
+    history.edit("delete from registered_models")
+    assert history.kinds(run_id=run_id) == ["run_missing"]
+    assert history.kinds(model="m") == ["model_missing"]
+    assert notes(Scope(run_id=run_id)) == notes(Scope(model="m")) == []
