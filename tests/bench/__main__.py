@@ -90,6 +90,8 @@ def _clean_environment() -> None:
     for name in list(os.environ):
         if name.startswith(("MLFLOW_", "MLOPS_CHAIN_", "_MLFLOW_")):
             del os.environ[name]
+    # A plain server starts processes for jobs, a chain+ server does not: they would slow it down.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
 
 def _arguments() -> argparse.Namespace:
