@@ -20,6 +20,7 @@ from mlflow_chain.files.stored import NO_FILE, FileUnreadable, Stored, StoredFil
 from mlflow_chain.verifying.differences import missing, unexpected
 from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.file_root import FileRoot
+from mlflow_chain.verifying.gone_folders import find_gone_folders
 from mlflow_chain.verifying.on_all_cores import on_all_cores
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 from mlflow_chain.verifying.state import State
@@ -67,6 +68,7 @@ class FileComparison:
                 "they lie behind a server (mlflow-artifacts:), and nobody knows where it keeps "
                 "them; start the server once with --backend-store-uri chain+…",
             )
+        yield from find_gone_folders(found)
         total = sum(len(root.expected) for root in found)
         with on_all_cores() as cores:
             listed = cores.in_order(_list, found)

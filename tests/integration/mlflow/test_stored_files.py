@@ -64,6 +64,29 @@ def test_a_root_below_a_symbolic_link_is_compared(
     assert tracked.kinds() == ["artifact_changed"]
 
 
+def test_a_folder_that_is_gone_with_all_below_it_is_named_first(
+    tracked: Recorded, weights: Path, tmp_path: Path
+) -> None:
+    with mlflow.start_run():
+        mlflow.log_text("weights", "model/others.txt")
+    weights.unlink()
+    assert notes(tracked) == []
+    weights.with_name("more.txt").unlink()
+    assert notes(tracked) == []
+    (tmp_path / "artifacts").rename(tmp_path / "away")
+    assert tracked.kinds() == ["artifact_missing"] * 3
+    (note,) = notes(tracked)
+    assert isinstance(note, Remark)
+    assert note.text == (
+        f"nothing that was recorded below {tmp_path / 'artifacts'} is there; is it mounted?"
+    )
+    (tmp_path / "artifacts").mkdir()
+    assert [note.text for note in notes(tracked) if isinstance(note, Remark)] == [note.text]
+    (tmp_path / "artifacts").rmdir()
+    (tmp_path / "away").rename(tmp_path / "artifacts")
+    assert notes(tracked) == []
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with a name")
 def test_a_pipe_is_named_and_waited_for_by_nobody(tracked: Recorded, weights: Path) -> None:
     weights.unlink()
