@@ -165,7 +165,7 @@ def _rewritten(good: int, size: int, found: bytes, expected: bytes) -> Finding:
         {"root": "0x" + expected.hex()},
         {"root": "0x" + found.hex()},
         f"the tree over the first {size} entries has not the root that was anchored; the tree "
-        f"over the first {good} still has",
+        f"over the first {good} still has. Entries between were exchanged, or removed",
     )
 
 

@@ -218,7 +218,10 @@ def _open_tracking(db_uri: str) -> Any:
         and not (url.database or "").startswith("file:")
         and not Path(url.database or "").exists()
     ):
-        raise HostUnavailable(f"MLflow's database {url.database} does not exist")
+        raise HostUnavailable(
+            f"MLflow's database {url.database} does not exist. If it was moved, open it once at "
+            "its new place with chain+sqlite:///…; then it is known there"
+        )
 
     check_answers(db_uri)
     reading = _reading(SqlAlchemyStore, db_uri)
