@@ -21,7 +21,8 @@ from mlflow_chain.verifying.compare_runs import (
 from mlflow_chain.verifying.differences import missing, unexpected, unreadable, untold
 from mlflow_chain.verifying.file_doubts import FileDoubts
 from mlflow_chain.verifying.state import State
-from mlflow_chain.verifying.version_sources import LOCATION, VersionSources, is_prompt
+from mlflow_chain.verifying.version_sources import LOCATION, VersionSources
+from mlflow_chain.verifying.versions_elsewhere import VersionsElsewhere
 
 Found: TypeAlias = Finding | Unchecked
 
@@ -60,7 +61,10 @@ class Comparison:
         else:
             yield from self._experiments()
             yield from self._all_models()
-        yield from self._versions_elsewhere()
+        owners = {owner for owner, _ in self._roots.values()}
+        sources = VersionSources(self._state, self._reader, self._storage)
+        elsewhere = VersionsElsewhere(self._state, sources, self._add_root)
+        yield from elsewhere.find(self._versions, owners)
         doubts = FileDoubts(self._state, self._storage, self._waiting)
         files = FileComparison(self._state, self._storage, doubts, self._progress)
         yield from files.compare(self._roots)
@@ -272,44 +276,6 @@ class Comparison:
         yield from compare_registered_model(name, self._state.models.get(name), view)
         if view is not None:
             self._versions.extend((name, version) for version in view.versions)
-
-    def _versions_elsewhere(self) -> Iterator[Found | Remark]:
-        """Versions whose files lie in no run and no logged model that is compared."""
-        older = 0
-        owners = {owner for owner, _ in self._roots.values()}
-        sources = VersionSources(self._state, self._reader, self._storage)
-        for name, version in self._versions:
-            if is_prompt(version):
-                continue
-            try:
-                owner = sources.find(version, name)
-            except Unreadable:
-                owner = None
-            subject = f"model {name}/version {version.version}"
-            before = self._is_before(name, version)
-            if owner is not None and owner.kind == LOCATION:
-                self._add_root(owner.id, subject, before)
-            elif owner is not None and f"{owner.kind} {owner.id}" in owners:
-                continue
-            elif before:
-                older += 1
-            else:
-                reason = f"nobody recorded the files at its source {version.fields['source']}"
-                yield Unchecked(subject, reason)
-        if older:
-            yield Remark(
-                f"files of {older} version" + ("s" if older > 1 else ""),
-                "they were registered before the adoption, and nobody recorded the files at their "
-                "source, so these were not compared",
-            )
-
-    def _is_before(self, name: str, version: VersionView) -> bool:
-        """Whether the baseline holds the version, with the source that it has."""
-        model = self._state.models.get(name)
-        known = None if model is None else model.versions.get(version.version)
-        if known is None or not known.before:
-            return False
-        return known.fields["source"].allows(version.fields["source"])
 
 
 def _guarded(kind: str, subject: str, findings: Iterator[Found]) -> Iterator[Found]:

@@ -10,8 +10,10 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
+import mlflow_chain
 from chain_client.events import OutcomeStatus
 from chain_client.hosts import Remark, Scope, Unchecked
 from mlflow_chain.host import MlflowHost
@@ -100,6 +102,30 @@ def test_a_version_around_a_run_leaves_the_runs_files_to_the_run(
         ("artifact_changed", f"run {file.parts[-4]}"),
         ("artifact_unexpected", "model m"),
         ("artifact_unexpected", f"run {file.parts[-4]}"),
+    ]
+
+
+def test_an_older_version_around_a_new_one_has_no_unexpected_files(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    (folder / "new").mkdir(parents=True)
+    (folder / "old.bin").touch()
+    (folder / "new" / "weights.bin").write_bytes(b"weights")
+    registry: Any = SqlAlchemyStore(recorded.uri.removeprefix("chain+"))
+    registry.create_registered_model("m")
+    registry.create_model_version("m", str(folder))
+    mlflow_chain.wrap(registry, recorded.client)
+    registry.create_model_version("m", str(folder / "new"))
+    relay(recorded)
+    assert kinds(recorded) == []
+    assert unchecked(recorded) == ""
+    (folder / "new" / "weights.bin").write_bytes(b"Weights")
+    (folder / "new" / "added").touch()
+    found = recorded.client.verify(Scope()).findings
+    assert sorted((finding.kind, finding.subject) for finding in found) == [
+        ("artifact_changed", "model m/version 2/artifact weights.bin"),
+        ("artifact_unexpected", "model m/version 2/artifact added"),
     ]
 
 
