@@ -10,6 +10,7 @@ from mlflow_chain.verifying.differences import (
     compare_fields,
     compare_keys,
     missing,
+    of_what_is_recorded,
     unexpected,
     untold,
 )
@@ -29,9 +30,17 @@ def compare_registered_model(
             detail = "the model was recorded and is not there"
             yield missing("model", subject, name, detail, expected.exists.register)
         return
-    if expected is None or not expected.exists.may():
-        yield unexpected("model", subject, name)
+    if expected is not None and expected.exists.may():
+        yield from _model_contents(subject, expected, view)
         return
+    yield unexpected("model", subject, name)
+    if expected is not None:
+        yield from of_what_is_recorded(_model_contents(subject, expected, view))
+
+
+def _model_contents(
+    subject: str, expected: RegisteredModelState, view: RegisteredModelView
+) -> Iterator[Finding | Unchecked]:
     yield from compare_fields("model", subject, expected.fields, view.fields)
     yield from compare_keys("tag", subject, expected.tags, view.tags)
     yield from compare_keys("alias", subject, expected.aliases, view.aliases)

@@ -19,6 +19,7 @@ from mlflow_chain.verifying.differences import (
     compare_fields,
     compare_keys,
     missing,
+    of_what_is_recorded,
     pair_up,
     to_json,
     unexpected,
@@ -34,12 +35,20 @@ from mlflow_chain.verifying.state import (
 )
 
 
-def compare_experiment(expected: ExperimentState, view: ExperimentView) -> Iterator[Finding]:
+def compare_experiment(
+    expected: ExperimentState, view: ExperimentView
+) -> Iterator[Finding | Unchecked]:
     """One experiment."""
     subject = f"experiment {view.id}"
     if not expected.exists.may() and not is_made_by_mlflow(expected, view):
         yield unexpected("experiment", subject, view.fields["name"])
+        yield from of_what_is_recorded(_experiment_contents(expected, view))
         return
+    yield from _experiment_contents(expected, view)
+
+
+def _experiment_contents(expected: ExperimentState, view: ExperimentView) -> Iterator[Finding]:
+    subject = f"experiment {view.id}"
     yield from compare_fields("experiment", subject, expected.fields, view.fields)
     yield from compare_keys("tag", subject, expected.tags, view.tags)
 
@@ -60,9 +69,18 @@ def compare_run(state: State, source: RunSource, view: RunView) -> Iterator[Find
     if expected is not None and expected.wild:
         yield untold(subject)
         return
-    if expected is None or not expected.exists.may():
-        yield unexpected("run", subject, view.fields["name"])
+    if expected is not None and expected.exists.may():
+        yield from _run_contents(state, expected, source, view)
         return
+    yield unexpected("run", subject, view.fields["name"])
+    if expected is not None:
+        yield from of_what_is_recorded(_run_contents(state, expected, source, view))
+
+
+def _run_contents(
+    state: State, expected: RunState, source: RunSource, view: RunView
+) -> Iterator[Finding]:
+    subject = f"run {view.id}"
     yield from compare_fields("run", subject, expected.fields, view.fields)
     yield from compare_keys("param", subject, expected.params, view.params)
     yield from compare_keys("tag", subject, expected.tags, view.tags)
@@ -196,9 +214,16 @@ def compare_logged_model(
     if expected is not None and expected.wild:
         yield untold(subject)
         return
-    if expected is None or not expected.exists.may():
-        yield unexpected("logged_model", subject, view.fields["name"])
+    if expected is not None and expected.exists.may():
+        yield from _logged_model_contents(expected, view)
         return
+    yield unexpected("logged_model", subject, view.fields["name"])
+    if expected is not None:
+        yield from of_what_is_recorded(_logged_model_contents(expected, view))
+
+
+def _logged_model_contents(expected: LoggedModelState, view: LoggedModelView) -> Iterator[Finding]:
+    subject = f"logged model {view.id}"
     yield from compare_fields("logged_model", subject, expected.fields, view.fields)
     yield from compare_keys("tag", subject, expected.tags, view.tags)
     yield from compare_keys("param", subject, expected.params, view.params)

@@ -103,6 +103,18 @@ def unexpected(kind: str, subject: str, actual: object) -> Finding:
     return Finding(f"{kind}_unexpected", subject, None, to_json(actual), detail)
 
 
+def of_what_is_recorded(
+    findings: Iterator[Finding | Unchecked],
+) -> Iterator[Finding | Unchecked]:
+    """Of an entity that nobody recorded, what differs from what was recorded of it later.
+
+    Whatever else it holds goes with its own finding.
+    """
+    for found in findings:
+        if isinstance(found, Unchecked) or found.expected is not None:
+            yield found
+
+
 def unreadable(kind: str, subject: str) -> Finding:
     """An entity that MLflow's API refuses to show."""
     detail = "its rows were changed so that MLflow can't show it"

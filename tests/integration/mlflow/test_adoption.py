@@ -222,7 +222,7 @@ from mlflow_chain import building
 from mlflow_chain.files import repositories
 held, forked = threading.Event(), threading.Event()
 def hold():
-    with building._lock, repositories._lock:
+    with building._lock.held(), repositories._lock.held():
         held.set()
         forked.wait()
 thread = threading.Thread(target=hold)
@@ -230,8 +230,13 @@ thread.start()
 held.wait()
 child = os.fork()
 if child == 0:
-    free = building._lock.acquire(timeout=1) and repositories._lock.acquire(timeout=1)
-    os._exit(0 if free else 1)
+    def enter():
+        with building._lock.held(), repositories._lock.held():
+            pass
+    entering = threading.Thread(target=enter, daemon=True)
+    entering.start()
+    entering.join(5)
+    os._exit(1 if entering.is_alive() else 0)
 forked.set()
 thread.join()
 print(os.waitpid(child, 0)[1])

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+import mlflow_chain
 from chain_client.hosts import Scope, Unchecked
 from mlflow_chain.host import MlflowHost
 from tests.recorded_database import Recorded
@@ -285,3 +288,17 @@ def test_only_a_run_or_model_that_was_recorded_can_be_missing(history: Recorded)
     assert history.kinds(run_id=run_id) == ["run_missing"]
     assert history.kinds(model="m") == ["model_missing"]
     assert notes(Scope(run_id=run_id)) == notes(Scope(model="m")) == []
+
+
+def test_what_is_recorded_of_a_run_that_nobody_recorded_is_compared(recorded: Recorded) -> None:
+    inner = recorded.uri.removeprefix("chain+")
+    store = mlflow_chain.wrap(SqlAlchemyStore(inner, "artifacts"), recorded.client)
+    plain = SqlAlchemyStore(inner, "artifacts")
+    run_id = plain.create_run("0", "me", 1, [], "unseen").info.run_id
+    plain.log_param(run_id, Param("before", "1"))
+    store.log_metric(run_id, Metric("loss", 0.5, 1, 1))
+    store.set_tag(run_id, RunTag("stage", "late"))
+    assert recorded.kinds() == ["run_unexpected"]
+    recorded.edit("update metrics set value = 0.1")
+    recorded.edit("update tags set value = 'early' where key = 'stage'")
+    assert sorted(recorded.kinds()) == ["metric_changed", "run_unexpected", "tag_changed"]

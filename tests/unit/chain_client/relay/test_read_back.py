@@ -51,7 +51,7 @@ def test_a_wish_that_the_adapter_stumbles_over_stops_no_other_and_is_given_up(
         assert not read_back.is_busy(wait_s=30)
         left = wishes.read()
         assert [wish.tries for wish in left] == ([tries] if tries < MAX_TRIES else [])
-        for wish in left:
+        for _ in left:
             wishes.put(Wish("s", {"run": "bad"}, tries=tries))
     assert adapter.granted == ["good"]
     assert "in 6 tries" in caplog.text
