@@ -165,3 +165,9 @@ def _records() -> Iterator[list[str]]:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
+
+
+def kept(world: World, name: str, value: Any) -> Any:
+    """The value, noted in the world under a name for later operations."""
+    world[name] = value
+    return value
