@@ -46,7 +46,7 @@ def test_four_processes_record_each_write_once_after_one_baseline(
     for type_ in ("run.param_logged", "run.tag_set", "run.batch_logged", "run.updated"):
         assert len(events_by_type(recorded, type_)) == 20
     assert mlops_chain("relay", "--once")[0] == 0
-    spelled = recorded.uri.replace("127.0.0.1", "me:secret@127.0.0.1") + "/"
+    spelled = recorded.uri.replace("127.0.0.1", "me:pw-4711@127.0.0.1") + "/"
     report = json.loads(mlops_chain("verify", "--json", "--tracking-uri", spelled)[1])
     assert report["findings"] == []
     assert "in no listing" in json.dumps(report["checks"])

@@ -181,13 +181,13 @@ def test_one_server_is_one_store_however_its_address_is_written(
 ) -> None:
     mlflow.MlflowClient().create_experiment(unique("one"))
     (binding,) = tracked.client.folder.bindings()
-    shouted = tracked.uri.replace("http://127.0.0.1", "http://me:secret@127.0.0.1") + "/"
+    shouted = tracked.uri.replace("http://127.0.0.1", "http://me:pw-4711@127.0.0.1") + "/"
     mlflow.MlflowClient(shouted).create_experiment(unique("two"))
     assert tracked.client.folder.bindings() == [binding]
-    assert "secret" not in binding.uri
+    assert "pw-4711" not in binding.uri
     assert [e.type for e in tracked.events()].count("store.adopted") == 1
     for file in tracked.client.home.rglob("*"):
-        assert not file.is_file() or b"secret" not in file.read_bytes()
+        assert not file.is_file() or b"pw-4711" not in file.read_bytes()
 
 
 def test_what_a_server_held_before_is_its_baseline(recorded: Recorded) -> None:
