@@ -5,6 +5,7 @@ Deleted entities included. Memory is bounded by one page of runs and one page of
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -34,7 +35,7 @@ ONLY_PROMPTS = "tags.`mlflow.prompt.is_prompt` = 'true'"
 _Item = TypeVar("_Item")
 
 
-class ApiReader:
+class ApiReader(ABC):
     """What a tracking and a registry store of MLflow show; see `reading.reader.Reader`.
 
     Args:
@@ -46,9 +47,9 @@ class ApiReader:
         self.tracking = tracking
         self.registry = registry
 
+    @abstractmethod
     def to_error(self, error: Exception) -> HostUnavailable:
         """What a reader raises in the place of an error of its stores."""
-        raise NotImplementedError
 
     def experiments(self) -> Iterator[ExperimentView]:
         """Every experiment, deleted ones included."""
