@@ -1,0 +1,41 @@
+"""Pages of the documentation whose shell blocks are run as they are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+_NEXT = "--- next block"
+
+
+def run_shell_blocks(page: str, folder: Path) -> list[str]:
+    """Run every block that is marked as ``sh``, one after the other, in one shell.
+
+    Args:
+        page: path below ``docs``.
+        folder: where they run.
+
+    Returns:
+        what each block printed.
+    """
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    script = folder / "blocks.sh"
+    script.write_text(f"\necho '{_NEXT}'\n".join(blocks), encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", str(script)],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.split(_NEXT)
