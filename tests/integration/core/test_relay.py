@@ -61,6 +61,34 @@ def relay_process(site: Site, *words: str, **settings: object) -> Iterator[subpr
         process.communicate(timeout=PATIENCE_S)
 
 
+def stop_between_writes(process: subprocess.Popen[str], *databases: Path) -> None:
+    """Stop it where it holds no lock of SQLite's, which no other process could take from it."""
+
+    def stopped() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+        if all(is_free(database) for database in databases):
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    wait_until(stopped)
+
+
+def is_free(database: Path) -> bool:
+    """Whether a transaction that writes could begin in it now."""
+    connection = sqlite3.connect(database, timeout=0, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    else:
+        return True
+    finally:
+        connection.close()
+
+
 @contextmanager
 def running(work: Callable[[], object], stop: Callable[[], object]) -> Iterator[threading.Thread]:
     """Something that goes on in a thread during the block."""
@@ -129,7 +157,7 @@ def test_a_relay_that_was_stopped_past_its_lease_is_replaced_and_never_writes_ag
     site.note(3)
     with relay_process(site, RELAY_LEASE_S=1) as process:
         wait_until(lambda: final_size(site) == 4)
-        process.send_signal(signal.SIGSTOP)
+        stop_between_writes(process, site.log_file, site.chain_file)
         wait_until(lambda: site.client.log.holder(LEASE) is None)
         assert is_relay_running(site.client.folder.relay_lock)
 
