@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import sha3 from "js-sha3";
 import solc from "solc";
 
-const SHIPPED = ["EventLog"];
+const SHIPPED = ["EventLog", "ModelRegistry"];
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ARTIFACTS = path.join(HERE, "..", "chain_client", "ledger", "artifacts");
 

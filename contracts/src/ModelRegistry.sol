@@ -1,0 +1,676 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+import {ApproverGroups} from "./ApproverGroups.sol";
+import {Proposal, Proposals} from "./Proposals.sol";
+
+/// @title What may be promoted, who approved it, and what is current
+/// @notice A version of a model becomes current for a target (an alias or a stage) only when enough
+/// members of an approver group approved exactly its bytes, or when somebody broke the glass, which
+/// is flagged for ever.
+/// @dev Nothing readable is stored: models are 32 bytes per incarnation, targets and digests are
+/// salted. Whoever acts on a proposal passes all its fields; the contract keeps one slot under
+/// their hash. Nothing is ever overwritten or removed, and events tell the whole history.
+contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
+    using Proposals for Proposal;
+
+    /// @dev How a version became current, or what ended it.
+    enum Cause {
+        None,
+        Promoted,
+        RolledBack,
+        BrokeGlass,
+        Removed
+    }
+
+    enum Status {
+        None,
+        Open,
+        Promoted,
+        Rejected,
+        Withdrawn
+    }
+
+    /// @dev Who may decide about a target, and how.
+    struct Policy {
+        bytes32 group; // whose members approve
+        uint8 threshold; // of how many approvals
+        uint32 minDelay; // seconds from the proposal to the earliest promotion
+        uint32 expiry; // seconds a proposal may stay open at most
+        uint32 evidenceKinds; // a bit for each kind that a proposal has to bring
+        uint64 revision; // counts what was ever applied for this model and target
+    }
+
+    struct Version {
+        bytes32 digest;
+        address registrant;
+        uint48 leafIndex;
+        uint40 registeredAt;
+        bool revoked;
+    }
+
+    /// @dev One slot. The bits of `approvals` and `reviews` are seats of the policy's group.
+    struct ProposalState {
+        Status status;
+        uint48 madeAt;
+        uint48 deadline;
+        uint64 approvals;
+        uint64 reviews;
+    }
+
+    /// @dev What a rollback and a removal have in common; never stored.
+    struct Return {
+        bytes32 model;
+        bytes32 target;
+        uint64 sequence;
+        uint48 deadline;
+        bytes32 summaryHash;
+    }
+
+    struct Current {
+        uint64 version; // zero: none
+        uint64 sequence; // counts every change of this target
+        uint48 since;
+        Cause cause;
+    }
+
+    /// @notice Registers versions with their digests.
+    bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
+    /// @notice Asks for promotions.
+    bytes32 public constant REQUESTER_ROLE = keccak256("REQUESTER_ROLE");
+    /// @notice Promotes without a quorum, revokes versions, pauses.
+    bytes32 public constant BREAKER_ROLE = keccak256("BREAKER_ROLE");
+    /// @notice The model under which default policies stand.
+    bytes32 public constant ANY_MODEL = 0;
+
+    uint256 private constant MAX_SIGNATURES = 32;
+
+    /// @notice keccak-256 of the salt of this deployment, under which targets and models are hashed.
+    bytes32 public immutable SALT_HASH;
+
+    /// @notice The registry that took this one's place; zero while this one is in use.
+    address public successor;
+
+    mapping(bytes32 model => mapping(uint64 version => Version)) private _versions;
+    mapping(bytes32 model => mapping(bytes32 target => Policy)) private _policies;
+    mapping(bytes32 proposalId => ProposalState) private _proposals;
+    mapping(bytes32 model => mapping(bytes32 target => Current)) private _current;
+
+    event VersionRegistered(
+        bytes32 indexed model,
+        uint64 indexed version,
+        bytes32 digest,
+        uint48 leafIndex,
+        address indexed registrant
+    );
+    event VersionRevoked(
+        bytes32 indexed model, uint64 indexed version, address indexed revoker, bytes32 reason
+    );
+    event PolicySet(
+        bytes32 indexed model, bytes32 indexed target, bytes32 policyHash, Policy policy
+    );
+    event ProposalMade(
+        bytes32 indexed proposalId, bytes32 indexed model, bytes32 indexed target, Proposal proposal
+    );
+    event ProposalApproved(bytes32 indexed proposalId, address indexed approver);
+    event ProposalReviewed(bytes32 indexed proposalId, address indexed reviewer);
+    event ProposalRejected(bytes32 indexed proposalId, address indexed approver, bytes32 reason);
+    event ProposalWithdrawn(bytes32 indexed proposalId, address indexed requester);
+    /// @notice A target has another current version, or none.
+    event CurrentChanged(
+        bytes32 indexed model,
+        bytes32 indexed target,
+        uint64 version,
+        uint64 sequence,
+        Cause cause,
+        bytes32 indexed proposalId
+    );
+    /// @notice Somebody approved a rollback or a removal.
+    event ReturnApproved(
+        bytes32 indexed model,
+        bytes32 indexed target,
+        uint64 sequence,
+        address indexed approver,
+        bytes32 summaryHash
+    );
+    event GlassBroken(bytes32 indexed proposalId, address indexed breaker, bytes32 reason);
+    event RegistrySucceeded(address indexed successor, bytes32 reason);
+
+    error AlreadyApproved(bytes32 proposalId, address approver);
+    error ApproverIsRegistrant(address approver);
+    error ApproverIsRequester(address approver);
+    error BadSignature(address signer);
+    error DeadlinePassed(uint48 deadline);
+    error DeadlineTooFar(uint48 deadline, uint256 latest);
+    error DigestMismatch(bytes32 registered, bytes32 proposed);
+    error EvidenceMissing(uint32 missingKinds);
+    error InvalidPolicy();
+    error LengthMismatch(uint256 signers, uint256 signatures);
+    error NoPolicy(bytes32 model, bytes32 target);
+    error NotFormerlyCurrent(bytes32 proposalId);
+    error NotRequester(address caller);
+    error PolicyChanged(bytes32 proposed, bytes32 inForce);
+    error ProposalExists(bytes32 proposalId);
+    error ProposalNotOpen(bytes32 proposalId, Status status);
+    error QuorumMissing(uint256 approvals, uint256 threshold);
+    error SequenceMoved(uint64 expected, uint64 found);
+    error Succeeded(address successor);
+    error SupersededNotClosed(bytes32 proposalId);
+    error ThresholdUnreachable(uint256 threshold, uint256 members);
+    error TooEarly(uint256 earliest);
+    error TooManySignatures(uint256 count);
+    error UnknownVersion(bytes32 model, uint64 version);
+    error VersionExists(bytes32 model, uint64 version);
+    error VersionIsRevoked(bytes32 model, uint64 version);
+    error ZeroValue();
+
+    modifier whenInUse() {
+        _requireInUse();
+        _;
+    }
+
+    constructor(address admin, bytes32 saltHash) EIP712("mlops-chain", "1") {
+        if (admin == address(0) || saltHash == 0) revert ZeroValue();
+        SALT_HASH = saltHash;
+        _grantRole(DEFAULT_ADMIN_ROLE, admin);
+    }
+
+    // --- administration
+
+    /// @notice Sets the policy of a target; threshold zero takes it away.
+    function setPolicy(bytes32 model, bytes32 target, Policy calldata policy)
+        external
+        onlyRole(DEFAULT_ADMIN_ROLE)
+        whenInUse
+    {
+        if (target == 0) revert ZeroValue();
+        Policy storage stored = _policies[model][target];
+        uint64 revision = stored.revision + 1;
+        if (policy.threshold == 0) {
+            delete _policies[model][target];
+        } else {
+            if (policy.group == 0 || policy.expiry == 0 || policy.minDelay >= policy.expiry) {
+                revert InvalidPolicy();
+            }
+            uint256 members = _countMembers(policy.group, type(uint64).max);
+            if (policy.threshold > members) revert ThresholdUnreachable(policy.threshold, members);
+            stored.group = policy.group;
+            stored.threshold = policy.threshold;
+            stored.minDelay = policy.minDelay;
+            stored.expiry = policy.expiry;
+            stored.evidenceKinds = policy.evidenceKinds;
+        }
+        stored.revision = revision; // counts on when a policy was taken away
+        emit PolicySet(model, target, _hashOf(model, target, stored), stored);
+    }
+
+    function addApprover(bytes32 group, address account)
+        external
+        onlyRole(DEFAULT_ADMIN_ROLE)
+        whenInUse
+    {
+        _addApprover(group, account);
+    }
+
+    /// @notice Removes a member; what they approved and is not promoted yet counts no more.
+    function removeApprover(bytes32 group, address account) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        _removeApprover(group, account);
+    }
+
+    function succeed(address newRegistry, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (newRegistry == address(0) || newRegistry == address(this)) revert ZeroValue();
+        if (successor != address(0)) revert Succeeded(successor);
+        successor = newRegistry;
+        emit RegistrySucceeded(newRegistry, reason);
+    }
+
+    function pause() external {
+        if (!hasRole(DEFAULT_ADMIN_ROLE, msg.sender)) _checkRole(BREAKER_ROLE);
+        _pause();
+    }
+
+    function unpause() external onlyRole(DEFAULT_ADMIN_ROLE) {
+        _unpause();
+    }
+
+    // --- versions
+
+    function registerVersion(bytes32 model, uint64 version, bytes32 digest, uint48 leafIndex)
+        external
+        onlyRole(REGISTRAR_ROLE)
+        whenInUse
+    {
+        if (model == ANY_MODEL || version == 0 || digest == 0) revert ZeroValue();
+        Version storage stored = _versions[model][version];
+        if (stored.digest != 0) revert VersionExists(model, version);
+        stored.digest = digest;
+        stored.registrant = msg.sender;
+        stored.leafIndex = leafIndex;
+        stored.registeredAt = uint40(block.timestamp);
+        emit VersionRegistered(model, version, digest, leafIndex, msg.sender);
+    }
+
+    function revokeVersion(bytes32 model, uint64 version, bytes32 reason)
+        external
+        onlyRole(BREAKER_ROLE)
+    {
+        Version storage stored = _knownVersion(model, version);
+        if (stored.revoked) revert VersionIsRevoked(model, version);
+        stored.revoked = true;
+        emit VersionRevoked(model, version, msg.sender, reason);
+    }
+
+    // --- proposals
+
+    /// @notice Asks for a promotion, in the name of the requester who signed it.
+    /// @param signature Of the requester over the typed data; empty if the requester is the caller.
+    function propose(Proposal calldata p, bytes calldata signature) external whenInUse {
+        _checkRole(REQUESTER_ROLE, p.requester);
+        bytes32 id = p.hash();
+        _checkSigned(p.requester, id, signature);
+        if (_proposals[id].status != Status.None) revert ProposalExists(id);
+        _checkVersion(p);
+        (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
+        if (policy.threshold == 0) revert NoPolicy(p.model, p.target);
+        if (p.policyHash != inForce) revert PolicyChanged(p.policyHash, inForce);
+        uint32 missing = policy.evidenceKinds & ~p.evidenceKinds;
+        if (missing != 0) revert EvidenceMissing(missing);
+        _checkDeadline(p.deadline);
+        uint256 latest = block.timestamp + policy.expiry;
+        if (p.deadline > latest) revert DeadlineTooFar(p.deadline, latest);
+        if (p.supersedes != 0 && !_isClosed(p.supersedes)) {
+            revert SupersededNotClosed(p.supersedes);
+        }
+        ProposalState storage state = _proposals[id];
+        state.status = Status.Open;
+        state.madeAt = uint48(block.timestamp);
+        state.deadline = p.deadline;
+        emit ProposalMade(id, p.model, p.target, p);
+    }
+
+    function approve(Proposal calldata p) external whenInUse {
+        bytes32 id = p.hash();
+        ProposalState storage state = _openProposal(id);
+        _checkDeadline(p.deadline);
+        state.approvals = _approved(p, id, _groupOf(p), state.approvals, msg.sender);
+    }
+
+    /// @notice Counts approvals that others signed; anybody may bring them.
+    function approveBySignatures(
+        Proposal calldata p,
+        address[] calldata approvers,
+        bytes[] calldata signatures
+    ) external whenInUse {
+        bytes32 id = p.hash();
+        ProposalState storage state = _openProposal(id);
+        _checkDeadline(p.deadline);
+        _checkLengths(approvers.length, signatures.length);
+        bytes32 signed = Proposals.hashApproval(id, "approval", p.summaryHash);
+        bytes32 group = _groupOf(p);
+        uint64 approvals = state.approvals;
+        for (uint256 i = 0; i < approvers.length; ++i) {
+            _checkSigned(approvers[i], signed, signatures[i]);
+            approvals = _approved(p, id, group, approvals, approvers[i]);
+        }
+        state.approvals = approvals;
+    }
+
+    /// @notice Records that a member has reviewed a proposal; it counts towards no quorum.
+    /// @param signature Of the reviewer; empty if the reviewer is the caller.
+    function review(Proposal calldata p, address reviewer, bytes calldata signature)
+        external
+        whenInUse
+    {
+        bytes32 id = p.hash();
+        ProposalState storage state = _openProposal(id);
+        _checkDeadline(p.deadline);
+        _checkSigned(reviewer, Proposals.hashApproval(id, "review", p.summaryHash), signature);
+        uint64 seat = _seatOf(_groupOf(p), reviewer);
+        if (state.reviews & seat != 0) revert AlreadyApproved(id, reviewer);
+        state.reviews |= seat;
+        emit ProposalReviewed(id, reviewer);
+    }
+
+    /// @notice Closes a proposal for ever. One member of the group can.
+    /// @param signature Of the approver; empty if the approver is the caller.
+    function reject(Proposal calldata p, bytes32 reason, address approver, bytes calldata signature)
+        external
+    {
+        bytes32 id = p.hash();
+        ProposalState storage state = _openProposal(id);
+        _seatOf(_groupOf(p), approver);
+        _checkSigned(approver, Proposals.hashRejection(id, reason, p.summaryHash), signature);
+        state.status = Status.Rejected;
+        emit ProposalRejected(id, approver, reason);
+    }
+
+    /// @notice Closes a proposal for ever. Its requester can.
+    /// @param signature Of the requester; empty if the requester is the caller.
+    function withdraw(Proposal calldata p, bytes calldata signature) external {
+        bytes32 id = p.hash();
+        ProposalState storage state = _openProposal(id);
+        _checkSigned(p.requester, Proposals.hashWithdrawal(id, p.summaryHash), signature);
+        state.status = Status.Withdrawn;
+        emit ProposalWithdrawn(id, p.requester);
+    }
+
+    // --- what is current
+
+    /// @notice Makes an approved version current. Anybody can, once nothing is missing.
+    function promote(Proposal calldata p) external {
+        bytes32 id = p.hash();
+        bytes memory reason = _refusal(p, id);
+        if (reason.length != 0) _revertWith(reason);
+        _proposals[id].status = Status.Promoted;
+        _change(p.model, p.target, p.version, Cause.Promoted, id);
+    }
+
+    /// @notice Returns to a version that was current before, by enough approvers and at once.
+    /// @param former The proposal by which it was promoted.
+    /// @param sequence Of the target now; so no approval counts twice.
+    /// @param deadline Last second in which the approvals count.
+    /// @param summaryHash Of the text that the approvers read.
+    /// @param approvers Distinct members of the group.
+    /// @param signatures Of each; empty for the caller.
+    function rollback(
+        Proposal calldata former,
+        uint64 sequence,
+        uint48 deadline,
+        bytes32 summaryHash,
+        address[] calldata approvers,
+        bytes[] calldata signatures
+    ) external whenInUse {
+        bytes32 id = former.hash();
+        if (_proposals[id].status != Status.Promoted) revert NotFormerlyCurrent(id);
+        if (_versions[former.model][former.version].revoked) {
+            revert VersionIsRevoked(former.model, former.version);
+        }
+        bytes32 signed = Proposals.hashRollback(id, sequence, deadline, summaryHash);
+        Return memory r = Return(former.model, former.target, sequence, deadline, summaryHash);
+        _checkReturn(r, signed, approvers, signatures);
+        _change(former.model, former.target, former.version, Cause.RolledBack, id);
+    }
+
+    /// @notice Leaves a target without a current version, by enough approvers and at once.
+    function remove(
+        bytes32 model,
+        bytes32 target,
+        uint64 sequence,
+        uint48 deadline,
+        bytes32 summaryHash,
+        address[] calldata approvers,
+        bytes[] calldata signatures
+    ) external whenInUse {
+        bytes32 signed = Proposals.hashRemoval(model, target, sequence, deadline, summaryHash);
+        Return memory r = Return(model, target, sequence, deadline, summaryHash);
+        _checkReturn(r, signed, approvers, signatures);
+        _change(model, target, 0, Cause.Removed, 0);
+    }
+
+    /// @notice Promotes without a quorum; flagged for ever.
+    /// @param p An open proposal, or a new one whose requester is the caller.
+    function breakGlass(Proposal calldata p, bytes32 reason)
+        external
+        onlyRole(BREAKER_ROLE)
+        whenInUse
+    {
+        bytes32 id = p.hash();
+        Status status = _proposals[id].status;
+        if (status == Status.None) {
+            if (p.requester != msg.sender) revert NotRequester(msg.sender);
+            _proposals[id].madeAt = uint48(block.timestamp);
+            _proposals[id].deadline = p.deadline;
+            emit ProposalMade(id, p.model, p.target, p);
+        } else if (status != Status.Open) {
+            revert ProposalNotOpen(id, status);
+        }
+        _checkDeadline(p.deadline);
+        if (p.target == 0) revert ZeroValue();
+        _checkVersion(p);
+        _proposals[id].status = Status.Promoted;
+        emit GlassBroken(id, msg.sender, reason);
+        _change(p.model, p.target, p.version, Cause.BrokeGlass, id);
+    }
+
+    // --- views
+
+    /// @notice What is current for a target, and since when.
+    function current(bytes32 model, bytes32 target)
+        external
+        view
+        returns (
+            uint64 version,
+            bytes32 digest,
+            uint64 sequence,
+            uint48 since,
+            Cause cause,
+            bool revoked
+        )
+    {
+        Current storage c = _current[model][target];
+        Version storage v = _versions[model][c.version];
+        return (c.version, v.digest, c.sequence, c.since, c.cause, v.revoked);
+    }
+
+    /// @notice Whether promote would succeed now.
+    /// @return promotable True if it would.
+    /// @return reason The error that it would revert with; empty if it would succeed.
+    function isPromotable(Proposal calldata p)
+        external
+        view
+        returns (bool promotable, bytes memory reason)
+    {
+        reason = _refusal(p, p.hash());
+        return (reason.length == 0, reason);
+    }
+
+    /// @notice The policy in force for a target: the model's own, else the default.
+    function policyOf(bytes32 model, bytes32 target)
+        external
+        view
+        returns (Policy memory policy, bytes32 policyHash, bool isDefault)
+    {
+        Policy storage stored;
+        (policyHash, stored) = _policyInForce(model, target);
+        isDefault = _policies[model][target].threshold == 0;
+        return (stored, policyHash, isDefault);
+    }
+
+    function proposal(bytes32 proposalId) external view returns (ProposalState memory) {
+        return _proposals[proposalId];
+    }
+
+    function versionOf(bytes32 model, uint64 version) external view returns (Version memory) {
+        return _versions[model][version];
+    }
+
+    /// @notice The id of a proposal: its EIP-712 struct hash.
+    function idOf(Proposal calldata p) external pure returns (bytes32) {
+        return p.hash();
+    }
+
+    // --- within
+
+    /// @dev Why promote can't pass now, as the error it reverts with; empty if it can.
+    function _refusal(Proposal calldata p, bytes32 id) private view returns (bytes memory) {
+        if (successor != address(0)) return abi.encodeWithSelector(Succeeded.selector, successor);
+        if (paused()) return abi.encodeWithSelector(EnforcedPause.selector);
+        ProposalState storage state = _proposals[id];
+        if (state.status != Status.Open) {
+            return abi.encodeWithSelector(ProposalNotOpen.selector, id, state.status);
+        }
+        if (block.timestamp > p.deadline) {
+            return abi.encodeWithSelector(DeadlinePassed.selector, p.deadline);
+        }
+        (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
+        if (p.policyHash != inForce) {
+            return abi.encodeWithSelector(PolicyChanged.selector, p.policyHash, inForce);
+        }
+        if (_versions[p.model][p.version].revoked) {
+            return abi.encodeWithSelector(VersionIsRevoked.selector, p.model, p.version);
+        }
+        uint256 approvals = _countMembers(policy.group, state.approvals);
+        if (approvals < policy.threshold) {
+            return abi.encodeWithSelector(QuorumMissing.selector, approvals, policy.threshold);
+        }
+        uint256 earliest = uint256(state.madeAt) + policy.minDelay;
+        if (block.timestamp < earliest) {
+            return abi.encodeWithSelector(TooEarly.selector, earliest);
+        }
+        return "";
+    }
+
+    /// @dev Checks who approves, and gives the approvals with theirs among them.
+    function _approved(
+        Proposal calldata p,
+        bytes32 id,
+        bytes32 group,
+        uint64 approvals,
+        address approver
+    ) private returns (uint64) {
+        uint64 seat = _seatOf(group, approver);
+        if (approver == p.requester) revert ApproverIsRequester(approver);
+        if (approver == _versions[p.model][p.version].registrant) {
+            revert ApproverIsRegistrant(approver);
+        }
+        if (approvals & seat != 0) revert AlreadyApproved(id, approver);
+        emit ProposalApproved(id, approver);
+        return approvals | seat;
+    }
+
+    /// @dev Checks that enough distinct members signed a rollback or a removal.
+    function _checkReturn(
+        Return memory r,
+        bytes32 signed,
+        address[] calldata approvers,
+        bytes[] calldata signatures
+    ) private {
+        _checkDeadline(r.deadline);
+        uint64 found = _current[r.model][r.target].sequence;
+        if (found != r.sequence) revert SequenceMoved(r.sequence, found);
+        (, Policy storage policy) = _policyInForce(r.model, r.target);
+        if (policy.threshold == 0) revert NoPolicy(r.model, r.target);
+        _checkLengths(approvers.length, signatures.length);
+        if (approvers.length < policy.threshold) {
+            revert QuorumMissing(approvers.length, policy.threshold);
+        }
+        uint64 approvals;
+        for (uint256 i = 0; i < approvers.length; ++i) {
+            uint64 seat = _seatOf(policy.group, approvers[i]);
+            if (approvals & seat != 0) revert AlreadyApproved(signed, approvers[i]);
+            approvals |= seat;
+            _checkSigned(approvers[i], signed, signatures[i]);
+            _noteReturn(r, approvers[i]);
+        }
+    }
+
+    function _noteReturn(Return memory r, address approver) private {
+        emit ReturnApproved(r.model, r.target, r.sequence, approver, r.summaryHash);
+    }
+
+    function _change(bytes32 model, bytes32 target, uint64 version, Cause cause, bytes32 id)
+        private
+    {
+        Current storage c = _current[model][target];
+        uint64 sequence = c.sequence + 1;
+        c.version = version;
+        c.sequence = sequence;
+        c.since = uint48(block.timestamp);
+        c.cause = cause;
+        emit CurrentChanged(model, target, version, sequence, cause, id);
+    }
+
+    function _policyInForce(bytes32 model, bytes32 target)
+        private
+        view
+        returns (bytes32 policyHash, Policy storage policy)
+    {
+        policy = _policies[model][target];
+        if (policy.threshold == 0) {
+            model = ANY_MODEL;
+            policy = _policies[model][target];
+        }
+        policyHash = _hashOf(model, target, policy);
+    }
+
+    /// @dev Zero where there is no policy. Its revision makes it another hash for each one applied.
+    function _hashOf(bytes32 model, bytes32 target, Policy storage policy)
+        private
+        view
+        returns (bytes32)
+    {
+        return policy.threshold == 0 ? bytes32(0) : keccak256(abi.encode(model, target, policy));
+    }
+
+    /// @dev The group whose members decide about a proposal.
+    function _groupOf(Proposal calldata p) private view returns (bytes32) {
+        (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
+        if (p.policyHash != inForce) revert PolicyChanged(p.policyHash, inForce);
+        if (inForce == 0) revert NoPolicy(p.model, p.target);
+        return policy.group;
+    }
+
+    function _openProposal(bytes32 id) private view returns (ProposalState storage state) {
+        state = _proposals[id];
+        if (state.status != Status.Open) revert ProposalNotOpen(id, state.status);
+    }
+
+    /// @dev Whether a proposal can't be promoted any more, or was.
+    function _isClosed(bytes32 id) private view returns (bool) {
+        ProposalState storage state = _proposals[id];
+        if (state.status == Status.None) return false;
+        return state.status != Status.Open || block.timestamp > state.deadline;
+    }
+
+    function _knownVersion(bytes32 model, uint64 version)
+        private
+        view
+        returns (Version storage stored)
+    {
+        stored = _versions[model][version];
+        if (stored.digest == 0) revert UnknownVersion(model, version);
+    }
+
+    function _checkVersion(Proposal calldata p) private view {
+        Version storage v = _knownVersion(p.model, p.version);
+        if (v.digest != p.digest) revert DigestMismatch(v.digest, p.digest);
+        if (v.revoked) revert VersionIsRevoked(p.model, p.version);
+    }
+
+    function _checkDeadline(uint48 deadline) private view {
+        if (block.timestamp > deadline) revert DeadlinePassed(deadline);
+    }
+
+    /// @dev That the signer is the caller, or signed these typed data.
+    function _checkSigned(address signer, bytes32 structHash, bytes calldata signature)
+        private
+        view
+    {
+        if (signer == msg.sender && signature.length == 0) return;
+        bytes32 digest = _hashTypedDataV4(structHash);
+        if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
+            revert BadSignature(signer);
+        }
+    }
+
+    function _checkLengths(uint256 signers, uint256 signatures) private pure {
+        if (signers != signatures) revert LengthMismatch(signers, signatures);
+        if (signers > MAX_SIGNATURES) revert TooManySignatures(signers);
+    }
+
+    function _requireInUse() private view {
+        if (successor != address(0)) revert Succeeded(successor);
+        _requireNotPaused();
+    }
+
+    function _revertWith(bytes memory reason) private pure {
+        assembly ("memory-safe") {
+            revert(add(reason, 0x20), mload(reason))
+        }
+    }
+}
