@@ -124,6 +124,37 @@ class Settings:
         + ", ".join(f"`{word}`" for word in MLFLOW_GROUPS)
         + ".",
     )
+    gate_mode: str = _setting(
+        "gate.mode",
+        "auto",
+        "What happens to a gated change that the chain does not approve of: `enforce` refuses it, "
+        "`warn` lets it pass and reports it, `off` does not look. `auto` is `off` until a policy "
+        "is on chain, and `enforce` from then on.",
+        ("auto", "enforce", "warn", "off"),
+    )
+    gate_finality: str = _setting(
+        "gate.finality",
+        "finalized",
+        "From which block the gate reads what is approved: the last one that is `finalized`, or "
+        "the `latest`, which may still be replaced.",
+        ("finalized", "latest"),
+    )
+    registry_sync: bool = _setting(
+        "registry.sync",
+        True,
+        "Whether the relay promotes what is approved, and makes aliases and stages equal to the "
+        "chain.",
+    )
+    registry_submitter: str = _setting(
+        "registry.submitter",
+        "keystore:keys/submitter.json",
+        "Key that sends what others signed, such as approvals; it needs no right of its own.",
+    )
+    registry_registrar: str = _setting(
+        "registry.registrar",
+        "keystore:keys/registrar.json",
+        "Key that registers versions with their digests.",
+    )
 
     @classmethod
     def from_environment(

@@ -1,4 +1,4 @@
-"""What the core asks of an adapter: resolving what is in doubt, and comparing entities.
+"""What the core asks of an adapter: resolving what is in doubt, comparing entities, governing.
 
 An adapter offers a `Host` by an entry point of group ``mlops_chain`` named like the adapter
 (``mlflow``). Relay and CLI load it when they need it; the core never imports an adapter.
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from chain_client.errors import ConfigurationError
 from chain_client.events import Event, Json, OutcomeStatus
 from chain_client.shown_uri import to_shown_uri
-from chain_client.types import EventId
+from chain_client.types import Digest, EventId
 
 ENTRY_POINT_GROUP = "mlops_chain"
 
@@ -241,6 +241,121 @@ class ReadsBack(Protocol):
 
         Raises:
             HostUnavailable: the host does not answer now; the relay asks again later.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIncarnation:
+    """A registered model from its creation to its end; its id on chain follows from these alone.
+
+    Args:
+        store_id: the database that it is in.
+        workspace: its workspace; empty where the host has none.
+        name: as the host stores it.
+        creation_ms: milliseconds since the epoch, as the host stores them. A model that was
+            deleted and made again has another time, one that was renamed another name.
+    """
+
+    store_id: str
+    workspace: str
+    name: str
+    creation_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """An alias or stage of a model that has a version in the host now.
+
+    Args:
+        workspace: of the model; empty where the host has none.
+        model: its name.
+        target: such as ``alias:champion`` or ``stage:Production``, canonical.
+        versions: in ascending order, never empty; several only in a stage.
+    """
+
+    workspace: str
+    model: str
+    target: str
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedFiles:
+    """What the files of a version are, read from where they are kept.
+
+    Args:
+        location: canonical location of the files.
+        digest: SHA-256 of the RFC 8785 bytes of ``manifest``.
+        manifest: ``path``, ``size`` and ``sha256`` (hex) of every file, in the order of paths.
+        openssf_root: what OpenSSF Model Signing computes for the same files; for its tools only.
+        fingerprint: version of the storage, as JSON: while it is equal, the files were not
+            changed. None where the storage tells nothing of the kind.
+    """
+
+    location: str
+    digest: Digest
+    manifest: tuple[Mapping[str, Json], ...] = field(repr=False)
+    openssf_root: Digest
+    fingerprint: Json = field(repr=False)
+
+
+@runtime_checkable
+class Governs(Protocol):
+    """An adapter whose host has models with versions, and aliases or stages to be promoted to.
+
+    Every method raises `HostUnavailable` if the host does not answer now.
+    """
+
+    def models(self, store: StoreBinding) -> Iterator[ModelIncarnation]:
+        """Every registered model, whatever its workspace; nothing that has no files to load."""
+
+    def find_model(
+        self, store: StoreBinding, name: str, workspace: str = ""
+    ) -> ModelIncarnation | None:
+        """The model of that name, if there is one."""
+
+    def targets(
+        self, store: StoreBinding, names: Sequence[str] | None = None
+    ) -> Iterator[TargetState]:
+        """Every alias and stage that has a version now.
+
+        Args:
+            store: whose.
+            names: of models; default: of all.
+        """
+
+    def attest(
+        self, store: StoreBinding, name: str, version: int, workspace: str = ""
+    ) -> AttestedFiles:
+        """Read every file of a version; nothing is written.
+
+        Raises:
+            InvalidInput: there is no such version, or a file is a symlink, missing, or can't be
+                read: the text names it.
+        """
+
+    def set_target(
+        self,
+        store: StoreBinding,
+        name: str,
+        workspace: str,
+        target: str,
+        version: int | None,
+        tags: Mapping[str, str],
+    ) -> None:
+        """Make the host equal to the chain, through the recorded store.
+
+        Args:
+            store: whose model.
+            name: of the model.
+            workspace: of the model.
+            target: canonical, as in `TargetState`.
+            version: that is current on chain; None to leave the target without one.
+            tags: reserved tags to set on that version.
+
+        Raises:
+            InvalidInput: there is no such model or version.
+            PromotionDenied: the chain does not say so (any more).
         """
 
 
