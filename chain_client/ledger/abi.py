@@ -48,6 +48,7 @@ class ContractAbi:
     def __init__(self, entries: Sequence[AbiEntry]) -> None:
         self._functions = _by_name(entries, "function")
         self._events = _by_name(entries, "event")
+        self._events_by_topic = {entry.hash(): name for name, entry in self._events.items()}
         self._errors = {entry.hash()[:4]: entry for entry in _by_name(entries, "error").values()}
         constructors = [_entry(entry) for entry in entries if entry["type"] == "constructor"]
         self._constructor = constructors[0].inputs if constructors else ()
@@ -76,6 +77,10 @@ class ContractAbi:
     def event_topic(self, event: str) -> Digest:
         """First topic of an event's records."""
         return Digest(self._events[event].hash())
+
+    def find_event(self, record: EventRecord) -> str | None:
+        """Name of the event that a record is of; None if the contract declares no such event."""
+        return self._events_by_topic.get(record.topics[0]) if record.topics else None
 
     def decode_event(self, event: str, record: EventRecord) -> dict[str, Any]:
         """Arguments of an event's record, by name.

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chain_client.errors import CallReverted, ContractMissing, ContractReverted, InvalidInput
+from chain_client.errors import CallReverted, ContractReverted
 from chain_client.ledger.abi import ContractAbi, load_abi
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import BlockTag, Call, Ledger
 from chain_client.ledger.revert import explain_revert
-from chain_client.types import Address, Digest, LeafHash, LogId, TxHash, to_hex
+from chain_client.ledger.views import read_view
+from chain_client.types import Address, Digest, LeafHash, LogId, TxHash
 
 CONTRACT = "EventLog"
 _NO_LOG = bytes(32)
@@ -208,14 +209,4 @@ class EventLogContract:
         return Call(self.address, _abi().encode_call(function, *args))
 
     def _view(self, function: str, *args: object, at: BlockTag | int = "latest") -> tuple[Any, ...]:
-        try:
-            data = self._ledger.call(self._call(function, *args), at)
-        except CallReverted as exc:
-            raise explain(exc) from exc
-        try:
-            return _abi().decode_result(function, data)
-        except InvalidInput as exc:
-            raise ContractMissing(
-                f"no {CONTRACT} contract answers at {to_hex(self.address)} of {self._ledger.url}; "
-                "check the deployment's address and chain"
-            ) from exc
+        return read_view(self._ledger, CONTRACT, self.address, explain, function, *args, at=at)

@@ -6,7 +6,7 @@ Pure: revert data in, `ContractReverted` out. Values that Solidity's compiler ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from chain_client.errors import ContractReverted
 from chain_client.ledger.abi import ContractAbi
@@ -21,7 +21,10 @@ _BUILT_IN = ContractAbi(
 
 
 def explain_revert(
-    revert_data: bytes, abi: ContractAbi, sentences: Mapping[str, str]
+    revert_data: bytes,
+    abi: ContractAbi,
+    sentences: Mapping[str, str],
+    show: Callable[[str, object], object] = lambda name, value: value,
 ) -> ContractReverted:
     """The error to raise for a contract's revert.
 
@@ -29,14 +32,15 @@ def explain_revert(
         revert_data: what the contract returned.
         abi: declares the contract's custom errors.
         sentences: by error name, a sentence with the error's arguments in braces.
+        show: makes an argument of a name what people read; bytes become hex after it.
     """
     found = abi.decode_error(revert_data)
     if found is not None:
         name, arguments = found
-        shown = {
-            key: to_hex(value) if isinstance(value, bytes) else value
-            for key, value in arguments.items()
-        }
+        shown = {key: show(key, value) for key, value in arguments.items()}
+        for key, value in shown.items():
+            if isinstance(value, bytes):
+                shown[key] = to_hex(value)
         if name in sentences:
             return ContractReverted(name, f"{name}: {sentences[name].format(**shown)}")
         listed = ", ".join(f"{key} {value}" for key, value in shown.items())
