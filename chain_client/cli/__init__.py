@@ -52,11 +52,12 @@ def _register() -> None:
     from chain_client.cli.doctor import doctor
     from chain_client.cli.explain import explain
     from chain_client.cli.init import init
+    from chain_client.cli.key import key
     from chain_client.cli.relay import relay
     from chain_client.cli.status import status
     from chain_client.cli.verify import verify
 
-    for command in (init, doctor, status, relay, verify, explain, alarm):
+    for command in (init, doctor, status, relay, verify, explain, alarm, key):
         cli.add_command(command)
 
 

@@ -45,6 +45,11 @@ def print_error(text: str) -> None:
     )
 
 
+def print_note(text: str) -> None:
+    """Something a person should know, on standard error."""
+    Console(stderr=True, highlight=False).print(f"[yellow]note:[/] {escape(text)}")
+
+
 def shorten(text: str) -> str:
     """Text with every 32-byte hash cut to its ends; ``--json`` prints hashes whole."""
     return _LONG_HEX.sub(r"\1…\2", text)
