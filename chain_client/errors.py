@@ -7,9 +7,13 @@
     │   ├── LedgerUnavailable         node or chain file does not answer
     │   ├── LogUnavailable            log database does not answer, or is locked
     │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
-    │   └── HostUnavailable           MLflow's or Airflow's store does not answer
+    │   ├── HostUnavailable           MLflow's or Airflow's store does not answer
+    │   └── NotInTime                 what was waited for did not happen
     ├── InvalidInput                mend the input
-    │   └── InvalidEvent
+    │   ├── InvalidEvent
+    │   ├── InvalidPolicyFile         names the file, the key and what was expected
+    │   ├── UnknownName               a user without an address, a group, a draft …
+    │   └── UnknownProposal           neither the log nor a file holds its text
     ├── ConfigurationError          mend the configuration or the deployment
     │   ├── HomeNotWritable
     │   ├── HomeMismatch              the home is not this database's
@@ -28,7 +32,11 @@
     │   ├── TransactionRejected       refused for ever: nonce, funds, signature
     │   └── ForeignNonce              someone else used our key
     ├── PromotionDenied             ask for approval
+    │   └── PromotionConflict         the world moved, or can't be seen now: look, and ask again
     └── VerificationFailed          do not trust
+        ├── SummaryMismatch           a text that does not say what would be signed
+        ├── SignatureRefused          not of whom, or not of what, it says
+        ├── ModelMismatch             a model is not the one that was approved
         ├── InclusionFailed
         ├── ConsistencyFailed
         ├── LogMismatch               the log is not the one whose head is on chain
@@ -65,12 +73,28 @@ class HostUnavailable(Unavailable):
     """The host's own store (MLflow, Airflow) does not answer."""
 
 
+class NotInTime(Unavailable):
+    """What was waited for did not happen in time; the text says how it stands."""
+
+
 class InvalidInput(ChainError, ValueError):
     """Mend the input: the text says what was expected."""
 
 
 class InvalidEvent(InvalidInput):
     """An event that can't be brought into canonical form."""
+
+
+class InvalidPolicyFile(InvalidInput):
+    """A policy file that can't be applied; the text names file, key and what was expected."""
+
+
+class UnknownName(InvalidInput):
+    """A name that stands for nothing here; the text says which names are known."""
+
+
+class UnknownProposal(InvalidInput):
+    """A proposal whose readable side is nowhere to be found."""
 
 
 class ConfigurationError(ChainError):
@@ -188,6 +212,10 @@ class PromotionDenied(ChainError):
     """A gated change without approval; the text says what is missing."""
 
 
+class PromotionConflict(PromotionDenied):
+    """The state moved meanwhile, contradicts itself or can't be seen; nothing was changed."""
+
+
 class VerificationFailed(ChainError):
     """Do not trust.
 
@@ -199,6 +227,27 @@ class VerificationFailed(ChainError):
     def __init__(self, check: str, text: str) -> None:
         super().__init__(f"{check}: {text}")
         self.check = check
+
+
+class SummaryMismatch(VerificationFailed):
+    """A readable text, or a name, does not say what the fields under it say: don't sign it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("summary", text)
+
+
+class SignatureRefused(VerificationFailed):
+    """A signature is not of whom, or not over what, it says."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("signature", text)
+
+
+class ModelMismatch(VerificationFailed):
+    """A model's files, version or alias are not those that were approved."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("model", text)
 
 
 class InclusionFailed(VerificationFailed):

@@ -1,7 +1,7 @@
 """Signatures over typed data (EIP-712), so that a wallet shows what it signs.
 
-Only what our own messages need: one struct of ``string``, ``uint256`` and ``bytes32``, bound to a
-chain and a contract.
+Only what our own messages need: one struct of ``string``, ``bytes32``, ``address`` and unsigned
+numbers, bound to a chain and a contract.
 """
 
 from __future__ import annotations
@@ -39,6 +39,35 @@ class Domain:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class StructType:
+    """A struct: its name, and (name, type) of each member in order.
+
+    Types: ``string``, ``bytes32``, ``address`` and ``uint8`` to ``uint256``.
+    """
+
+    name: str
+    members: tuple[tuple[str, str], ...]
+
+    def to_text(self) -> str:
+        """EIP-712's ``encodeType``, such as ``Withdrawal(bytes32 proposal,string summary)``."""
+        return f"{self.name}({','.join(f'{kind} {name}' for name, kind in self.members)})"
+
+    def hash(self, values: Mapping[str, str | int | bytes]) -> bytes:
+        """EIP-712's ``hashStruct`` of the members' values.
+
+        Raises:
+            InvalidInput: a value does not fit its type.
+        """
+        words = [_word(name, kind, values[name]) for name, kind in self.members]
+        return keccak256(keccak256(self.to_text().encode()) + b"".join(words))
+
+
+def sign_hash_of(domain: Domain, struct_hash: bytes) -> bytes:
+    """The 32 bytes that are signed for a struct, by its hash (EIP-712, section Definition)."""
+    return keccak256(b"\x19\x01" + domain.separator() + struct_hash)
+
+
 def typed_digest(domain: Domain, name: str, values: Mapping[str, str | int | bytes]) -> bytes:
     """The 32 bytes that are signed for a struct.
 
@@ -51,27 +80,28 @@ def typed_digest(domain: Domain, name: str, values: Mapping[str, str | int | byt
     Raises:
         InvalidInput: bytes of another length, a number out of range, or text that UTF-8 can't hold.
     """
-    types, encoded = [], []
-    for member, value in values.items():
-        if isinstance(value, str):
-            types.append(f"string {member}")
-            try:
-                encoded.append(keccak256(value.encode()))
-            except UnicodeEncodeError:
-                raise InvalidInput(f"{member} holds half a surrogate pair") from None
-        elif isinstance(value, int):
-            if not 0 <= value < 1 << 256:
-                raise InvalidInput(f"{member} is no uint256")
-            types.append(f"uint256 {member}")
-            encoded.append(value.to_bytes(32, "big"))
-        else:
-            if len(value) != 32:
-                raise InvalidInput(f"expected 32 bytes of {member}, got {len(value)}")
-            types.append(f"bytes32 {member}")
-            encoded.append(value)
-    type_hash = keccak256(f"{name}({','.join(types)})".encode())
-    struct_hash = keccak256(type_hash + b"".join(encoded))
-    return keccak256(b"\x19\x01" + domain.separator() + struct_hash)
+    kinds = {str: "string", int: "uint256", bytes: "bytes32"}
+    members = tuple((member, kinds[type(value)]) for member, value in values.items())
+    return sign_hash_of(domain, StructType(name, members).hash(values))
+
+
+def _word(member: str, kind: str, value: str | int | bytes) -> bytes:
+    """EIP-712's ``encodeData`` of one member: 32 bytes."""
+    if kind == "string" and isinstance(value, str):
+        try:
+            return keccak256(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{member} holds half a surrogate pair") from None
+    if kind.startswith("uint") and isinstance(value, int):
+        if not 0 <= value < 1 << int(kind.removeprefix("uint")):
+            raise InvalidInput(f"{member} is no {kind}")
+        return value.to_bytes(32, "big")
+    size = {"bytes32": 32, "address": 20}.get(kind)
+    if size is None or not isinstance(value, bytes):
+        raise InvalidInput(f"expected {member} as {kind}")
+    if len(value) != size:
+        raise InvalidInput(f"expected {size} bytes of {member}, got {len(value)}")
+    return value.rjust(32, b"\0")
 
 
 def sign_digest(signer: Signer, digest: bytes) -> bytes:
