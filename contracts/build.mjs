@@ -13,8 +13,14 @@ import { parseArgs } from "node:util";
 import sha3 from "js-sha3";
 import solc from "solc";
 
-const SHIPPED = ["EventLog", "ModelRegistry"];
+// Contract and the source it is in; what isn't ours ships as its makers wrote it.
+const SHIPPED = {
+  EventLog: "src/EventLog.sol",
+  ModelRegistry: "src/ModelRegistry.sol",
+  TimelockController: "@openzeppelin/contracts/governance/TimelockController.sol",
+};
 const HERE = path.dirname(fileURLToPath(import.meta.url));
+const MODULES = path.join(HERE, "node_modules");
 const ARTIFACTS = path.join(HERE, "..", "chain_client", "ledger", "artifacts");
 
 const { values: options } = parseArgs({
@@ -36,12 +42,13 @@ function sorted(value) {
   return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
 }
 
-/** Compiles all of src/ and gives what solc says, with the text of every source it read. */
+/** Compiles all of src/ and what ships, and gives what solc says, with the text of every source it read. */
 function compile(settings) {
   const texts = {};
   for (const file of readdirSync(path.join(HERE, "src")).sort()) {
     if (file.endsWith(".sol")) texts[`src/${file}`] = readFileSync(path.join(HERE, "src", file), "utf8");
   }
+  for (const source of Object.values(SHIPPED)) texts[source] ??= readFileSync(path.join(MODULES, source), "utf8");
   const input = {
     language: "Solidity",
     sources: Object.fromEntries(Object.entries(texts).map(([name, content]) => [name, { content }])),
@@ -54,7 +61,7 @@ function compile(settings) {
   };
   const read = (name) => {
     try {
-      texts[name] = readFileSync(path.join(HERE, "node_modules", name), "utf8");
+      texts[name] = readFileSync(path.join(MODULES, name), "utf8");
       return { contents: texts[name] };
     } catch (error) {
       return { error: error.message };
@@ -71,7 +78,7 @@ function compile(settings) {
 
 /** What ships of one contract. */
 function artifact(name, settings, { output, texts }) {
-  const contract = output.contracts[`src/${name}.sol`][name];
+  const contract = output.contracts[SHIPPED[name]][name];
   const { bytecode, deployedBytecode } = contract.evm;
   const used = Object.keys(JSON.parse(contract.metadata).sources).sort();
   const sources = Object.fromEntries(used.map((source) => [source, digest(texts[source])]));
@@ -92,7 +99,7 @@ function artifact(name, settings, { output, texts }) {
 const settings = JSON.parse(readFileSync(path.join(HERE, "solc-settings.json"), "utf8"));
 const compiled = compile(settings);
 let stale = false;
-for (const name of SHIPPED) {
+for (const name of Object.keys(SHIPPED)) {
   const file = path.join(options.artifacts, `${name}.json`);
   const built = JSON.stringify(artifact(name, settings, compiled), null, 1) + "\n";
   if (!options.check) {

@@ -7,6 +7,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 import {ApproverGroups} from "./ApproverGroups.sol";
+import {IModelRegistry} from "./IModelRegistry.sol";
 import {Proposal, Proposals} from "./Proposals.sol";
 
 /// @title What may be promoted, who approved it, and what is current
@@ -16,52 +17,8 @@ import {Proposal, Proposals} from "./Proposals.sol";
 /// @dev Nothing readable is stored: models are 32 bytes per incarnation, targets and digests are
 /// salted. Whoever acts on a proposal passes all its fields; the contract keeps one slot under
 /// their hash. Nothing is ever overwritten or removed, and events tell the whole history.
-contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
+contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups, Pausable {
     using Proposals for Proposal;
-
-    /// @dev How a version became current, or what ended it.
-    enum Cause {
-        None,
-        Promoted,
-        RolledBack,
-        BrokeGlass,
-        Removed
-    }
-
-    enum Status {
-        None,
-        Open,
-        Promoted,
-        Rejected,
-        Withdrawn
-    }
-
-    /// @dev Who may decide about a target, and how.
-    struct Policy {
-        bytes32 group; // whose members approve
-        uint8 threshold; // of how many approvals
-        uint32 minDelay; // seconds from the proposal to the earliest promotion
-        uint32 expiry; // seconds a proposal may stay open at most
-        uint32 evidenceKinds; // a bit for each kind that a proposal has to bring
-        uint64 revision; // counts what was ever applied for this model and target
-    }
-
-    struct Version {
-        bytes32 digest;
-        address registrant;
-        uint48 leafIndex;
-        uint40 registeredAt;
-        bool revoked;
-    }
-
-    /// @dev One slot. The bits of `approvals` and `reviews` are seats of the policy's group.
-    struct ProposalState {
-        Status status;
-        uint48 madeAt;
-        uint48 deadline;
-        uint64 approvals;
-        uint64 reviews;
-    }
 
     /// @dev What a rollback and a removal have in common; never stored.
     struct Return {
@@ -72,6 +29,7 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         bytes32 summaryHash;
     }
 
+    /// @dev One slot.
     struct Current {
         uint64 version; // zero: none
         uint64 sequence; // counts every change of this target
@@ -88,12 +46,11 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     /// @notice The model under which default policies stand.
     bytes32 public constant ANY_MODEL = 0;
 
-    uint256 private constant MAX_SIGNATURES = 32;
-
     /// @notice keccak-256 of the salt of this deployment, under which targets and models are hashed.
     bytes32 public immutable SALT_HASH;
 
     /// @notice The registry that took this one's place; zero while this one is in use.
+    /// @dev Stands first: it shares the slot of `_paused`, and both are read by most calls.
     address public successor;
 
     mapping(bytes32 model => mapping(uint64 version => Version)) private _versions;
@@ -101,79 +58,22 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     mapping(bytes32 proposalId => ProposalState) private _proposals;
     mapping(bytes32 model => mapping(bytes32 target => Current)) private _current;
 
-    event VersionRegistered(
-        bytes32 indexed model,
-        uint64 indexed version,
-        bytes32 digest,
-        uint48 leafIndex,
-        address indexed registrant
-    );
-    event VersionRevoked(
-        bytes32 indexed model, uint64 indexed version, address indexed revoker, bytes32 reason
-    );
-    event PolicySet(
-        bytes32 indexed model, bytes32 indexed target, bytes32 policyHash, Policy policy
-    );
-    event ProposalMade(
-        bytes32 indexed proposalId, bytes32 indexed model, bytes32 indexed target, Proposal proposal
-    );
-    event ProposalApproved(bytes32 indexed proposalId, address indexed approver);
-    event ProposalReviewed(bytes32 indexed proposalId, address indexed reviewer);
-    event ProposalRejected(bytes32 indexed proposalId, address indexed approver, bytes32 reason);
-    event ProposalWithdrawn(bytes32 indexed proposalId, address indexed requester);
-    /// @notice A target has another current version, or none.
-    event CurrentChanged(
-        bytes32 indexed model,
-        bytes32 indexed target,
-        uint64 version,
-        uint64 sequence,
-        Cause cause,
-        bytes32 indexed proposalId
-    );
-    /// @notice Somebody approved a rollback or a removal.
-    event ReturnApproved(
-        bytes32 indexed model,
-        bytes32 indexed target,
-        uint64 sequence,
-        address indexed approver,
-        bytes32 summaryHash
-    );
-    event GlassBroken(bytes32 indexed proposalId, address indexed breaker, bytes32 reason);
-    event RegistrySucceeded(address indexed successor, bytes32 reason);
-
-    error AlreadyApproved(bytes32 proposalId, address approver);
-    error ApproverIsRegistrant(address approver);
-    error ApproverIsRequester(address approver);
-    error BadSignature(address signer);
-    error DeadlinePassed(uint48 deadline);
-    error DeadlineTooFar(uint48 deadline, uint256 latest);
-    error DigestMismatch(bytes32 registered, bytes32 proposed);
-    error EvidenceMissing(uint32 missingKinds);
-    error InvalidPolicy();
-    error LengthMismatch(uint256 signers, uint256 signatures);
-    error NoPolicy(bytes32 model, bytes32 target);
-    error NotFormerlyCurrent(bytes32 proposalId);
-    error NotRequester(address caller);
-    error PolicyChanged(bytes32 proposed, bytes32 inForce);
-    error ProposalExists(bytes32 proposalId);
-    error ProposalNotOpen(bytes32 proposalId, Status status);
-    error QuorumMissing(uint256 approvals, uint256 threshold);
-    error SequenceMoved(uint64 expected, uint64 found);
-    error Succeeded(address successor);
-    error SupersededNotClosed(bytes32 proposalId);
-    error ThresholdUnreachable(uint256 threshold, uint256 members);
-    error TooEarly(uint256 earliest);
-    error TooManySignatures(uint256 count);
-    error UnknownVersion(bytes32 model, uint64 version);
-    error VersionExists(bytes32 model, uint64 version);
-    error VersionIsRevoked(bytes32 model, uint64 version);
-    error ZeroValue();
-
+    /// @dev Refuses when another registry took this one's place, or this one is paused.
     modifier whenInUse() {
         _requireInUse();
         _;
     }
 
+    /// @dev Refuses when another registry took this one's place. What mends or restricts works while
+    /// this one is paused.
+    modifier whenNotSucceeded() {
+        _requireNotSucceeded();
+        _;
+    }
+
+    /// @notice Deploys a registry without versions, policies or approvers.
+    /// @param admin Who sets policies, members and roles; in production a timelock.
+    /// @param saltHash keccak-256 of the salt that hides names and digests.
     constructor(address admin, bytes32 saltHash) EIP712("mlops-chain", "1") {
         if (admin == address(0) || saltHash == 0) revert ZeroValue();
         SALT_HASH = saltHash;
@@ -182,11 +82,16 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
 
     // --- administration
 
-    /// @notice Sets the policy of a target; threshold zero takes it away.
+    /// @notice Sets the policy of a target; threshold zero takes it away. Only an admin can.
+    /// @dev Proposals made under the policy before it can't be approved or promoted any more. A
+    /// model's own policy stands before the default one, which counts again once it is taken away.
+    /// @param model The model's incarnation, or zero (`ANY_MODEL`) for the default of all models.
+    /// @param target The target.
+    /// @param policy The policy; its `revision` is ignored, for the registry counts.
     function setPolicy(bytes32 model, bytes32 target, Policy calldata policy)
         external
         onlyRole(DEFAULT_ADMIN_ROLE)
-        whenInUse
+        whenNotSucceeded
     {
         if (target == 0) revert ZeroValue();
         Policy storage stored = _policies[model][target];
@@ -209,37 +114,60 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         emit PolicySet(model, target, _hashOf(model, target, stored), stored);
     }
 
+    /// @notice Gives a group one more member. Only an admin can.
+    /// @param group The group.
+    /// @param account The member.
     function addApprover(bytes32 group, address account)
         external
         onlyRole(DEFAULT_ADMIN_ROLE)
-        whenInUse
+        whenNotSucceeded
     {
         _addApprover(group, account);
     }
 
-    /// @notice Removes a member; what they approved and is not promoted yet counts no more.
+    /// @notice Takes a member out of a group. What they approved counts no more where it wasn't
+    /// promoted yet. Only an admin can, always.
+    /// @param group The group.
+    /// @param account The member.
     function removeApprover(bytes32 group, address account) external onlyRole(DEFAULT_ADMIN_ROLE) {
         _removeApprover(group, account);
     }
 
-    function succeed(address newRegistry, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        if (newRegistry == address(0) || newRegistry == address(this)) revert ZeroValue();
-        if (successor != address(0)) revert Succeeded(successor);
+    /// @notice Names the registry that goes on instead, for ever: from here on nothing becomes
+    /// current here, and everything stays readable. Only an admin can.
+    /// @param newRegistry The other registry.
+    /// @param reason Salted hash of the reason.
+    function succeed(address newRegistry, bytes32 reason)
+        external
+        onlyRole(DEFAULT_ADMIN_ROLE)
+        whenNotSucceeded
+    {
+        if (newRegistry == address(0) || newRegistry == address(this)) {
+            revert ZeroValue();
+        }
         successor = newRegistry;
         emit RegistrySucceeded(newRegistry, reason);
     }
 
+    /// @notice Stops registrations, proposals, approvals and every change of what is current; views,
+    /// rejections, withdrawals and revocations go on. An admin or a breaker can.
     function pause() external {
         if (!hasRole(DEFAULT_ADMIN_ROLE, msg.sender)) _checkRole(BREAKER_ROLE);
         _pause();
     }
 
+    /// @notice Ends a pause. Only an admin can.
     function unpause() external onlyRole(DEFAULT_ADMIN_ROLE) {
         _unpause();
     }
 
     // --- versions
 
+    /// @notice Registers a version with its digest, for ever. Only a registrar can.
+    /// @param model The model's incarnation.
+    /// @param version The version, from one.
+    /// @param digest Salted digest of its files.
+    /// @param leafIndex Index of the leaf that attests to the digest.
     function registerVersion(bytes32 model, uint64 version, bytes32 digest, uint48 leafIndex)
         external
         onlyRole(REGISTRAR_ROLE)
@@ -255,6 +183,11 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         emit VersionRegistered(model, version, digest, leafIndex, msg.sender);
     }
 
+    /// @notice Declares a version unfit for use, for ever. Only a breaker can, always.
+    /// @dev It stays what is current where it is, and `current` says that it is revoked.
+    /// @param model The model's incarnation.
+    /// @param version The version.
+    /// @param reason Salted hash of the reason.
     function revokeVersion(bytes32 model, uint64 version, bytes32 reason)
         external
         onlyRole(BREAKER_ROLE)
@@ -267,7 +200,8 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
 
     // --- proposals
 
-    /// @notice Asks for a promotion, in the name of the requester who signed it.
+    /// @notice Asks for a promotion, in the name of the requester who signed it. Anybody may bring it.
+    /// @param p The proposal.
     /// @param signature Of the requester over the typed data; empty if the requester is the caller.
     function propose(Proposal calldata p, bytes calldata signature) external whenInUse {
         _checkRole(REQUESTER_ROLE, p.requester);
@@ -293,63 +227,76 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         emit ProposalMade(id, p.model, p.target, p);
     }
 
+    /// @notice Approves a proposal, as a member of the group that the policy names.
+    /// @param p The proposal.
     function approve(Proposal calldata p) external whenInUse {
-        bytes32 id = p.hash();
-        ProposalState storage state = _openProposal(id);
-        _checkDeadline(p.deadline);
-        state.approvals = _approved(p, id, _groupOf(p), state.approvals, msg.sender);
+        (bytes32 id, ProposalState storage state, bytes32 group) = _decidable(p);
+        state.approvals = _approved(p, id, group, state.approvals, msg.sender);
     }
 
-    /// @notice Counts approvals that others signed; anybody may bring them.
+    /// @notice Counts approvals that members signed. Anybody may bring them; one that doesn't count
+    /// makes all of them fail.
+    /// @param p The proposal.
+    /// @param approvers The members.
+    /// @param signatures Of each over the typed data, with the meaning "approval"; empty for the
+    /// caller.
     function approveBySignatures(
         Proposal calldata p,
         address[] calldata approvers,
         bytes[] calldata signatures
     ) external whenInUse {
-        bytes32 id = p.hash();
-        ProposalState storage state = _openProposal(id);
-        _checkDeadline(p.deadline);
+        (bytes32 id, ProposalState storage state, bytes32 group) = _decidable(p);
         _checkLengths(approvers.length, signatures.length);
         bytes32 signed = Proposals.hashApproval(id, "approval", p.summaryHash);
-        bytes32 group = _groupOf(p);
         uint64 approvals = state.approvals;
         for (uint256 i = 0; i < approvers.length; ++i) {
-            _checkSigned(approvers[i], signed, signatures[i]);
             approvals = _approved(p, id, group, approvals, approvers[i]);
+            _checkSignedByMember(group, approvers[i], signed, signatures[i], state.madeAt);
         }
         state.approvals = approvals;
     }
 
     /// @notice Records that a member has reviewed a proposal; it counts towards no quorum.
-    /// @param signature Of the reviewer; empty if the reviewer is the caller.
+    /// @param p The proposal.
+    /// @param reviewer The member.
+    /// @param signature Of the reviewer over the typed data, with the meaning "review"; empty if the
+    /// reviewer is the caller.
     function review(Proposal calldata p, address reviewer, bytes calldata signature)
         external
         whenInUse
     {
-        bytes32 id = p.hash();
-        ProposalState storage state = _openProposal(id);
-        _checkDeadline(p.deadline);
-        _checkSigned(reviewer, Proposals.hashApproval(id, "review", p.summaryHash), signature);
-        uint64 seat = _seatOf(_groupOf(p), reviewer);
+        (bytes32 id, ProposalState storage state, bytes32 group) = _decidable(p);
+        uint64 seat = _seatOf(group, reviewer);
         if (state.reviews & seat != 0) revert AlreadyApproved(id, reviewer);
+        bytes32 signed = Proposals.hashApproval(id, "review", p.summaryHash);
+        _checkSignedByMember(group, reviewer, signed, signature, state.madeAt);
         state.reviews |= seat;
         emit ProposalReviewed(id, reviewer);
     }
 
-    /// @notice Closes a proposal for ever. One member of the group can.
-    /// @param signature Of the approver; empty if the approver is the caller.
+    /// @notice Closes a proposal for ever. One member of the group that decides about the target now
+    /// can, always.
+    /// @param p The proposal.
+    /// @param reason Salted hash of the reason.
+    /// @param approver The member.
+    /// @param signature Of the member over the typed data; empty if the member is the caller.
     function reject(Proposal calldata p, bytes32 reason, address approver, bytes calldata signature)
         external
     {
         bytes32 id = p.hash();
         ProposalState storage state = _openProposal(id);
-        _seatOf(_groupOf(p), approver);
-        _checkSigned(approver, Proposals.hashRejection(id, reason, p.summaryHash), signature);
+        (, Policy storage policy) = _policyInForce(p.model, p.target);
+        if (policy.threshold == 0) revert NoPolicy(p.model, p.target);
+        bytes32 group = policy.group;
+        _seatOf(group, approver);
+        bytes32 signed = Proposals.hashRejection(id, reason, p.summaryHash);
+        _checkSignedByMember(group, approver, signed, signature, state.madeAt);
         state.status = Status.Rejected;
         emit ProposalRejected(id, approver, reason);
     }
 
-    /// @notice Closes a proposal for ever. Its requester can.
+    /// @notice Closes a proposal for ever. Its requester can, always.
+    /// @param p The proposal.
     /// @param signature Of the requester; empty if the requester is the caller.
     function withdraw(Proposal calldata p, bytes calldata signature) external {
         bytes32 id = p.hash();
@@ -362,6 +309,7 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     // --- what is current
 
     /// @notice Makes an approved version current. Anybody can, once nothing is missing.
+    /// @param p The proposal.
     function promote(Proposal calldata p) external {
         bytes32 id = p.hash();
         bytes memory reason = _refusal(p, id);
@@ -397,6 +345,13 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     }
 
     /// @notice Leaves a target without a current version, by enough approvers and at once.
+    /// @param model The model's incarnation.
+    /// @param target The target.
+    /// @param sequence Of the target now; so no approval counts twice.
+    /// @param deadline Last second in which the approvals count.
+    /// @param summaryHash Of the text that the approvers read.
+    /// @param approvers Distinct members of the group.
+    /// @param signatures Of each; empty for the caller.
     function remove(
         bytes32 model,
         bytes32 target,
@@ -406,25 +361,31 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         address[] calldata approvers,
         bytes[] calldata signatures
     ) external whenInUse {
+        if (_current[model][target].version == 0) {
+            revert NothingCurrent(model, target);
+        }
         bytes32 signed = Proposals.hashRemoval(model, target, sequence, deadline, summaryHash);
         Return memory r = Return(model, target, sequence, deadline, summaryHash);
         _checkReturn(r, signed, approvers, signatures);
         _change(model, target, 0, Cause.Removed, 0);
     }
 
-    /// @notice Promotes without a quorum; flagged for ever.
+    /// @notice Promotes without a quorum, and at once; flagged for ever. Only a breaker can.
+    /// @dev Neither policy nor evidence counts. Version and bytes are checked all the same.
     /// @param p An open proposal, or a new one whose requester is the caller.
+    /// @param reason Salted hash of the reason.
     function breakGlass(Proposal calldata p, bytes32 reason)
         external
         onlyRole(BREAKER_ROLE)
         whenInUse
     {
         bytes32 id = p.hash();
-        Status status = _proposals[id].status;
+        ProposalState storage state = _proposals[id];
+        Status status = state.status;
         if (status == Status.None) {
             if (p.requester != msg.sender) revert NotRequester(msg.sender);
-            _proposals[id].madeAt = uint48(block.timestamp);
-            _proposals[id].deadline = p.deadline;
+            state.madeAt = uint48(block.timestamp);
+            state.deadline = p.deadline;
             emit ProposalMade(id, p.model, p.target, p);
         } else if (status != Status.Open) {
             revert ProposalNotOpen(id, status);
@@ -432,7 +393,7 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         _checkDeadline(p.deadline);
         if (p.target == 0) revert ZeroValue();
         _checkVersion(p);
-        _proposals[id].status = Status.Promoted;
+        state.status = Status.Promoted;
         emit GlassBroken(id, msg.sender, reason);
         _change(p.model, p.target, p.version, Cause.BrokeGlass, id);
     }
@@ -440,6 +401,14 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     // --- views
 
     /// @notice What is current for a target, and since when.
+    /// @param model The model's incarnation.
+    /// @param target The target.
+    /// @return version The version; zero for none.
+    /// @return digest Its digest.
+    /// @return sequence How often this target has changed.
+    /// @return since When it last changed, in seconds.
+    /// @return cause Why it last changed.
+    /// @return revoked Whether the version was revoked; nobody should use it then.
     function current(bytes32 model, bytes32 target)
         external
         view
@@ -458,6 +427,7 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     }
 
     /// @notice Whether promote would succeed now.
+    /// @param p The proposal.
     /// @return promotable True if it would.
     /// @return reason The error that it would revert with; empty if it would succeed.
     function isPromotable(Proposal calldata p)
@@ -470,6 +440,11 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
     }
 
     /// @notice The policy in force for a target: the model's own, else the default.
+    /// @param model The model's incarnation, or zero (`ANY_MODEL`) for the default of all models.
+    /// @param target The target.
+    /// @return policy The policy; its threshold is zero if there is none.
+    /// @return policyHash What proposals have to name; zero if there is no policy.
+    /// @return isDefault True if the model has no policy of its own.
     function policyOf(bytes32 model, bytes32 target)
         external
         view
@@ -481,15 +456,24 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         return (stored, policyHash, isDefault);
     }
 
+    /// @notice Where a proposal stands.
+    /// @param proposalId The proposal's EIP-712 struct hash.
+    /// @return Its state; all zero if it was never made.
     function proposal(bytes32 proposalId) external view returns (ProposalState memory) {
         return _proposals[proposalId];
     }
 
+    /// @notice What is registered of a version.
+    /// @param model The model's incarnation.
+    /// @param version The version.
+    /// @return The version; all zero if it isn't registered.
     function versionOf(bytes32 model, uint64 version) external view returns (Version memory) {
         return _versions[model][version];
     }
 
     /// @notice The id of a proposal: its EIP-712 struct hash.
+    /// @param p The proposal.
+    /// @return The id.
     function idOf(Proposal calldata p) external pure returns (bytes32) {
         return p.hash();
     }
@@ -559,12 +543,14 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         if (approvers.length < policy.threshold) {
             revert QuorumMissing(approvers.length, policy.threshold);
         }
+        bytes32 group = policy.group;
+        uint48 since = _current[r.model][r.target].since;
         uint64 approvals;
         for (uint256 i = 0; i < approvers.length; ++i) {
-            uint64 seat = _seatOf(policy.group, approvers[i]);
+            uint64 seat = _seatOf(group, approvers[i]);
             if (approvals & seat != 0) revert AlreadyApproved(signed, approvers[i]);
             approvals |= seat;
-            _checkSigned(approvers[i], signed, signatures[i]);
+            _checkSignedByMember(group, approvers[i], signed, signatures[i], since);
             _noteReturn(r, approvers[i]);
         }
     }
@@ -607,12 +593,18 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         return policy.threshold == 0 ? bytes32(0) : keccak256(abi.encode(model, target, policy));
     }
 
-    /// @dev The group whose members decide about a proposal.
-    function _groupOf(Proposal calldata p) private view returns (bytes32) {
+    /// @dev A proposal that can be approved now, and the group whose members can.
+    function _decidable(Proposal calldata p)
+        private
+        view
+        returns (bytes32 id, ProposalState storage state, bytes32 group)
+    {
+        id = p.hash();
+        state = _openProposal(id);
+        _checkDeadline(p.deadline);
         (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
         if (p.policyHash != inForce) revert PolicyChanged(p.policyHash, inForce);
-        if (inForce == 0) revert NoPolicy(p.model, p.target);
-        return policy.group;
+        group = policy.group;
     }
 
     function _openProposal(bytes32 id) private view returns (ProposalState storage state) {
@@ -651,21 +643,49 @@ contract ModelRegistry is AccessControl, Pausable, EIP712, ApproverGroups {
         private
         view
     {
-        if (signer == msg.sender && signature.length == 0) return;
+        if (!_isCaller(signer, signature)) _checkSignature(signer, structHash, signature);
+    }
+
+    /// @dev That a member is the caller, or signed these typed data since it is a member.
+    function _checkSignedByMember(
+        bytes32 group,
+        address member,
+        bytes32 structHash,
+        bytes calldata signature,
+        uint48 madeAt
+    ) private view {
+        if (_isCaller(member, signature)) return;
+        _checkFresh(group, member, madeAt);
+        _checkSignature(member, structHash, signature);
+    }
+
+    function _checkSignature(address signer, bytes32 structHash, bytes calldata signature)
+        private
+        view
+    {
         bytes32 digest = _hashTypedDataV4(structHash);
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
             revert BadSignature(signer);
         }
     }
 
+    /// @dev Whether the signer sends the transaction itself, and so needs no signature.
+    function _isCaller(address signer, bytes calldata signature) private view returns (bool) {
+        return signer == msg.sender && signature.length == 0;
+    }
+
     function _checkLengths(uint256 signers, uint256 signatures) private pure {
         if (signers != signatures) revert LengthMismatch(signers, signatures);
-        if (signers > MAX_SIGNATURES) revert TooManySignatures(signers);
+        if (signers > MAX_SEATS) revert TooManySignatures(signers);
     }
 
     function _requireInUse() private view {
-        if (successor != address(0)) revert Succeeded(successor);
+        _requireNotSucceeded();
         _requireNotPaused();
+    }
+
+    function _requireNotSucceeded() private view {
+        if (successor != address(0)) revert Succeeded(successor);
     }
 
     function _revertWith(bytes memory reason) private pure {

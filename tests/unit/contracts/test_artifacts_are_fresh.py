@@ -17,6 +17,8 @@ from chain_client.ledger.artifacts import load_artifact
 from chain_client.signing.keccak import keccak256
 from tests.unit.contracts.npm_project import ARTIFACTS, CONTRACTS, run
 
+SHIPPED = ("EventLog", "ModelRegistry", "TimelockController")
+
 
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -57,9 +59,9 @@ def test_a_copy_without_node_on_the_path_gives_the_same_artifacts(tmp_path: Path
     built = tmp_path / "built"
     result = run("build", "--artifacts", built, folder=copy, environment=environment)
     assert result.returncode == 0, result.stdout
-    assert [path.name for path in built.iterdir()] == ["EventLog.json"]
-    committed = (ARTIFACTS / "EventLog.json").read_bytes()
-    assert (built / "EventLog.json").read_bytes() == committed
+    committed = {path.name: path.read_bytes() for path in ARTIFACTS.glob("*.json")}
+    assert set(committed) == {f"{name}.json" for name in SHIPPED}
+    assert {path.name: path.read_bytes() for path in built.iterdir()} == committed
 
 
 def test_node_of_the_wheel_is_used_if_the_machine_has_none(
@@ -102,8 +104,9 @@ def test_without_any_node_the_runner_says_what_to_install(
         runner.find_node()
 
 
-def test_the_code_hash_is_of_the_deployed_code() -> None:
-    artifact = load_artifact("EventLog")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_code_hash_is_of_the_deployed_code(name: str) -> None:
+    artifact = load_artifact(name)
     assert keccak256(artifact.runtime_bytecode) == artifact.code_hash
     assert artifact.bytecode.endswith(artifact.runtime_bytecode)
 
