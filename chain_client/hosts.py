@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -279,6 +280,27 @@ class TargetState:
     versions: tuple[int, ...]
 
 
+RESERVED_TAGS = "mlops_chain."
+"""Tags of versions that begin so show people what the chain says; nobody else sets them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedTags:
+    """What the tags of `RESERVED_TAGS` of one version say now.
+
+    Args:
+        workspace: of the model; empty where the host has none.
+        model: its name.
+        version: its number.
+        tags: by whole name.
+    """
+
+    workspace: str
+    model: str
+    version: int
+    tags: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class AttestedFiles:
     """What the files of a version are, read from where they are kept.
@@ -324,6 +346,11 @@ class Governs(Protocol):
             names: of models; default: of all.
         """
 
+    def reserved_tags(
+        self, store: StoreBinding, names: Sequence[str] | None = None
+    ) -> Iterator[ReservedTags]:
+        """The reserved tags of every version that has any; ``names`` as in `targets`."""
+
     def attest(
         self, store: StoreBinding, name: str, version: int, workspace: str = ""
     ) -> AttestedFiles:
@@ -342,8 +369,12 @@ class Governs(Protocol):
         target: str,
         version: int | None,
         tags: Mapping[str, str],
+        *,
+        home: Path,
     ) -> None:
-        """Make the host equal to the chain, through the recorded store.
+        """Make the host equal to the chain, through the recorded and gated store.
+
+        Writes nothing where nothing differs.
 
         Args:
             store: whose model.
@@ -351,12 +382,25 @@ class Governs(Protocol):
             workspace: of the model.
             target: canonical, as in `TargetState`.
             version: that is current on chain; None to leave the target without one.
-            tags: reserved tags to set on that version.
+            tags: reserved tags that this version then has, and no others.
+            home: home folder of the deployment in which it is recorded.
 
         Raises:
             InvalidInput: there is no such model or version.
             PromotionDenied: the chain does not say so (any more).
         """
+
+    def set_reserved_tags(
+        self,
+        store: StoreBinding,
+        name: str,
+        workspace: str,
+        version: int,
+        tags: Mapping[str, str],
+        *,
+        home: Path,
+    ) -> None:
+        """Give a version these reserved tags, and no others; see `set_target`."""
 
 
 def load_host(name: str) -> Host:

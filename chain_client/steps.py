@@ -40,6 +40,10 @@ STEPS = (
     "embedded.block.committed",
     "anchor.head.included",
     "anchor.head.finalized",
+    # sync: chain to host
+    "sync.promoted",
+    "sync.target.written",
+    "sync.tag.written",
 )
 """Every step, in the order in which one event meets them."""
 

@@ -179,8 +179,8 @@ def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording
     )
 
 
-def _settings() -> Settings:
-    return Settings.from_environment(os.environ, Path.cwd())
+def _settings(home: Path | None = None) -> Settings:
+    return Settings.from_environment(os.environ, Path.cwd(), home=home)
 
 
 def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:
@@ -200,16 +200,21 @@ def _open_remote(server_uri: str, client: ChainClient | None) -> Recording:
     return Recording(chosen, store_id, is_remote=True)
 
 
-def _client(expected_deployment_id: str | None) -> ChainClient:
+def open_client(home: Path) -> ChainClient:
+    """The client of this process for a home that is there."""
+    return _client(None, home)
+
+
+def _client(expected_deployment_id: str | None, home: Path | None = None) -> ChainClient:
     from chain_client.client import ChainClient
 
-    settings = _settings()
+    settings = _settings(home)
     key = (settings.home, expected_deployment_id or "")
     client = _clients.get(key)
     if client is None or not client.folder.exists():
         client = _clients[key] = ChainClient.open(
             settings,
-            create=may_create_home(),
+            create=home is None and may_create_home(),
             expected_deployment_id=expected_deployment_id,
         )
     return client

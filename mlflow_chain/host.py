@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import sqlalchemy
 
@@ -13,19 +14,25 @@ from chain_client.errors import HostUnavailable
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
     Finding,
+    ModelIncarnation,
     Progress,
     Reading,
     Recorded,
     Remark,
+    ReservedTags,
     Resolution,
     Scope,
     StoreBinding,
+    TargetState,
     Unchecked,
 )
+from mlflow_chain import governing
 from mlflow_chain.files.bracket import KIND
 from mlflow_chain.files.locations import Storage
 from mlflow_chain.files.read_back import read_back
 from mlflow_chain.mapping.over_http import to_shown
+from mlflow_chain.mapping.workspaces import to_bare
+from mlflow_chain.reading.governed import GovernedModel, read_models
 from mlflow_chain.reading.opening import open_reader
 from mlflow_chain.reading.server_uri import is_server_uri
 from mlflow_chain.reading.sql import SqlReader
@@ -113,6 +120,63 @@ class MlflowHost:
     ) -> Iterator[Reading]:
         """Read what passed none of our processes; see `chain_client.hosts.ReadsBack`."""
         return read_back(wanted, Storage.of(store), lambda: open_reader(store.uri), recorded)
+
+    def models(self, store: StoreBinding) -> Iterator[ModelIncarnation]:
+        """Every registered model that is no prompt; see `chain_client.hosts.Governs`."""
+        return (model.incarnation(store.store_id) for model in _read(store))
+
+    def find_model(
+        self, store: StoreBinding, name: str, workspace: str = ""
+    ) -> ModelIncarnation | None:
+        """The model of that name; see `chain_client.hosts.Governs`."""
+        for model in _read(store, [name]):
+            if model.workspace == to_bare(workspace):
+                return model.incarnation(store.store_id)
+        return None
+
+    def targets(
+        self, store: StoreBinding, names: Sequence[str] | None = None
+    ) -> Iterator[TargetState]:
+        """Every alias and stage that has a version with files; see `chain_client.hosts.Governs`."""
+        return (target for model in _read(store, names) for target in model.targets())
+
+    def reserved_tags(
+        self, store: StoreBinding, names: Sequence[str] | None = None
+    ) -> Iterator[ReservedTags]:
+        """What the reserved tags say; see `chain_client.hosts.Governs`."""
+        return (tags for model in _read(store, names) for tags in model.reserved_tags())
+
+    def set_target(
+        self,
+        store: StoreBinding,
+        name: str,
+        workspace: str,
+        target: str,
+        version: int | None,
+        tags: Mapping[str, str],
+        *,
+        home: Path,
+    ) -> None:
+        """Make MLflow equal to the chain; see `chain_client.hosts.Governs`."""
+        governing.set_target(store, name, to_bare(workspace), target, version, tags, home)
+
+    def set_reserved_tags(
+        self,
+        store: StoreBinding,
+        name: str,
+        workspace: str,
+        version: int,
+        tags: Mapping[str, str],
+        *,
+        home: Path,
+    ) -> None:
+        """Show on a version what the chain says of it; see `chain_client.hosts.Governs`."""
+        governing.set_reserved_tags(store, name, to_bare(workspace), version, tags, home)
+
+
+def _read(store: StoreBinding, names: Sequence[str] | None = None) -> Iterable[GovernedModel]:
+    with closing(open_reader(store.uri)) as reader:
+        return read_models(reader, names)
 
 
 def _answer(resolving: Resolving, event: Event) -> Resolution | None:

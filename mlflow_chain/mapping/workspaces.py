@@ -35,6 +35,11 @@ def to_key(workspace: object, name: str) -> str:
     return name if workspace in (None, "", DEFAULT) else f"{workspace}/{name}"
 
 
+def to_bare(workspace: object) -> str:
+    """A workspace as the ids of models on chain take it: the default one is empty."""
+    return "" if workspace in (None, "", DEFAULT) else str(workspace)
+
+
 def create_workspace(workspace: Any) -> Mapped:
     payload: dict[str, Json] = {
         "description": workspace.description,

@@ -27,7 +27,10 @@ FORK_STEPS = {"spool.fork.taken"}
 RECORDER_STEPS = [
     name for name in steps.STEPS if name.startswith("spool.") and name not in RELAY_ONLY
 ]
-RELAY_STEPS = [name for name in steps.STEPS if name not in {*RECORDER_STEPS, *FORK_STEPS}]
+SYNC_STEPS = {name for name in steps.STEPS if name.startswith("sync.")}
+RELAY_STEPS = [
+    name for name in steps.STEPS if name not in {*RECORDER_STEPS, *FORK_STEPS, *SYNC_STEPS}
+]
 ONCE_A_PROCESS = {"spool.opened", "spool.closed"}
 
 

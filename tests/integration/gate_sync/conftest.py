@@ -1,0 +1,78 @@
+"""A real home, a real MLflow database on SQLite, and models in it."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain_client.client import ChainClient
+from chain_client.config import Settings
+from tests.recorded_database import Recorded
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow's own imports warn about its own dependencies
+    import mlflow  # noqa: F401
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that is made once; tests work on copies."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    ChainClient.open(Settings(home=home, relay_autostart=False), create=True).close()
+    return home
+
+
+@pytest.fixture(scope="session")
+def made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain MLflow database that is made once; tests work on copies."""
+    file = tmp_path_factory.mktemp("made") / "mlflow.db"
+    store_class: Any = SqlAlchemyStore
+    store_class(f"sqlite:///{file}", str(file.with_name("artifacts")))._dispose_engine()
+    return file
+
+
+@pytest.fixture
+def home(made_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of this test."""
+    target = tmp_path / "home"
+    shutil.copytree(made_home, target)
+    monkeypatch.delenv("MLOPS_CHAIN_HOME", raising=False)
+    monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
+    monkeypatch.setenv("MLOPS_CHAIN_SPOOL_DURABILITY", "process")
+    return target
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[ChainClient]:
+    """The home, opened."""
+    settings = Settings(home=home, relay_autostart=False, spool_durability="process")
+    opened = ChainClient.open(settings)
+    yield opened
+    opened.recorder.close()
+    opened.close()
+
+
+@pytest.fixture
+def recorded(client: ChainClient, made_database: Path, tmp_path: Path) -> Recorded:
+    """An MLflow database with nothing in it, not yet opened with chain+."""
+    file = tmp_path / "mlflow.db"
+    shutil.copy(made_database, file)
+    return Recorded(client, f"chain+sqlite:///{file}", file)
+
+
+@pytest.fixture
+def registry(recorded: Recorded) -> Iterator[Any]:
+    """The model registry of that database, recorded, as a server opens it."""
+    import mlflow_chain
+
+    plain: Any = RegistryStore
+    store: Any = mlflow_chain.wrap(plain(recorded.uri.removeprefix("chain+")), recorded.client)
+    yield store
+    store.engine.dispose()
