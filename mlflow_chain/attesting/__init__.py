@@ -1,0 +1,1 @@
+"""Attesting: where the files of a version lie, and what they are."""

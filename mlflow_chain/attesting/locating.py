@@ -1,0 +1,93 @@
+"""Where the files of a version lie: one canonical location for each place. Reads nothing of them.
+
+What MLflow loads is at the version's download URI; a location is what that URI means at the
+server, with every symbolic link followed, so that no second spelling names the same place.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from urllib.parse import urlsplit
+
+from chain_client.errors import InvalidInput
+from mlflow_chain.files.locations import PROXIED, Storage, is_path, is_proxied, join, to_location
+from mlflow_chain.files.stored import StoredFiles
+from mlflow_chain.mapping.workspaces import to_key
+from mlflow_chain.reading.reader import Reader
+
+_BY_NAME = ("runs:", "models:")
+
+
+def resolve_location(
+    reader: Reader, storage: Storage, name: str, version: int, workspace: str = ""
+) -> str:
+    """The canonical location of a version's files.
+
+    Args:
+        reader: the database, or server, of the version.
+        storage: where its files are kept.
+        name: of the model.
+        version: its number.
+        workspace: of the model; empty where there is none.
+
+    Raises:
+        InvalidInput: there is no such version, or its files can't be pinned to one place.
+        HostUnavailable: MLflow does not answer.
+    """
+    shown = f"version {version} of model {name!r}"
+    found = reader.find_version(to_key(workspace, name), version)
+    if found is None:
+        raise InvalidInput(f"there is no {shown}")
+    uri = str(found.fields["storage_location"] or found.fields["source"] or "")
+    if not uri:
+        raise InvalidInput(f"{shown} has no source, so it has no files")
+    if uri.startswith(_BY_NAME):
+        raise InvalidInput(
+            f"the source of {shown} is {uri}: what that means can be changed later, so its files "
+            "can't be attested; register it from the logged model (models:/m-…), or with "
+            "mlflow.register_model, which stores where the files are"
+        )
+    if urlsplit(uri).netloc and uri.startswith(("http:", "https:", PROXIED)):
+        raise InvalidInput(
+            f"the source of {shown} names a server by its address; register it from "
+            "mlflow-artifacts:/… without one, so that every client reads the same files"
+        )
+    if ".." in uri.split("/"):
+        raise InvalidInput(f"the source of {shown} has '..' in it")
+    return canonical(to_location(uri), storage)
+
+
+def canonical(location: str, storage: Storage) -> str:
+    """The one spelling of a location, also where symbolic links or several roots lead to it.
+
+    Args:
+        location: as `files.locations.to_location` gives it.
+        storage: where servers keep, or once kept, what they take.
+    """
+    if is_proxied(location):
+        return PROXIED + posixpath.normpath("/" + location.removeprefix(PROXIED).lstrip("/"))
+    if not is_path(location):
+        return location
+    real = os.path.realpath(location)
+    roots = tuple(os.path.realpath(d) if is_path(d) else d for d in storage.destinations)
+    return Storage(roots).spell(real)
+
+
+def files_at(location: str, storage: Storage) -> StoredFiles:
+    """What is kept at a canonical location.
+
+    Raises:
+        InvalidInput: nobody knows where the server keeps its clients' files.
+    """
+    spots = storage.find(location)
+    if not spots:
+        raise InvalidInput(
+            "nobody knows where the server keeps its clients' files; start it once with "
+            "--backend-store-uri chain+…"
+        )
+    # Of several destinations, the server that was seen last.
+    return StoredFiles(spots[-1], storage.tracking_uri)
+
+
+__all__ = ["canonical", "files_at", "join", "resolve_location"]
