@@ -6,14 +6,14 @@ of its leaf stands on chain with the version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from chain_client.errors import InvalidInput, LogCorrupt
+from chain_client.errors import InvalidEvent, InvalidInput, LogCorrupt
 from chain_client.event_codec import decode_event
 from chain_client.events import Actor, Event, Json, Subject
-from chain_client.hosts import AttestedFiles
+from chain_client.hosts import AttestedFiles, Recorded
 from chain_client.log import Log
 from chain_client.manifests import ModelManifest, model_digest, openssf_root
 from chain_client.types import Digest, EventId, from_hex, to_hex
@@ -125,6 +125,22 @@ def find_attestation(log: Log, store_id: str, location: str) -> Attestation | No
         if event.type == FILES_ATTESTED:
             latest = to_attestation(event, entry.index)
     return latest
+
+
+def recorded_in(log: Log, store_id: str) -> Recorded:
+    """What `Governs.attest` asks the log: the events of a subject of one store."""
+
+    def recorded(kind: str, subject_id: str, below: bool) -> Iterator[Event]:
+        key = Subject(store_id, kind, subject_id).to_key()
+        for entry in log.find_events(key, exact=not below):
+            if entry.event is None:
+                continue
+            try:
+                yield decode_event(entry.event)
+            except InvalidEvent:
+                continue  # verification names it
+
+    return recorded
 
 
 def to_attestation(event: Event, leaf_index: int) -> Attestation:

@@ -352,13 +352,26 @@ class Governs(Protocol):
         """The reserved tags of every version that has any; ``names`` as in `targets`."""
 
     def attest(
-        self, store: StoreBinding, name: str, version: int, workspace: str = ""
+        self,
+        store: StoreBinding,
+        name: str,
+        version: int,
+        workspace: str = "",
+        recorded: Recorded | None = None,
     ) -> AttestedFiles:
         """Read every file of a version; nothing is written.
 
+        Args:
+            store: whose version.
+            name: of the model.
+            version: its number.
+            workspace: of the model.
+            recorded: gives what the log has of a subject (`attestations.recorded_in`): files that
+                are not as they were recorded are refused.
+
         Raises:
-            InvalidInput: there is no such version, or a file is a symlink, missing, or can't be
-                read: the text names it.
+            InvalidInput: there is no such version, or a file is a symlink, missing, changed, or
+                can't be read: the text names it.
         """
 
     def set_target(

@@ -13,6 +13,7 @@ from chain_client.clock import Clock, SystemClock
 from chain_client.errors import HostUnavailable
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
+    AttestedFiles,
     Finding,
     ModelIncarnation,
     Progress,
@@ -27,6 +28,8 @@ from chain_client.hosts import (
     Unchecked,
 )
 from mlflow_chain import governing
+from mlflow_chain.attesting.attest import attest
+from mlflow_chain.attesting.locating import resolve_location
 from mlflow_chain.files.bracket import KIND
 from mlflow_chain.files.locations import Storage
 from mlflow_chain.files.read_back import read_back
@@ -146,6 +149,20 @@ class MlflowHost:
         """What the reserved tags say; see `chain_client.hosts.Governs`."""
         return (tags for model in _read(store, names) for tags in model.reserved_tags())
 
+    def attest(
+        self,
+        store: StoreBinding,
+        name: str,
+        version: int,
+        workspace: str = "",
+        recorded: Recorded | None = None,
+    ) -> AttestedFiles:
+        """Read every file of a version; see `chain_client.hosts.Governs`."""
+        storage = Storage.of(store)
+        with closing(open_reader(store.uri)) as reader:
+            location = resolve_location(reader, storage, name, version, workspace)
+        return attest(location, storage, recorded or _nothing_recorded)
+
     def set_target(
         self,
         store: StoreBinding,
@@ -177,6 +194,10 @@ class MlflowHost:
 def _read(store: StoreBinding, names: Sequence[str] | None = None) -> Iterable[GovernedModel]:
     with closing(open_reader(store.uri)) as reader:
         return read_models(reader, names)
+
+
+def _nothing_recorded(kind: str, subject_id: str, below: bool) -> Iterator[Event]:
+    return iter(())
 
 
 def _answer(resolving: Resolving, event: Event) -> Resolution | None:
