@@ -33,6 +33,7 @@ class Home:
         self.path = path
         self.deployment_file = path / "deployment.json"
         self.keys = path / "keys"
+        self.registry_salt = self.keys / "registry-salt"
         self.chain = path / "chain"
         self.spool = path / "spool"
         self.stores = path / "stores"

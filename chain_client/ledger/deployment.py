@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -67,7 +67,13 @@ class Queue(Protocol):
 
 
 def deploy(
-    path: Path, *, ledger: Ledger, ledger_url: str, queue: Queue, writer: Address
+    path: Path,
+    *,
+    ledger: Ledger,
+    ledger_url: str,
+    queue: Queue,
+    writer: Address,
+    complete: Callable[[Deployment], Deployment] = lambda deployment: deployment,
 ) -> Deployment:
     """Deploy the contract, open a log in it, and write the deployment's file.
 
@@ -80,6 +86,7 @@ def deploy(
         ledger_url: the chain's URL as it is to stand in the file.
         queue: sends with the owner's key.
         writer: address of the key that will anchor.
+        complete: adds what else belongs to the deployment, just before it is written.
 
     Raises:
         ContractReverted: the contract refused.
@@ -107,6 +114,7 @@ def deploy(
         writer=writer,
         block_number=block_number,
     )
+    deployment = complete(deployment)
     deployment.write(path)
     _logger.info("EventLog is at %s on chain %s", to_hex(event_log), chain_id)
     return deployment
@@ -153,11 +161,13 @@ def _deployment_id(chain_id: int, event_log: Address, log_id: LogId) -> str:
 
 
 def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
-    """See that the chain is the deployment's, and holds its contract and its log.
+    """See that the chain is the deployment's, and holds its contracts and its log.
+
+    The registry's code holds the hash of its salt, so another salt's registry has other code.
 
     Raises:
         WrongChain: the ledger has another chain id.
-        ContractMissing: no code, or other code, at the contract's address.
+        ContractMissing: no code, or other code, at a contract's address.
         LogMismatch: the contract knows no such log.
         LedgerUnavailable: the chain does not answer.
     """
@@ -167,21 +177,7 @@ def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
             f"the ledger {ledger.url} is chain {chain_id}, but the deployment is on chain "
             f"{deployment.chain_id}; check ledger.url"
         )
-    where = f"{to_hex(deployment.event_log)} on chain {chain_id} ({ledger.url})"
-    code = ledger.code(deployment.event_log)
-    if not code:
-        raise ContractMissing(
-            f"there is no contract at {where}: the chain was replaced or restored from an old "
-            "copy, or the node lags behind",
-            to_hex(deployment.code_hash),
-        )
-    if keccak256(code) != deployment.code_hash:
-        raise ContractMissing(
-            f"the contract at {where} has the code {to_hex(keccak256(code))}, but "
-            f"{to_hex(deployment.code_hash)} was deployed",
-            to_hex(deployment.code_hash),
-            to_hex(keccak256(code)),
-        )
+    where = _check_code(ledger, chain_id, deployment.event_log, deployment.code_hash)
     try:
         EventLogContract(ledger, deployment.event_log).log(deployment.log_id)
     except ContractReverted as exc:
@@ -189,3 +185,26 @@ def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
             f"the contract at {where} does not hold the log {to_hex(deployment.log_id)}: {exc}",
             {"log": to_hex(deployment.log_id)},
         ) from exc
+    if deployment.registry is not None and deployment.registry_code_hash is not None:
+        _check_code(ledger, chain_id, deployment.registry, deployment.registry_code_hash)
+
+
+def _check_code(ledger: Ledger, chain_id: int, address: Address, code_hash: Digest) -> str:
+    """See that the code at an address is what was deployed; gives where that is."""
+    where = f"{to_hex(address)} on chain {chain_id} ({ledger.url})"
+    code = ledger.code(address)
+    if not code:
+        raise ContractMissing(
+            f"there is no contract at {where}: the chain was replaced or restored from an old "
+            "copy, or the node lags behind",
+            to_hex(code_hash),
+        )
+    found = keccak256(code)
+    if found != code_hash:
+        raise ContractMissing(
+            f"the contract at {where} has the code {to_hex(found)}, but {to_hex(code_hash)} was "
+            "deployed",
+            to_hex(code_hash),
+            to_hex(found),
+        )
+    return where

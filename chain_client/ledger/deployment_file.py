@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from chain_client.errors import (
 )
 from chain_client.types import Address, Digest, LogId, from_hex, to_hex
 
-SCHEMA_VERSION = 1
-"""Version of the file's format."""
+SCHEMA_VERSION = 2
+"""Version of the file's format. Version 1 knew no registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Deployment:
         owner: address that deployed the contract.
         writer: address for which the log was opened; it may have been rotated since.
         block_number: block in which the log was opened.
+        registry: address of the `ModelRegistry`; None if the home has none yet.
+        registry_code_hash: keccak-256 of its runtime code, which holds the salt's hash.
+        registry_block: block in which it was deployed.
+        timelock: address of the `TimelockController` that administers it, if one does.
     """
 
     deployment_id: str
@@ -48,6 +52,10 @@ class Deployment:
     owner: Address
     writer: Address
     block_number: int
+    registry: Address | None = None
+    registry_code_hash: Digest | None = None
+    registry_block: int | None = None
+    timelock: Address | None = None
 
     def to_json(self) -> str:
         """The file's content."""
@@ -62,6 +70,10 @@ class Deployment:
             "owner": to_hex(self.owner),
             "writer": to_hex(self.writer),
             "block_number": self.block_number,
+            "registry": self.registry and to_hex(self.registry),
+            "registry_code_hash": self.registry_code_hash and to_hex(self.registry_code_hash),
+            "registry_block": self.registry_block,
+            "timelock": self.timelock and to_hex(self.timelock),
         }
         return json.dumps(content, indent=2) + "\n"
 
@@ -85,7 +97,7 @@ class Deployment:
                 f"the deployment has schema version {version}, this mlops-chain knows up to "
                 f"{SCHEMA_VERSION}: upgrade it with pip install -U mlops-chain"
             )
-        return cls(
+        deployment = cls(
             deployment_id=_string(content, "deployment_id"),
             ledger_url=_string(content, "ledger_url"),
             chain_id=_integer(content, "chain_id"),
@@ -95,6 +107,29 @@ class Deployment:
             owner=Address(_bytes(content, "owner", 20)),
             writer=Address(_bytes(content, "writer", 20)),
             block_number=_integer(content, "block_number"),
+        )
+        if version == 1:
+            return deployment
+        for name in ("registry", "registry_code_hash", "registry_block", "timelock"):
+            if name not in content:
+                raise ConfigurationError(f"the deployment is damaged: {name!r} is missing")
+        return deployment._with_registry(content)
+
+    def _with_registry(self, content: dict[str, Any]) -> Deployment:
+        if content["registry"] is None:
+            for name in ("registry_code_hash", "registry_block", "timelock"):
+                if content[name] is not None:
+                    raise ConfigurationError(
+                        f"the deployment is damaged: {name!r} stands there without 'registry'"
+                    )
+            return self
+        timelock = None if content["timelock"] is None else _bytes(content, "timelock", 20)
+        return replace(
+            self,
+            registry=Address(_bytes(content, "registry", 20)),
+            registry_code_hash=Digest(_bytes(content, "registry_code_hash", 32)),
+            registry_block=_integer(content, "registry_block"),
+            timelock=None if timelock is None else Address(timelock),
         )
 
     @classmethod

@@ -50,6 +50,13 @@ SAMPLE = Deployment(
     writer=WRITER.address(),
     block_number=2,
 )
+WITH_REGISTRY = replace(
+    SAMPLE,
+    registry=Address(b"\4" * 20),
+    registry_code_hash=Digest(b"\5" * 32),
+    registry_block=3,
+    timelock=Address(b"\6" * 20),
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class TestFile:
 
     def test_the_format_is_what_others_may_read(self) -> None:
         assert json.loads(SAMPLE.to_json()) == {
-            "schema_version": 1,
+            "schema_version": 2,
             "deployment_id": "ab" * 16,
             "ledger_url": "embedded:chain.db",
             "chain_id": CHAIN_ID,
@@ -103,12 +110,33 @@ class TestFile:
             "owner": to_hex(OWNER.address()),
             "writer": to_hex(WRITER.address()),
             "block_number": 2,
+            "registry": None,
+            "registry_code_hash": None,
+            "registry_block": None,
+            "timelock": None,
         }
+        content = json.loads(WITH_REGISTRY.to_json())
+        assert content["registry"] == "0x" + "04" * 20
+        assert content["registry_code_hash"] == "0x" + "05" * 32
+        assert (content["registry_block"], content["timelock"]) == (3, "0x" + "06" * 20)
+
+    @pytest.mark.parametrize(
+        "deployment", [SAMPLE, WITH_REGISTRY, replace(WITH_REGISTRY, timelock=None)]
+    )
+    def test_a_registry_and_its_timelock_may_be_missing(self, deployment: Deployment) -> None:
+        assert Deployment.from_json(deployment.to_json()) == deployment
+
+    def test_a_file_of_the_first_version_has_no_registry(self) -> None:
+        content = json.loads(SAMPLE.to_json())
+        for name in ("registry", "registry_code_hash", "registry_block", "timelock"):
+            del content[name]
+        content["schema_version"] = 1
+        assert Deployment.from_json(json.dumps(content)) == SAMPLE
 
     def test_a_newer_file_asks_for_the_newer_version(self, tmp_path: Path) -> None:
         path = tmp_path / "deployment.json"
-        path.write_text(json.dumps({"schema_version": 2, "something": "else"}))
-        with pytest.raises(SchemaTooNew, match=r"deployment\.json: .* schema version 2"):
+        path.write_text(json.dumps({"schema_version": 3, "something": "else"}))
+        with pytest.raises(SchemaTooNew, match=r"deployment\.json: .* schema version 3"):
             Deployment.read(path)
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"x"', "{}", "\0"])
@@ -116,10 +144,10 @@ class TestFile:
         with pytest.raises(ConfigurationError, match="damaged"):
             Deployment.from_json(text)
 
-    @pytest.mark.parametrize("name", json.loads(SAMPLE.to_json()))
+    @pytest.mark.parametrize("name", json.loads(WITH_REGISTRY.to_json()))
     def test_a_missing_or_nonsensical_part_is_named(self, name: str) -> None:
-        content: dict[str, Any] = json.loads(SAMPLE.to_json())
-        nonsense: list[Any] = [None, "", [], True, -1, 1.5]
+        content: dict[str, Any] = json.loads(WITH_REGISTRY.to_json())
+        nonsense: list[Any] = ["", [], True, -1, 1.5] + ([] if name == "timelock" else [None])
         if name not in ("deployment_id", "ledger_url"):
             nonsense += ["0xzz", "0x00"]
         for value in nonsense:
