@@ -17,6 +17,7 @@ from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.errors import (
     ChainError,
+    ConfigurationError,
     HomeMismatch,
     HomeMissing,
     Unavailable,
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from chain_client.ledger.base import Ledger
     from chain_client.ledger.deployment import Deployment
     from chain_client.ledger.event_log import EventLogContract
+    from chain_client.ledger.model_registry import ModelRegistryContract
     from chain_client.log import Log
+    from chain_client.registry.identity import Salt
     from chain_client.relay.service import Relay
     from chain_client.verify.report import Report
 
@@ -92,7 +95,7 @@ class ChainClient:
             HomeNotWritable: the home, or its spool, can't be written.
             SchemaTooNew: the home was written by a newer version.
             WrongChain: the ledger is another chain.
-            ContractMissing: the contract is not at its address.
+            ContractMissing: a contract is not at its address.
             LogMismatch: log and chain contradict each other.
         """
         from chain_client.ledger.deployment import Deployment
@@ -180,6 +183,55 @@ class ChainClient:
 
         return EventLogContract(self.ledger, self.deployment.event_log)
 
+    @cached_property
+    def model_registry(self) -> ModelRegistryContract:
+        """The deployed `ModelRegistry`.
+
+        Raises:
+            ConfigurationError: the home has no registry yet.
+        """
+        from chain_client.ledger.model_registry import ModelRegistryContract
+
+        if self.deployment.registry is None:
+            raise _no_registry(self.home)
+        return ModelRegistryContract(self.ledger, self.deployment.registry)
+
+    @cached_property
+    def salt(self) -> Salt:
+        """The salt under which models and targets stand in the registry; checked, without a chain.
+
+        Raises:
+            ConfigurationError: the home has no registry yet, or its salt is missing, damaged or
+                not the one that the registry was deployed with.
+        """
+        from chain_client.registry.identity import read_salt
+
+        if self.deployment.registry_salt_hash is None:
+            raise _no_registry(self.home)
+        salt = read_salt(self.folder.registry_salt)
+        salt.check(self.deployment.registry_salt_hash)
+        return salt
+
+    def provide_registry(self, *, timelock_delay_s: int | None = None) -> None:
+        """Give a home of an earlier version its registry, and the registry its timelock.
+
+        Safe to call at any time; nothing is done where nothing is missing.
+
+        Args:
+            timelock_delay_s: how long changes of policies and rights have to wait; by default
+                who administers the registry stays as it is.
+
+        Raises:
+            ConfigurationError: the home's salt is missing, or its owner is no admin any more.
+            AnotherRelay: another process sends with the owner's key.
+            Unavailable: chain or log do not answer.
+        """
+        from chain_client.provision import provision_registry
+
+        self.deployment = provision_registry(self.settings, self.deployment, timelock_delay_s)
+        for name in ("model_registry", "salt"):
+            self.__dict__.pop(name, None)
+
     def relay(self, load: Callable[[str], Host] = load_host) -> Relay:
         """A relay for this home, not yet started.
 
@@ -224,7 +276,8 @@ class ChainClient:
         for name in ("log", "ledger"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
-        self.__dict__.pop("contract", None)
+        for name in ("contract", "model_registry"):
+            self.__dict__.pop(name, None)
 
     def _make_recorder(self, *, starts_relay: bool = True) -> Recorder:
         settings = self.settings
@@ -275,6 +328,10 @@ def _missing(settings: Settings, expected: str | None) -> str:
             "recorded (a new, empty chain is never started in its place)"
         )
     return f"there is no home at {settings.home}: run `mlops-chain init`, or set MLOPS_CHAIN_HOME"
+
+
+def _no_registry(home: Path) -> ConfigurationError:
+    return ConfigurationError(f"the home {home} has no model registry yet: run mlops-chain init")
 
 
 def _source_record(type_: str, payload: dict[str, object]) -> bytes:

@@ -24,6 +24,7 @@ from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import Call, Ledger, Receipt
 from chain_client.ledger.deployment_file import Deployment
 from chain_client.ledger.event_log import CONTRACT, EventLogContract, deploy_call
+from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, LogId, from_hex, to_hex
 
@@ -163,12 +164,11 @@ def _deployment_id(chain_id: int, event_log: Address, log_id: LogId) -> str:
 def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
     """See that the chain is the deployment's, and holds its contracts and its log.
 
-    The registry's code holds the hash of its salt, so another salt's registry has other code.
-
     Raises:
         WrongChain: the ledger has another chain id.
         ContractMissing: no code, or other code, at a contract's address.
         LogMismatch: the contract knows no such log.
+        ConfigurationError: the registry was deployed with another salt than the file says.
         LedgerUnavailable: the chain does not answer.
     """
     chain_id = ledger.chain_id()
@@ -185,8 +185,19 @@ def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
             f"the contract at {where} does not hold the log {to_hex(deployment.log_id)}: {exc}",
             {"log": to_hex(deployment.log_id)},
         ) from exc
-    if deployment.registry is not None and deployment.registry_code_hash is not None:
-        _check_code(ledger, chain_id, deployment.registry, deployment.registry_code_hash)
+    if deployment.registry is not None:
+        _check_registry(ledger, deployment, deployment.registry)
+
+
+def _check_registry(ledger: Ledger, deployment: Deployment, address: Address) -> None:
+    assert deployment.registry_code_hash is not None
+    where = _check_code(ledger, deployment.chain_id, address, deployment.registry_code_hash)
+    found = ModelRegistryContract(ledger, address).salt_hash()
+    if found != deployment.registry_salt_hash:
+        raise ConfigurationError(
+            f"the registry at {where} was deployed with another salt than deployment.json says: "
+            "put that file back from your backup"
+        )
 
 
 def _check_code(ledger: Ledger, chain_id: int, address: Address, code_hash: Digest) -> str:

@@ -21,6 +21,7 @@ from chain_client.types import Address, Digest, LogId, from_hex, to_hex
 
 SCHEMA_VERSION = 2
 """Version of the file's format. Version 1 knew no registry."""
+_OF_REGISTRY = ("registry_code_hash", "registry_salt_hash", "registry_block", "timelock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Deployment:
         writer: address for which the log was opened; it may have been rotated since.
         block_number: block in which the log was opened.
         registry: address of the `ModelRegistry`; None if the home has none yet.
-        registry_code_hash: keccak-256 of its runtime code, which holds the salt's hash.
+        registry_code_hash: keccak-256 of its runtime code, which holds the next.
+        registry_salt_hash: keccak-256 of the salt that the registry was deployed with.
         registry_block: block in which it was deployed.
         timelock: address of the `TimelockController` that administers it, if one does.
     """
@@ -54,6 +56,7 @@ class Deployment:
     block_number: int
     registry: Address | None = None
     registry_code_hash: Digest | None = None
+    registry_salt_hash: Digest | None = None
     registry_block: int | None = None
     timelock: Address | None = None
 
@@ -72,6 +75,7 @@ class Deployment:
             "block_number": self.block_number,
             "registry": self.registry and to_hex(self.registry),
             "registry_code_hash": self.registry_code_hash and to_hex(self.registry_code_hash),
+            "registry_salt_hash": self.registry_salt_hash and to_hex(self.registry_salt_hash),
             "registry_block": self.registry_block,
             "timelock": self.timelock and to_hex(self.timelock),
         }
@@ -110,14 +114,14 @@ class Deployment:
         )
         if version == 1:
             return deployment
-        for name in ("registry", "registry_code_hash", "registry_block", "timelock"):
+        for name in ("registry", *_OF_REGISTRY):
             if name not in content:
                 raise ConfigurationError(f"the deployment is damaged: {name!r} is missing")
         return deployment._with_registry(content)
 
     def _with_registry(self, content: dict[str, Any]) -> Deployment:
         if content["registry"] is None:
-            for name in ("registry_code_hash", "registry_block", "timelock"):
+            for name in _OF_REGISTRY:
                 if content[name] is not None:
                     raise ConfigurationError(
                         f"the deployment is damaged: {name!r} stands there without 'registry'"
@@ -128,6 +132,7 @@ class Deployment:
             self,
             registry=Address(_bytes(content, "registry", 20)),
             registry_code_hash=Digest(_bytes(content, "registry_code_hash", 32)),
+            registry_salt_hash=Digest(_bytes(content, "registry_salt_hash", 32)),
             registry_block=_integer(content, "registry_block"),
             timelock=None if timelock is None else Address(timelock),
         )

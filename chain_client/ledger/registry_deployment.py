@@ -74,6 +74,7 @@ def deploy_registry(
         deployment,
         registry=address,
         registry_code_hash=Digest(keccak256(ledger.code(address))),
+        registry_salt_hash=salt_hash,
         registry_block=receipt.block_number,
     )
 

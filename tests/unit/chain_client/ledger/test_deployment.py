@@ -54,6 +54,7 @@ WITH_REGISTRY = replace(
     SAMPLE,
     registry=Address(b"\4" * 20),
     registry_code_hash=Digest(b"\5" * 32),
+    registry_salt_hash=Digest(b"\7" * 32),
     registry_block=3,
     timelock=Address(b"\6" * 20),
 )
@@ -112,12 +113,14 @@ class TestFile:
             "block_number": 2,
             "registry": None,
             "registry_code_hash": None,
+            "registry_salt_hash": None,
             "registry_block": None,
             "timelock": None,
         }
         content = json.loads(WITH_REGISTRY.to_json())
         assert content["registry"] == "0x" + "04" * 20
         assert content["registry_code_hash"] == "0x" + "05" * 32
+        assert content["registry_salt_hash"] == "0x" + "07" * 32
         assert (content["registry_block"], content["timelock"]) == (3, "0x" + "06" * 20)
 
     @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ class TestFile:
 
     def test_a_file_of_the_first_version_has_no_registry(self) -> None:
         content = json.loads(SAMPLE.to_json())
-        for name in ("registry", "registry_code_hash", "registry_block", "timelock"):
+        for name in [name for name in content if name.startswith("registry")] + ["timelock"]:
             del content[name]
         content["schema_version"] = 1
         assert Deployment.from_json(json.dumps(content)) == SAMPLE
