@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from chain_client.errors import InvalidInput
 from chain_client.events import Json
+from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import Policy, ProposalFields
 from chain_client.registry.evidence import EvidenceItem
 from chain_client.registry.targets import Target
@@ -22,50 +23,6 @@ from chain_client.types import Address, Digest, from_hex, to_hex
 FORMAT = "mlops-chain proposal 1"
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelName:
-    """An incarnation of a registered model, by name.
-
-    Args:
-        store_id: of the host's database.
-        workspace: of the model; empty where there are none.
-        name: of the registered model.
-        creation_ms: when the host made it.
-    """
-
-    store_id: str
-    workspace: str
-    name: str
-    creation_ms: int
-
-    def __str__(self) -> str:
-        return f"{self.workspace}/{self.name}" if self.workspace else self.name
-
-    def to_json(self) -> dict[str, Json]:
-        """All of it by name."""
-        return {
-            "storeId": self.store_id,
-            "workspace": self.workspace,
-            "name": self.name,
-            "creationMs": self.creation_ms,
-        }
-
-    @classmethod
-    def from_json(cls, data: object) -> ModelName:
-        """The inverse of `to_json`.
-
-        Raises:
-            InvalidInput: it is not that.
-        """
-        value = Members(data, "model")
-        return cls(
-            value.text("storeId"),
-            value.text("workspace"),
-            value.text("name"),
-            value.number("creationMs", 63),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +46,7 @@ class ProposalNames:
         evidence: what the requester brings.
     """
 
-    model: ModelName
+    model: ModelIncarnation
     target: Target
     digest: Digest
     requester: str = ""
@@ -151,7 +108,7 @@ class ProposalDocument:
                 "nonce": to_hex(fields.nonce),
             },
             "names": {
-                "model": names.model.to_json(),
+                "model": model_to_json(names.model),
                 "target": str(names.target),
                 "digest": to_hex(names.digest),
                 "requester": names.requester,
@@ -184,6 +141,36 @@ class ProposalDocument:
         if document.bytes("id", 32) != found.id:
             raise InvalidInput("proposal.id: it is not the hash of these fields")
         return found
+
+
+def show_model(model: ModelIncarnation) -> str:
+    """A model as people name it: ``fraud``, or ``workspace/fraud``."""
+    return f"{model.workspace}/{model.name}" if model.workspace else model.name
+
+
+def model_to_json(model: ModelIncarnation) -> dict[str, Json]:
+    """All of an incarnation by name."""
+    return {
+        "storeId": model.store_id,
+        "workspace": model.workspace,
+        "name": model.name,
+        "creationMs": model.creation_ms,
+    }
+
+
+def model_from_json(data: object) -> ModelIncarnation:
+    """The inverse of `model_to_json`.
+
+    Raises:
+        InvalidInput: it is not that.
+    """
+    value = Members(data, "model")
+    return ModelIncarnation(
+        value.text("storeId"),
+        value.text("workspace"),
+        value.text("name"),
+        value.number("creationMs", 63),
+    )
 
 
 class Members:
@@ -271,7 +258,7 @@ def _fields(data: Members) -> ProposalFields:
 
 def _names(data: Members) -> ProposalNames:
     return ProposalNames(
-        model=ModelName.from_json(data.raw("model")),
+        model=model_from_json(data.raw("model")),
         target=Target.parse(data.text("target")),
         digest=Digest(data.bytes("digest", 32)),
         requester=data.text("requester"),

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from chain_client.errors import InvalidInput
 from chain_client.events import Json
-from chain_client.registry.proposals import Members, ModelName, ProposalDocument
+from chain_client.hosts import ModelIncarnation
+from chain_client.registry.proposals import (
+    Members,
+    ProposalDocument,
+    model_from_json,
+    model_to_json,
+)
 from chain_client.registry.targets import Target
 from chain_client.registry.typed_data import Statement, state_removal, state_rollback
 from chain_client.signing.eip712 import Domain
@@ -35,7 +41,7 @@ class ReturnDocument:
     """
 
     domain: Domain
-    model: ModelName
+    model: ModelIncarnation
     model_id: Digest
     target: Target
     target_id: Digest
@@ -76,7 +82,7 @@ class ReturnDocument:
             "id": to_hex(self.id),
             "chainId": self.domain.chain_id,
             "registry": to_hex(self.domain.contract),
-            "model": self.model.to_json(),
+            "model": model_to_json(self.model),
             "modelId": to_hex(self.model_id),
             "target": str(self.target),
             "targetId": to_hex(self.target_id),
@@ -101,7 +107,7 @@ class ReturnDocument:
         )
         found = cls(
             domain=Domain(value.number("chainId", 63), Address(value.bytes("registry", 20))),
-            model=ModelName.from_json(value.raw("model")),
+            model=model_from_json(value.raw("model")),
             model_id=Digest(value.bytes("modelId", 32)),
             target=Target.parse(value.text("target")),
             target_id=Digest(value.bytes("targetId", 32)),

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from chain_client.errors import SummaryMismatch
+from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import Policy, ProposalFields
 from chain_client.registry.durations import show_duration, show_time
 from chain_client.registry.evidence import hash_evidence, to_kinds, to_mask
@@ -26,7 +27,6 @@ from chain_client.registry.identity import (
     target_id,
 )
 from chain_client.registry.proposals import (
-    ModelName,
     PolicyTerms,
     ProposalDocument,
     ProposalNames,
@@ -260,7 +260,7 @@ def complete_return(document: ReturnDocument, salt_line: bytes) -> ReturnDocumen
     return replace(document, summary=write_return_summary(document, salt_line))
 
 
-def _model_lines(model: ModelName) -> list[str]:
+def _model_lines(model: ModelIncarnation) -> list[str]:
     made_s, made_ms = divmod(model.creation_ms, 1000)
     lines = [f"Model: {_quoted(model.name)}"]
     if model.workspace:
@@ -308,7 +308,7 @@ def _utf16(char: str) -> list[int]:
 
 
 def _check_names(
-    salt: Salt, name: ModelName, model: bytes, target: str, target_on_chain: bytes
+    salt: Salt, name: ModelIncarnation, model: bytes, target: str, target_on_chain: bytes
 ) -> None:
     expected = model_id(salt, name.store_id, name.workspace, name.name, name.creation_ms)
     _same("the model", expected, model)
