@@ -2,7 +2,7 @@
 
 A prompt has no files that anybody loads as a model: it is none of them. It counts as one only if
 it has MLflow's mark and every version has the source that MLflow itself writes for prompts, so a
-mark on a model hides nothing.
+mark on a model hides nothing. The gate draws the same line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from mlflow_chain.reading.reader import Reader
 from mlflow_chain.reading.sql import SqlReader
 
 PROMPT_MARK = "mlflow.prompt.is_prompt"
-PROMPT_SOURCE = "prompt-template"
-_NO_STAGE = "None"
+PROMPT_SOURCES = frozenset({"dummy-source", "prompt-template"})
+"""What MLflow writes as the source of a prompt's version; the first one until 3.12."""
+_DELETED = "Deleted_Internal"
+"""Stage of versions that were deleted: MLflow keeps their rows."""
+_STAGES = frozenset({"Staging", "Production", "Archived"})
 
 
 @dataclass(slots=True)
@@ -49,27 +52,22 @@ class GovernedModel:
     @property
     def is_prompt(self) -> bool:
         """Whether nothing of it can be loaded as a model."""
-        return self.is_marked and all(self._is_text(version) for version in self.sources)
-
-    def _is_text(self, version: int) -> bool:
-        return self.is_marked and self.sources.get(version) == PROMPT_SOURCE
+        return self.is_marked and all(found in PROMPT_SOURCES for found in self.sources.values())
 
     def incarnation(self, store_id: str) -> ModelIncarnation:
         """What its id on chain follows from."""
         return ModelIncarnation(store_id, self.workspace, self.name, self.creation_ms)
 
     def targets(self) -> Iterator[TargetState]:
-        """Every alias and stage that has a version with files."""
+        """Every alias and stage that has a version."""
         held: defaultdict[str, list[int]] = defaultdict(list)
         for alias, version in self.aliases.items():
             held[f"alias:{alias}"].append(version)
         for version, stage in self.stages.items():
-            if stage != _NO_STAGE:
+            if stage in _STAGES:
                 held[f"stage:{stage}"].append(version)
         for target, versions in sorted(held.items()):
-            loadable = tuple(sorted(v for v in versions if not self._is_text(v)))
-            if loadable:
-                yield TargetState(self.workspace, self.name, target, loadable)
+            yield TargetState(self.workspace, self.name, target, tuple(sorted(versions)))
 
     def reserved_tags(self) -> Iterator[ReservedTags]:
         """The reserved tags of every version that has any."""
@@ -110,8 +108,8 @@ def _read_rows(reader: Any, names: Sequence[str] | None) -> Iterator[GovernedMod
             found[workspace, name].is_marked = value == "true"
     versions = rows(tables.SqlModelVersion, "version", "current_stage", "source")
     for workspace, name, version, stage, source in versions:
-        if (workspace, name) in found:
-            found[workspace, name].stages[version] = stage or _NO_STAGE
+        if (workspace, name) in found and stage != _DELETED:
+            found[workspace, name].stages[version] = stage or ""
             found[workspace, name].sources[version] = source
     for workspace, name, alias, version in rows(tables.SqlRegisteredModelAlias, "alias", "version"):
         if (workspace, name) in found:
@@ -141,7 +139,7 @@ def _read_views(reader: Reader, names: Sequence[str] | None) -> Iterator[Governe
         model.aliases = dict(view.aliases)
         for version in view.versions:
             source: Any = version.fields.get("source")
-            model.stages[version.version] = str(version.fields.get("current_stage") or _NO_STAGE)
+            model.stages[version.version] = str(version.fields.get("current_stage") or "")
             model.sources[version.version] = source
             for name, value in version.tags.items():
                 if name.startswith(RESERVED_TAGS):

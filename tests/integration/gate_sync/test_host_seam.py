@@ -55,8 +55,18 @@ def test_a_prompt_is_no_model_and_its_mark_hides_none(binding: StoreBinding, reg
     registry.set_registered_model_alias("greeting", "live", 2)
     assert {model.name for model in HOST.models(binding)} == {"fraud", "greeting"}
     assert list(HOST.targets(binding, ["greeting"])) == [
-        TargetState("", "greeting", "alias:live", (2,))
+        TargetState("", "greeting", "alias:champion", (1,)),
+        TargetState("", "greeting", "alias:live", (2,)),
     ]
+
+
+def test_a_deleted_version_holds_nothing(binding: StoreBinding, registry: Any, home: Path) -> None:
+    _set(binding, home, "stage:Production", 2, proposal="0x12")
+    registry.delete_model_version("fraud", 2)
+    assert list(HOST.targets(binding)) == []
+    assert list(HOST.reserved_tags(binding)) == []
+    with pytest.raises(InvalidInput, match="no version 2"):
+        _set(binding, home, "stage:Production", 2)
 
 
 def test_aliases_and_stages_are_set_moved_and_taken_away(
@@ -139,5 +149,4 @@ def test_what_is_not_there_is_refused(
 
 
 def test_the_host_governs() -> None:
-    if hasattr(HOST, "attest"):
-        assert isinstance(HOST, Governs)
+    assert isinstance(HOST, Governs)
