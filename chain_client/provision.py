@@ -22,6 +22,7 @@ from chain_client.ledger.registry_deployment import (
 from chain_client.log import Log
 from chain_client.registry.identity import create_salt, read_salt
 from chain_client.signing import create_keystore, open_signer
+from chain_client.steps import step
 from chain_client.transactions import TransactionQueue, key_lease_name
 from chain_client.types import Address, Digest
 
@@ -144,6 +145,7 @@ def _add_registry(
             queue=sending.queue,
             min_delay_s=timelock_delay_s,
         )
+    step("provision.registry.deployed")
     return deployment
 
 
@@ -151,7 +153,9 @@ def _salt_hash(home: Home, queue: TransactionQueue) -> Digest:
     """Of the home's salt. One is made only as long as no registry was deployed with another."""
     if is_registry_sent(queue):
         return read_salt(home.registry_salt).hash()
-    return create_salt(home.registry_salt).hash()
+    salt = create_salt(home.registry_salt)
+    step("provision.salt.made")
+    return salt.hash()
 
 
 @contextmanager

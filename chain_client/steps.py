@@ -12,6 +12,9 @@ on_step: Callable[[str], None] | None = None
 """Called with the step's name, when a test has set it."""
 
 STEPS = (
+    # a home gets its registry
+    "provision.salt.made",
+    "provision.registry.deployed",
     # spool (the recording process)
     "spool.room.made",
     "spool.opened",
