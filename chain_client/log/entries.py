@@ -78,6 +78,17 @@ def indexes_of_subjects(connection: Connection, prefix: str, *, exact: bool = Fa
     return found
 
 
+def keys_of_subjects(connection: Connection, prefix: str) -> list[str]:
+    """Every subject key that begins with ``prefix``, in order; none of their entries is read."""
+    low = encode_subject(prefix)
+    rows = select(subjects.c.subject_key).where(subjects.c.subject_key >= low)
+    high = _successor(low)
+    if high is not None:
+        rows = rows.where(subjects.c.subject_key < high)
+    found = connection.execute(rows.order_by(subjects.c.subject_key)).scalars()
+    return [decode_subject(_to_bytes(key) or b"") for key in found]
+
+
 def stores_of_subjects(connection: Connection) -> set[str]:
     """The stores that subjects name, found by one look-up each."""
     found: set[str] = set()

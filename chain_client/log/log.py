@@ -166,6 +166,14 @@ class Log(AnchorState, RelayState):
             indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
         return entries.read_some(lambda: self.engine, indexes)
 
+    def subject_keys(self, prefix: str) -> list[str]:
+        """Every key of a subject that begins with ``prefix``, in order; once each.
+
+        As entries are only ever added, the answer stays right while `size` stays the same.
+        """
+        with reading(self.engine) as connection:
+            return entries.keys_of_subjects(connection, prefix)
+
     def stores(self) -> set[str]:
         """Ids of the host databases that the entries' subjects name."""
         with reading(self.engine) as connection:

@@ -6,12 +6,11 @@ server, with every symbolic link followed, so that no second spelling names the 
 
 from __future__ import annotations
 
-import os
-import posixpath
 from urllib.parse import urlsplit
 
 from chain_client.errors import InvalidInput
-from mlflow_chain.files.locations import PROXIED, Storage, is_path, is_proxied, join, to_location
+from mlflow_chain.files.canonical import canonical
+from mlflow_chain.files.locations import PROXIED, Storage, to_location
 from mlflow_chain.files.stored import StoredFiles
 from mlflow_chain.mapping.workspaces import to_key
 from mlflow_chain.reading.reader import Reader
@@ -40,6 +39,20 @@ def resolve_location(
     if found is None:
         raise InvalidInput(f"there is no {shown}")
     uri = str(found.fields["storage_location"] or found.fields["source"] or "")
+    return location_of(uri, storage, shown)
+
+
+def location_of(uri: str, storage: Storage, shown: str) -> str:
+    """The canonical location of what a version names as the place of its files.
+
+    Args:
+        uri: its download URI.
+        storage: where files are kept.
+        shown: the version, for people.
+
+    Raises:
+        InvalidInput: it can't be pinned to one place.
+    """
     if not uri:
         raise InvalidInput(f"{shown} has no source, so it has no files")
     if uri.startswith(_BY_NAME):
@@ -58,22 +71,6 @@ def resolve_location(
     return canonical(to_location(uri), storage)
 
 
-def canonical(location: str, storage: Storage) -> str:
-    """The one spelling of a location, also where symbolic links or several roots lead to it.
-
-    Args:
-        location: as `files.locations.to_location` gives it.
-        storage: where servers keep, or once kept, what they take.
-    """
-    if is_proxied(location):
-        return PROXIED + posixpath.normpath("/" + location.removeprefix(PROXIED).lstrip("/"))
-    if not is_path(location):
-        return location
-    real = os.path.realpath(location)
-    roots = tuple(os.path.realpath(d) if is_path(d) else d for d in storage.destinations)
-    return Storage(roots).spell(real)
-
-
 def files_at(location: str, storage: Storage) -> StoredFiles:
     """What is kept at a canonical location.
 
@@ -90,4 +87,4 @@ def files_at(location: str, storage: Storage) -> StoredFiles:
     return StoredFiles(spots[-1], storage.tracking_uri)
 
 
-__all__ = ["canonical", "files_at", "join", "resolve_location"]
+__all__ = ["canonical", "files_at", "location_of", "resolve_location"]

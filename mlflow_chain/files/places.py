@@ -15,10 +15,11 @@ from mlflow_chain.process import served_artifacts
 def kept_location() -> str | None:
     """Where this process, a server's worker, keeps its clients' files; None if it is none."""
     kept = served_artifacts()
-    return None if kept is None else _absolute(kept)
+    return None if kept is None else absolute(kept)
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
+    """The location of a repository's root, from whichever folder the process works."""
     location = to_location(uri)
     if is_path(location) or ":" in location.partition("/")[0]:
         return location
@@ -48,7 +49,7 @@ class Place:
         What a server keeps for its clients has one root for all of them: there the folder is the
         subject, so that the files of a run can be asked for.
         """
-        plain = _absolute(str(repository.artifact_uri))
+        plain = absolute(str(repository.artifact_uri))
         folder = Path(plain, artifact_path or "") if is_path(plain) else None
         kept = kept_location()
         root = Storage(() if kept is None else (kept,)).spell(plain)

@@ -17,6 +17,7 @@ from chain_client.forking import ForkableLock
 from mlflow_chain.files.logged import one_file, recorded_delete, recorded_log, whole_folder
 from mlflow_chain.files.places import kept_location
 from mlflow_chain.files.uploads import recorded_async_stream, recorded_completion, recorded_stream
+from mlflow_chain.files.write_once import ASYNC, WRITES, async_once, once
 from mlflow_chain.process import served_backend
 from mlflow_chain.recorded_uris import find_recorded_uri
 from mlflow_chain.stores.reclassing import (
@@ -143,4 +144,8 @@ def _members(plain: type) -> dict[str, Any]:
     # MLflow tells by this method's identity whether a repository can delete.
     if delete is not None and delete is not ArtifactRepository.delete_artifacts:
         members["delete_artifacts"] = recorded_delete(delete)
+    for name, targets in WRITES.items():
+        method = members.get(name) or getattr(plain, name, None)
+        if method is not None and method is not getattr(ArtifactRepository, name, None):
+            members[name] = (async_once if name in ASYNC else once)(method, targets)
     return members

@@ -1,0 +1,209 @@
+"""Which files are attested, as the log says: asked before each write.
+
+Where the log can't be asked, the files of every registered version count as attested, as MLflow's
+database names them: no write slips through, and what is not registered goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chain_client.attestations import KIND, find_attestation
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError, HostUnavailable
+from chain_client.events import Subject
+from chain_client.hosts import StoreBinding
+from mlflow_chain.files.canonical import canonical, local_path
+from mlflow_chain.files.locations import Storage, to_location, upwards
+from mlflow_chain.files.places import kept_location
+from mlflow_chain.reading.connecting import engine_of
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Attested locations of one store, to be asked for what lies above and below.
+
+    Args:
+        folded: each without regard to case and to forms of Unicode, in order.
+        names: the locations, by that.
+        size: of the log when it was asked.
+    """
+
+    folded: list[str]
+    names: dict[str, list[str]]
+    size: int = -1
+
+    @classmethod
+    def of(cls, locations: Iterable[str], size: int = -1) -> Locations:
+        """An index of locations."""
+        names: dict[str, list[str]] = {}
+        for location in locations:
+            names.setdefault(_fold(location), []).append(location)
+        return cls(sorted(names), names, size)
+
+    def around(self, target: str) -> Iterator[tuple[str, str]]:
+        """Each location that is the target or above it, with the part of the target that it is."""
+        for folder in upwards(target):
+            for location in self.names.get(_fold(folder), ()):
+                yield location, folder
+
+    def below(self, target: str) -> Iterator[tuple[str, str]]:
+        """Each location below the target, with the part of it that is the target."""
+        prefix = _fold(target).rstrip("/") + "/"
+        place = bisect_left(self.folded, prefix)
+        while place < len(self.folded) and self.folded[place].startswith(prefix):
+            for location in self.names[self.folded[place]]:
+                yield location, _cut(location, target)
+            place += 1
+
+
+class Attested:
+    """What is attested of the files of one store.
+
+    Args:
+        client: the home.
+        store_id: the store.
+    """
+
+    def __init__(self, client: ChainClient, store_id: str) -> None:
+        self._client = client
+        self._store_id = store_id
+        self._known = Locations([], {})
+        self._storage: Storage | None = None
+
+    def find_inside(self, target: str) -> str | None:
+        """The attested location that a target is, or lies in; None if there is none.
+
+        Args:
+            target: a location, in any spelling.
+        """
+        locations = self._locations()
+        for spelling in self._spellings(target):
+            for location, folder in locations.around(spelling):
+                if self._is_same(location, folder):
+                    return location
+        return None
+
+    def find_below(self, target: str) -> str | None:
+        """An attested location that lies below a target; None if there is none."""
+        locations = self._locations()
+        for spelling in self._spellings(target):
+            for location, above in locations.below(spelling):
+                if self._is_same(above, spelling):
+                    return location
+        return None
+
+    def _spellings(self, target: str) -> tuple[str, ...]:
+        """The place that a target names, and the one that it leads to if it is a symbolic link."""
+        folder, _, name = target.rstrip("/").rpartition("/")
+        ends = canonical(target, self.storage)
+        if not folder or not name or name in (".", ".."):
+            return (ends,)
+        named = posixpath.join(canonical(folder, self.storage), name)
+        return (named,) if named == ends else (named, ends)
+
+    def name_of(self, location: str) -> str:
+        """What people call the files of an attested location."""
+        try:
+            found = find_attestation(self._client.log, self._store_id, location)
+        except ChainError:
+            found = None
+        if found is None:
+            return "a registered version"
+        return f"version {found.version} of model {found.name!r}"
+
+    @property
+    def storage(self) -> Storage:
+        """Where the store's files are kept, as far as this process knows it."""
+        if self._storage is None:
+            binding = self._binding()
+            known = () if binding is None else binding.artifacts
+            kept = kept_location()
+            last = () if kept is None else (kept,)
+            self._storage = Storage(tuple(d for d in known if d not in last) + last)
+        return self._storage
+
+    def _binding(self) -> StoreBinding | None:
+        found = (b for b in self._client.folder.bindings() if b.store_id == self._store_id)
+        return next(found, None)
+
+    def _locations(self) -> Locations:
+        try:
+            log = self._client.log
+            size = log.size()
+            known = self._known
+            if known.size != size:
+                prefix = Subject(self._store_id, KIND, "").to_key()
+                keys = log.subject_keys(prefix)
+                known = Locations.of((key.removeprefix(prefix) for key in keys), size)
+                self._known = known
+            return known
+        except ChainError as exc:
+            if not self._is_gate_used():
+                return self._known
+            _logger.warning(
+                "the log does not say which files are attested (%s); until it does, the files of "
+                "every registered version are write-once",
+                exc,
+            )
+            return Locations.of(self._registered())
+
+    def _is_gate_used(self) -> bool:
+        if self._client.settings.gate_mode in ("enforce", "warn") or self._known.names:
+            return True
+        return (self._client.home / "gate" / "snapshot.json").exists()
+
+    def _registered(self) -> Iterator[str]:
+        """Where the files of all registered versions lie.
+
+        Raises:
+            HostUnavailable: MLflow's database does not say.
+        """
+        from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+        from sqlalchemy import make_url, select
+        from sqlalchemy.exc import SQLAlchemyError
+
+        binding = self._binding()
+        if binding is None:
+            raise HostUnavailable("neither the log nor MLflow's database says what is registered")
+        rows: Any = select(SqlModelVersion.storage_location, SqlModelVersion.source).distinct()
+        try:
+            with engine_of(make_url(binding.uri)).connect() as connection:
+                found = connection.execute(rows).all()
+        except SQLAlchemyError as exc:
+            raise HostUnavailable(
+                f"neither the log nor MLflow's database answers ({type(exc).__name__})"
+            ) from exc
+        for place, source in found:
+            if place or source:
+                yield canonical(to_location(str(place or source)), self.storage)
+
+    def _is_same(self, first: str, second: str) -> bool:
+        """Whether two locations that differ in case at most are one place."""
+        if first == second:
+            return True
+        paths = local_path(first, self.storage), local_path(second, self.storage)
+        if paths[0] is None or paths[1] is None:
+            return False
+        try:
+            return Path(paths[0]).samefile(paths[1])
+        except OSError:
+            return False
+
+
+def _fold(location: str) -> str:
+    return unicodedata.normalize("NFC", location).casefold()
+
+
+def _cut(location: str, target: str) -> str:
+    """The part of a location that has as many folders as the target."""
+    return "/".join(location.split("/")[: len(target.rstrip("/").split("/"))])

@@ -1,0 +1,209 @@
+"""Write-once: nobody writes, replaces or deletes the files of an attested version here.
+
+Every method of a repository that changes files asks before it does; an upload that takes its time
+asks again before its file gets its name. It is off with ``gate.mode = off``, and only told with
+``warn``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import posixpath
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError
+from mlflow_chain.files.attested import Attested
+from mlflow_chain.files.locations import join
+from mlflow_chain.files.places import absolute
+from mlflow_chain.stores.reclassing import find_recording
+from mlflow_chain.stores.recording import Recording
+from mlflow_chain.stores.wrapping import refused
+
+_logger = logging.getLogger(__name__)
+
+_known: dict[tuple[int, Path, str], Attested] = {}
+
+Targets = Callable[..., Iterator[tuple[str, bool]]]
+"""Called with the repository and the call's arguments; gives each location that would be changed,
+and whether all below it would be."""
+
+
+def once(original: Callable[..., Any], targets: Targets) -> Callable[..., Any]:
+    """A method that changes files, and refuses to change attested ones."""
+
+    @functools.wraps(original)
+    def act(repository: Any, *args: Any, **kwargs: Any) -> Any:
+        _check(repository, targets, args, kwargs)
+        return original(repository, *args, **kwargs)
+
+    return act
+
+
+def async_once(original: Callable[..., Any], targets: Targets) -> Callable[..., Any]:
+    """The same for a coroutine; asked in a thread."""
+
+    @functools.wraps(original)
+    async def act(repository: Any, *args: Any, **kwargs: Any) -> Any:
+        await asyncio.to_thread(_check, repository, targets, args, kwargs)
+        return await original(repository, *args, **kwargs)
+
+    return act
+
+
+def _check(repository: Any, targets: Targets, args: Any, kwargs: Any) -> None:
+    recording = _recording_of(repository)
+    if recording is None or recording.client.settings.gate_mode == "off":
+        return
+    attested = _attested(recording.client, recording.store_id)
+    try:
+        for target, is_whole in targets(repository, attested, *args, **kwargs):
+            found = attested.find_inside(target)
+            if found is None and is_whole:
+                found = attested.find_below(target)
+            if found is not None:
+                _refuse(recording, attested, target, found)
+    except ChainError as exc:
+        raise refused(exc) from exc
+
+
+def _recording_of(repository: Any) -> Recording | None:
+    source = find_recording(repository)
+    recording = None if source is None else source.current()
+    # What lies behind a server, the server itself keeps.
+    return None if recording is None or recording.is_remote else recording
+
+
+def _attested(client: ChainClient, store_id: str) -> Attested:
+    key = (os.getpid(), client.home, store_id)
+    found = _known.get(key)
+    if found is None:
+        found = _known[key] = Attested(client, store_id)
+    return found
+
+
+def _refuse(recording: Recording, attested: Attested, target: str, location: str) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+
+    name = attested.name_of(location)
+    if recording.client.settings.gate_mode == "warn":
+        _logger.warning("would have refused to change %s: the files of %s", target, name)
+        return
+    _logger.info("refused to change %s: the files of %s", target, name)
+    raise MlflowException(
+        f"the files at {location} are those of {name}, which were attested for approval: they "
+        "can't be written, replaced or deleted any more. Log the model again and register that as "
+        "a new version; what is approved shows: mlops-chain model list",
+        error_code=PERMISSION_DENIED,
+    )
+
+
+def _root(repository: Any) -> str:
+    folder = getattr(repository, "artifact_dir", None)
+    if isinstance(folder, str) and folder:
+        # Of its URI the repository may have decoded something.
+        return os.path.realpath(folder)
+    return absolute(str(repository.artifact_uri))
+
+
+def _one_file(
+    repository: Any, attested: Attested, local_file: Any, artifact_path: Any = None, **_: Any
+) -> Iterator[tuple[str, bool]]:
+    folder = join(_root(repository), str(artifact_path or ""))
+    yield join(folder, posixpath.basename(str(local_file))), True
+
+
+def _stream(
+    repository: Any,
+    attested: Attested,
+    stream: Any,
+    artifact_file_name: Any,
+    artifact_path: Any = None,
+) -> Iterator[tuple[str, bool]]:
+    return _one_file(repository, attested, artifact_file_name, artifact_path)
+
+
+def _folder(
+    repository: Any, attested: Attested, local_dir: Any, artifact_path: Any = None, **_: Any
+) -> Iterator[tuple[str, bool]]:
+    folder = join(_root(repository), str(artifact_path or ""))
+    yield folder, False
+    if attested.find_below(folder) is None:
+        return
+    for where, folders, names in os.walk(local_dir):
+        for name in (*folders, *names):
+            below = Path(where, name)
+            is_file = name in names or below.is_symlink()
+            yield join(folder, below.relative_to(local_dir).as_posix()), is_file
+
+
+def _deleted(
+    repository: Any, attested: Attested, artifact_path: Any = None
+) -> Iterator[tuple[str, bool]]:
+    root = _root(repository)
+    yield join(root, str(artifact_path or "")), True
+    if root.startswith("/"):
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        # What MLflow's repository of local files makes of the path that it removes.
+        yield local_file_uri_to_path(join(root, str(artifact_path or ""))), True
+
+
+def _parts_created(
+    repository: Any,
+    attested: Attested,
+    local_file: Any,
+    num_parts: Any = 1,
+    artifact_path: Any = None,
+) -> Iterator[tuple[str, bool]]:
+    return _one_file(repository, attested, local_file, artifact_path)
+
+
+def _parts_completed(
+    repository: Any,
+    attested: Attested,
+    local_file: Any,
+    upload_id: Any,
+    parts: Any,
+    artifact_path: Any = None,
+) -> Iterator[tuple[str, bool]]:
+    return _one_file(repository, attested, local_file, artifact_path)
+
+
+def _presigned(
+    repository: Any, attested: Attested, artifact_path: Any, *_: Any, **__: Any
+) -> Iterator[tuple[str, bool]]:
+    yield join(_root(repository), str(artifact_path)), True
+
+
+def _published(
+    repository: Any,
+    attested: Attested,
+    temp_file_path: Any,
+    destination_file_path: Any,
+    *_: Any,
+    **__: Any,
+) -> Iterator[tuple[str, bool]]:
+    yield os.path.realpath(str(destination_file_path)), True
+
+
+WRITES: Final[dict[str, Targets]] = {
+    "log_artifact": _one_file,
+    "log_artifacts": _folder,
+    "delete_artifacts": _deleted,
+    "log_artifact_from_stream": _stream,
+    "log_artifact_from_async_stream": _stream,
+    "create_multipart_upload": _parts_created,
+    "complete_multipart_upload": _parts_completed,
+    "create_presigned_upload_url": _presigned,
+    "_publish_staged_artifact": _published,
+}
+"""Methods of repositories that change files, or let others change them; some have only some."""
+
+ASYNC: Final = frozenset({"log_artifact_from_async_stream"})
