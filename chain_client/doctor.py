@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 import sqlite3
 import stat
@@ -10,15 +12,21 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from chain_client.client import ChainClient
+from chain_client.clock import SystemClock
 from chain_client.errors import ChainError
+from chain_client.gate.decision import MAX_CLOCK_LAG_S
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.hosts import ENTRY_POINT_GROUP, load_host
+from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.relay.lock import is_relay_running
+from chain_client.signing import open_signer
 from chain_client.status import read_status
+from chain_client.types import to_hex
 from chain_client.verify.report import Check
 
 _ENOUGH_DISK_BYTES = 1 << 30
 _ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign"}
+_KEYSTORE = "keystore:"
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
 
 
@@ -57,10 +65,13 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
     if open_files:
         names = ", ".join(sorted(open_files))
         return True, f"others can read {names}: run chmod 600 on the files in {client.folder.keys}"
+    wanted = [OWNER_KEY, WRITER_KEY]
+    if client.deployment.registry is not None:
+        wanted += [client.settings.registry_registrar, client.settings.registry_submitter]
     missing = [
         uri.rpartition("/")[2]
-        for uri in (OWNER_KEY, WRITER_KEY)
-        if not (client.home / uri.removeprefix("keystore:")).exists()
+        for uri in wanted
+        if uri.startswith(_KEYSTORE) and not (client.home / uri.removeprefix(_KEYSTORE)).exists()
     ]
     if missing:
         return True, f"{', '.join(missing)} is missing: put it back from your backup"
@@ -72,7 +83,61 @@ def _chain(client: ChainClient) -> tuple[bool, str]:
 
     check_deployment(client.ledger, client.deployment)
     block = client.ledger.block()
-    return False, f"chain {client.deployment.chain_id} at block {block.number}, contract is whole"
+    whole = "contract is" if client.deployment.registry is None else "contracts are"
+    return False, f"chain {client.deployment.chain_id} at block {block.number}, {whole} whole"
+
+
+def _clock(client: ChainClient) -> tuple[bool, str]:
+    ahead_s = client.ledger.block().timestamp_s - SystemClock().time_us() // 1_000_000
+    if ahead_s > MAX_CLOCK_LAG_S:
+        return True, (
+            f"this machine's clock is {ahead_s} s behind the newest block: set it, or nothing "
+            "gated is allowed"
+        )
+    return False, "not behind the newest block" if ahead_s <= 0 else f"{ahead_s} s behind"
+
+
+def _registry(client: ChainClient) -> tuple[bool, str]:
+    if client.deployment.registry is None:
+        return False, "this home has none yet; mlops-chain init makes it"
+    registry = client.model_registry
+    client.salt.check(registry.salt_hash())
+    successor = registry.successor()
+    if successor is not None:
+        return True, f"it was succeeded by {to_hex(successor)}: use the home of that one"
+    if registry.paused():
+        return True, "it is paused: nothing is promoted until an admin ends that"
+    registrar = open_signer(client.settings.registry_registrar, base=client.home).address()
+    if not registry.has_role(REGISTRAR_ROLE, registrar):
+        return True, (
+            f"the key {to_hex(registrar)} may not register versions: let an admin grant it the "
+            "role registrar"
+        )
+    found = "the code, the salt and the registrar's right are whole"
+    approvers = _approver_keys(client)
+    if approvers and any(binding.served for binding in client.folder.bindings()):
+        found += (
+            f"; warning: {', '.join(approvers)} in {client.folder.keys} can approve, and a server "
+            "uses this home: who breaks into the server approves too. Keep such keys elsewhere"
+        )
+    return False, found
+
+
+def _approver_keys(client: ChainClient) -> list[str]:
+    """Names of keystores in the home whose keys are members of a group of approvers."""
+    files = {}
+    for file in client.folder.keys.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            address = str(json.loads(file.read_text("utf-8")).get("address", ""))
+            files[bytes.fromhex(address.removeprefix("0x"))] = file.name
+    registry, members = client.model_registry, dict[tuple[bytes, bytes], bool]()
+    latest = client.ledger.block().number
+    for event in registry.events(client.deployment.registry_block or 0, latest):
+        if event.name in ("ApproverAdded", "ApproverRemoved"):
+            member = (event.args["group"], event.args["account"])
+            members[member] = event.name == "ApproverAdded"
+    approving = {account for (_, account), is_member in members.items() if is_member}
+    return sorted(name for address, name in files.items() if address in approving)
 
 
 def _log(client: ChainClient) -> tuple[bool, str]:
@@ -129,6 +194,8 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[ChainClient], tuple[bool, str]]], ...]
     ("home", _home),
     ("keys", _keys),
     ("chain", _chain),
+    ("clock", _clock),
+    ("registry", _registry),
     ("log", _log),
     ("spool", _spool),
     ("adapters", _adapters),

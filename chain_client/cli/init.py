@@ -8,8 +8,10 @@ import click
 
 from chain_client.cli.output import console, json_option, print_json, settings_of
 from chain_client.client import ChainClient
+from chain_client.errors import InvalidInput
 from chain_client.home import Home
 from chain_client.provision import provision
+from chain_client.registry.durations import parse_duration
 from chain_client.types import to_hex
 
 _NEXT = (
@@ -19,13 +21,33 @@ _NEXT = (
 )
 
 
+def _to_seconds(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        seconds = parse_duration(value)
+    except InvalidInput as exc:
+        raise click.BadParameter(str(exc)) from exc
+    if seconds == 0:
+        raise click.BadParameter("expected a duration such as 2d; with none nothing would wait")
+    return seconds
+
+
 @click.command()
+@click.option(
+    "--timelock-delay",
+    "timelock_delay_s",
+    metavar="DURATION",
+    callback=_to_seconds,
+    help="Let changes of policies and rights wait so long, such as 2d; for production.",
+)
 @json_option
 @click.pass_obj
-def init(home: Path | None, as_json: bool) -> None:
-    """Make a home: keys, embedded chain, contract and log.
+def init(home: Path | None, timelock_delay_s: int | None, as_json: bool) -> None:
+    """Make a home: keys, embedded chain, contracts and log.
 
-    Safe to run again: what is there stays, and what a crash left unfinished is finished.
+    Safe to run again: what is there stays, what a crash left unfinished is finished, and a home of
+    an earlier version gets what it lacks.
 
     \b
     Example:
@@ -35,8 +57,9 @@ def init(home: Path | None, as_json: bool) -> None:
     existed = Home(settings.home).exists()
     if not existed:
         # Not by `create=True`, which logs what is printed below.
-        provision(settings)
+        provision(settings, timelock_delay_s=timelock_delay_s)
     client = ChainClient.open(settings)
+    client.provide_registry(timelock_delay_s=timelock_delay_s)
     deployment = client.deployment
     document = {
         "home": str(client.home),
@@ -47,6 +70,8 @@ def init(home: Path | None, as_json: bool) -> None:
         "log_id": to_hex(deployment.log_id),
         "owner": to_hex(deployment.owner),
         "writer": to_hex(deployment.writer),
+        "registry": deployment.registry and to_hex(deployment.registry),
+        "timelock": deployment.timelock and to_hex(deployment.timelock),
     }
     client.close()
     if as_json:
@@ -58,6 +83,9 @@ def init(home: Path | None, as_json: bool) -> None:
     out.print(f"  chain       {document['chain_id']} ({settings.ledger_url})")
     out.print(f"  EventLog    {document['event_log']}")
     out.print(f"  log writer  {document['writer']}")
+    out.print(f"  registry    {document['registry']}")
+    if deployment.timelock is not None:
+        out.print(f"  timelock    {document['timelock']}")
     if not existed:
         out.print("next, one of:")
         for command in _NEXT:

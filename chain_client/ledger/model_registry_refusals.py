@@ -17,7 +17,7 @@ _SENTENCES = {
     "that account's own key",
     "AccessControlUnauthorizedAccount": "{account} has not the role {neededRole}; use a key that "
     "has it, or let an admin grant it",
-    "AlreadyApproved": "{approver} signed {proposalId} already; somebody else has to",
+    "AlreadyApproved": "what {approver} signed counts already ({signed}); somebody else has to",
     "AlreadyApprover": "{account} is a member of the group {group} already; nothing is left to do",
     "ApproverIsRegistrant": "{approver} registered this version and can't approve it; somebody "
     "else has to",
@@ -47,6 +47,8 @@ _SENTENCES = {
     "NotFormerlyCurrent": "the proposal {proposalId} was never promoted; name one that was",
     "NotRequester": "{caller} is not the requester whom the proposal names; who breaks the glass "
     "asks in their own name",
+    "NothingCurrent": "nothing is current for the target {target} of the model {model}; nothing is "
+    "left to do",
     "PolicyChanged": "the proposal names the policy {proposed}, and {inForce} is in force now; "
     "propose again under it",
     "ProposalExists": "the proposal {proposalId} was made already; nothing is left to do",
@@ -54,6 +56,8 @@ _SENTENCES = {
     "have to approve",
     "SequenceMoved": "the target changed meanwhile (it is at change {found}, and the signatures "
     "are for {expected}); look again, and collect signatures for how it stands now",
+    "StaleSignature": "the signature of {account} may be from before they last joined the group "
+    "{group}, and counts no more; they have to send it themselves",
     "StringTooLong": "the contract's name is damaged; check the deployment",
     "Succeeded": "this registry was succeeded by {successor}; use that one",
     "SupersededNotClosed": "the proposal {proposalId} is not closed and can't be taken up again; "
