@@ -47,6 +47,8 @@ def attest(location: str, storage: Storage, recorded: Recorded) -> AttestedFiles
         HostUnavailable: a file or folder can't be read.
     """
     files = files_at(location, storage)
+    if is_path(files.root) and not stat.S_ISDIR(_mode(files.root)):
+        raise InvalidInput(f"{files.root} is no folder; a version's files lie in one")
     expected = _recorded_files(location, recorded)
     for _ in range(_TRIES):
         before = fingerprint(files)
@@ -76,8 +78,6 @@ def read_manifest(files: StoredFiles) -> ModelManifest:
         HostUnavailable: a file or folder can't be read.
     """
     shown = files.root
-    if is_path(files.root) and not stat.S_ISDIR(_mode(files.root)):
-        raise InvalidInput(f"{shown} is no folder; a version's files lie in one")
     listing = files.list()
     if listing.unreadable:
         raise HostUnavailable(f"folders below {shown} can't be read: {_some(listing.unreadable)}")
