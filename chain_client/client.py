@@ -31,6 +31,7 @@ from chain_client.spool import Durability, SpoolWriter
 from chain_client.types import to_hex
 
 if TYPE_CHECKING:
+    from chain_client.gate.gate import Gate
     from chain_client.ledger.base import Ledger
     from chain_client.ledger.deployment import Deployment
     from chain_client.ledger.event_log import EventLogContract
@@ -197,6 +198,13 @@ class ChainClient:
         return ModelRegistryContract(self.ledger, self.deployment.registry)
 
     @cached_property
+    def gate(self) -> Gate:
+        """Says whether a change of a host agrees with the registry; no I/O until it is asked."""
+        from chain_client.gate.gate import Gate
+
+        return Gate(self.settings, self.deployment, self.ledger)
+
+    @cached_property
     def salt(self) -> Salt:
         """The salt under which models and targets stand in the registry; checked, without a chain.
 
@@ -276,7 +284,7 @@ class ChainClient:
         for name in ("log", "ledger"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
-        for name in ("contract", "model_registry"):
+        for name in ("contract", "model_registry", "gate"):
             self.__dict__.pop(name, None)
 
     def _make_recorder(self, *, starts_relay: bool = True) -> Recorder:

@@ -123,6 +123,26 @@ class ChainState:
 
         return self._told(ask)
 
+    def has_returned(self, model: bytes, target: bytes, sequence: int, summary_hash: bytes) -> bool:
+        """Whether a rollback or removal is on chain already, final or not.
+
+        Raises:
+            LedgerUnavailable: the chain does not answer.
+        """
+        from chain_client.ledger.model_registry import event_topic
+
+        events = self._contract().events(
+            self._registry_block,
+            self._ledger.block("latest").number,
+            event_topic("ReturnApproved"),
+            Digest(model),
+            Digest(target),
+        )
+        return any(
+            (event.args["sequence"], event.args["summaryHash"]) == (sequence, summary_hash)
+            for event in events
+        )
+
     def _told(self, ask: Callable[[], _T | Trouble]) -> _T | Trouble:
         with self._lock.held():
             try:
