@@ -50,14 +50,16 @@ def cli(context: click.Context, home: Path | None, verbose: bool) -> None:
 def _register() -> None:
     from chain_client.cli.alarm import alarm
     from chain_client.cli.doctor import doctor
+    from chain_client.cli.draft import draft
     from chain_client.cli.explain import explain
     from chain_client.cli.init import init
     from chain_client.cli.key import key
     from chain_client.cli.relay import relay
     from chain_client.cli.status import status
+    from chain_client.cli.user import user
     from chain_client.cli.verify import verify
 
-    for command in (init, doctor, status, relay, verify, explain, alarm, key):
+    for command in (init, doctor, status, relay, verify, explain, alarm, key, user, draft):
         cli.add_command(command)
 
 

@@ -19,7 +19,9 @@ COMMANDS = sorted(cli.commands)
 NEEDED = {
     "alarm list": [],
     "alarm acknowledge": ["in_doubt", "--reason", "r"],
+    "draft list": [],
     "key list": [],
+    "user list": [],
     "explain": ["--kind", "other", "--reason", "r", "--yes"],
 }
 """What commands need beside their name; of a group, those that need nothing else are tried."""
