@@ -157,11 +157,14 @@ def wrap_store(store: _Store, client: ChainClient | None) -> _Store:
 def _open_recording(engine: Any, db_uri: str, client: ChainClient | None) -> Recording:
     from mlflow_chain.adopting.adoption import Adoption
     from mlflow_chain.adopting.row import read_adoption
+    from mlflow_chain.gating.store_gate import StoreGate
 
     known = read_adoption(engine)
     chosen = client or _client(None if known is None else known.deployment_id)
     adoption = Adoption(engine, to_absolute_uri(db_uri), chosen).ensure()
-    return Recording(chosen, adoption.store_id)
+    gate = StoreGate(chosen, adoption.store_id)
+    gate.open()
+    return Recording(chosen, adoption.store_id, gate=gate)
 
 
 def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording:

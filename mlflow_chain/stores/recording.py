@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chain_client.config import to_words
 from chain_client.events import Actor, Json
@@ -19,6 +19,30 @@ if TYPE_CHECKING:
     from chain_client.client import ChainClient
 
 
+CarriesOut = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+"""Makes a call with these arguments, and records it."""
+
+
+class Gate(Protocol):
+    """Asked by the methods that are doors, before they record and write anything."""
+
+    doors: Container[str]
+
+    def pass_through(
+        self,
+        store: Any,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        carry_out: CarriesOut,
+    ) -> Any:
+        """What the call gives, if it may be made; calls that it makes itself are not asked again.
+
+        Raises:
+            MlflowException: it may not; nothing was written.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """The home and the store id under which a store's writes are recorded.
@@ -28,11 +52,13 @@ class Recording:
         store_id: minted when the database was adopted.
         is_remote: whether the store is behind a server: nothing can be read inside its
             transactions, so what a call minted is read off what it returns.
+        gate: asked by its doors; None where a server asks, or nobody.
     """
 
     client: ChainClient
     store_id: str
     is_remote: bool = False
+    gate: Gate | None = field(default=None, compare=False, repr=False)
 
     def current(self) -> Recording:
         """Where the call under way is recorded: here."""

@@ -34,6 +34,9 @@ class RemoteRecording:
         believes: whether a server's word is enough; if not, each write is recorded here too.
     """
 
+    gate = None
+    """What is behind a server, the server's own gate decides about."""
+
     def __init__(
         self,
         role: str,

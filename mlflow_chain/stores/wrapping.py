@@ -125,13 +125,31 @@ def _recorded(method: Recorded, plain: type, name: str) -> Any:
         # Looked up by every call: somebody may have put another one into the plain class.
         original = getattr(plain, name)
         outer = call_under_way()
-        if outer is not None and (is_extra or not outer.is_extra):
-            return original(store, *args, **kwargs)
+        is_inner = outer is not None and (is_extra or not outer.is_extra)
         source = find_recording(store)
-        # None: built by the recording class itself, and wrapped by nobody.
-        recording = None if source is None else source.current()
-        if recording is None:
+        gate = None if source is None else source.gate
+        if gate is not None and name not in gate.doors:
+            gate = None
+        if is_inner and gate is None:
             return original(store, *args, **kwargs)
+        # None: built by the recording class itself, and wrapped by nobody.
+        recording = None if source is None or is_inner else source.current()
+        if gate is None:
+            if recording is None:
+                return original(store, *args, **kwargs)
+            return record(store, recording, args, kwargs)
+
+        def carry_out(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if recording is None:
+                return original(store, *args, **kwargs)
+            return record(store, recording, args, kwargs)
+
+        return gate.pass_through(store, name, args, kwargs, carry_out)
+
+    def record(
+        store: Any, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        original = getattr(plain, name)
         shown = args
         if any(hasattr(value, "__next__") for value in args):
             # What is read of an iterator here, MLflow would miss.
