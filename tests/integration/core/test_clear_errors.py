@@ -118,9 +118,9 @@ def test_a_home_of_another_deployment(home: Path) -> None:
             "does not hold the log 0x1111",
         ),
         (
-            lambda home: edit_deployment(home, schema_version=2),
+            lambda home: edit_deployment(home, schema_version=3),
             SchemaTooNew,
-            r"deployment\.json: .* schema version 2, .*up to 1: upgrade",
+            r"deployment\.json: .* schema version 3, .*up to 2: upgrade",
         ),
         (
             lambda home: (home / "deployment.json").write_text("{"),
