@@ -1,0 +1,298 @@
+"""What only an admin, a breaker or a registrar does, with the own key.
+
+Signatures here are stable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chain_client.errors import ConfigurationError, ContractReverted, PromotionConflict
+from chain_client.home import OWNER_KEY
+from chain_client.hosts import ModelIncarnation
+from chain_client.ledger import timelock
+from chain_client.ledger.base import Call
+from chain_client.ledger.model_registry import (
+    ADMIN_ROLE,
+    BREAKER_ROLE,
+    ROLE_NAMES,
+    Policy,
+    explain,
+)
+from chain_client.ledger.timelock import Operation, OperationState, TimelockContract
+from chain_client.registry import documents
+from chain_client.registry.authoring import Authoring
+from chain_client.registry.sending import Sender, purpose_of
+from chain_client.registry.targets import Target
+from chain_client.signing import Signer, open_signer
+from chain_client.signing.keccak import keccak256
+from chain_client.types import Address, Digest, TxHash, to_hex
+
+ROLES = {name: role for role, name in ROLE_NAMES.items()}
+"""Roles by the names that people use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so on chain. ``tx_hash``: the transaction; None if it was so before."""
+
+    tx_hash: TxHash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """It waits in the timelock; the same command carries it out from ``ready_at_s`` on."""
+
+    operation_id: Digest
+    ready_at_s: int
+
+
+AdminResult: TypeAlias = Done | Scheduled
+
+
+class Administration(Authoring):
+    """Administers the registry. Every method may be called again: what is done already is done.
+
+    Where a timelock administers the registry, what an admin asks for is scheduled, and the same
+    call carries it out once it may be.
+
+    Every method may raise `ContractReverted` (the contract's own reason), `LedgerUnavailable`,
+    `ConfigurationError` (the key) and what `Sender.send` raises.
+    """
+
+    # --- what an admin decides: policies and groups
+
+    def set_policy(
+        self,
+        model: ModelIncarnation | None,
+        target: Target,
+        policy: Policy,
+        *,
+        signer: Signer | None = None,
+    ) -> AdminResult:
+        """Set the policy of a target of a model; None: the default for every model.
+
+        Args:
+            model: the incarnation, or None.
+            target: the alias or stage.
+            policy: its ``revision`` is not looked at; threshold 0 takes it away.
+            signer: the admin's key; default: the owner's.
+        """
+        if model is not None:
+            documents.note_model(self._recorder(), self.salt, model)
+        documents.note_target(self._recorder(), self.salt, target)
+        owner = Digest(bytes(32)) if model is None else self.model_id(model)
+        return self.set_policy_of(owner, self.target_id(target), policy, signer=signer)
+
+    def set_policy_of(
+        self, model: Digest, target: Digest, policy: Policy, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """The same for a model and a target as they stand on chain."""
+
+        def stands() -> bool:
+            found = self.state().own_policies().get((model, target))
+            if found is None or policy.threshold == 0:
+                return (found is None) == (policy.threshold == 0)
+            return found.to_tuple()[:5] == policy.to_tuple()[:5]
+
+        call = self.contract.set_policy_call(model, target, policy)
+        return self._administer("set-policy", call, stands, signer)
+
+    def add_approver(
+        self, group: str, account: Address, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """Give an account a seat in a group."""
+        documents.note_group(self._recorder(), self.salt, group)
+        key = self.group_id(group)
+        call = self.contract.add_approver_call(key, account)
+        return self._administer(
+            "add-approver", call, lambda: self.contract.is_approver(key, account), signer
+        )
+
+    def remove_approver(
+        self, group: str, account: Address, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """Empty an account's seat; what it approved and is not promoted counts no more."""
+        return self.remove_approver_of(self.group_id(group), account, signer=signer)
+
+    def remove_approver_of(
+        self, group: Digest, account: Address, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """The same for a group as it stands on chain."""
+        call = self.contract.remove_approver_call(group, account)
+        return self._administer(
+            "remove-approver", call, lambda: not self.contract.is_approver(group, account), signer
+        )
+
+    # --- what an admin decides: roles, and the registry as a whole
+
+    def grant_role(
+        self, role: str, account: Address, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """Give a role of `ROLES`."""
+        key = _role(role)
+        call = self.contract.grant_role_call(key, account)
+        return self._administer(
+            "grant-role", call, lambda: self.contract.has_role(key, account), signer
+        )
+
+    def revoke_role(
+        self, role: str, account: Address, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """Take a role of `ROLES` away."""
+        key = _role(role)
+        call = self.contract.revoke_role_call(key, account)
+        return self._administer(
+            "revoke-role", call, lambda: not self.contract.has_role(key, account), signer
+        )
+
+    def pause(self, *, signer: Signer | None = None) -> AdminResult:
+        """Stop every decision; a breaker does it at once, an admin as ever."""
+        key = signer or self._key(OWNER_KEY)
+        call = self.contract.pause_call()
+        if self.contract.has_role(BREAKER_ROLE, key.address()):
+            return self._once("pause", call, self.contract.paused, key)
+        return self._administer("pause", call, self.contract.paused, key)
+
+    def unpause(self, *, signer: Signer | None = None) -> AdminResult:
+        """End a pause."""
+        call = self.contract.unpause_call()
+        return self._administer("unpause", call, lambda: not self.contract.paused(), signer)
+
+    def succeed(
+        self, new_registry: Address, reason: str, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """Name the registry that takes this one's place, for ever.
+
+        The reason is salted from the names alone, so that the same call carries out what a
+        timelock has scheduled.
+        """
+        salted = f"{reason}\nSalt: {to_hex(keccak256(self.salt.value + reason.encode()))}"
+        documents.note_reason(self._recorder(), salted)
+        call = self.contract.succeed_call(new_registry, documents.hash_reason(salted))
+        return self._administer(
+            "succeed", call, lambda: self.contract.successor() == new_registry, signer
+        )
+
+    # --- what a registrar or a breaker does with versions
+
+    def register_version(
+        self,
+        model: ModelIncarnation,
+        version: int,
+        commitment: Digest,
+        leaf_index: int,
+        *,
+        signer: Signer | None = None,
+    ) -> Done:
+        """Register a version with its salted digest, for ever.
+
+        Args:
+            model: the incarnation.
+            version: number of the version.
+            commitment: as `commitment` gives it.
+            leaf_index: leaf of its attestation in the log.
+            signer: the registrar's key; default: that of the settings.
+
+        Raises:
+            PromotionConflict: it is registered with another digest.
+        """
+        on_chain = self.model_id(model)
+
+        def stands() -> bool:
+            record = self.contract.version(on_chain, version)
+            if record is not None and record.digest != commitment:
+                raise PromotionConflict(
+                    f"version {version} of {model.name!r} is registered with another digest: its "
+                    "files are not those that were registered; log them as a new version"
+                )
+            return record is not None
+
+        documents.note_model(self._recorder(), self.salt, model)
+        call = self.contract.register_version_call(on_chain, version, commitment, leaf_index)
+        key = signer or self._key(self._settings.registry_registrar)
+        return self._once("register-version", call, stands, key)
+
+    def revoke_version(self, model: Digest, version: int, reason: str, *, signer: Signer) -> Done:
+        """Bar a version from promotion for ever; a breaker's own key sends it."""
+
+        def stands() -> bool:
+            record = self.contract.version(model, version)
+            return record is not None and record.is_revoked
+
+        if stands():
+            return Done()
+        salted = documents.salt_reason(reason)
+        documents.note_reason(self._recorder(), salted)
+        hashed = documents.hash_reason(salted)
+        call = self.contract.revoke_version_call(model, version, hashed)
+        return self._once("revoke-version", call, stands, signer)
+
+    # --- within
+
+    def _key(self, uri: str) -> Signer:
+        return open_signer(uri, base=self._home)
+
+    def _sender(self) -> Sender:
+        return Sender(
+            self._log, self._ledger, self.deployment.chain_id, clock=self._clock, wait=self._wait
+        )
+
+    def _once(self, action: str, call: Call, stands: Callable[[], bool], signer: Signer) -> Done:
+        """Send a call unless it is so already; somebody else may do it meanwhile."""
+        if stands():
+            return Done()
+        try:
+            settled = self._sender().send(signer, call, purpose_of(action, call), explain)
+        except ContractReverted:
+            if stands():
+                return Done()
+            raise
+        return Done(settled.receipt.tx_hash)
+
+    def _administer(
+        self, action: str, call: Call, stands: Callable[[], bool], signer: Signer | None
+    ) -> AdminResult:
+        if stands():
+            return Done()
+        key = signer or self._key(OWNER_KEY)
+        if self.deployment.timelock is None:
+            return self._once(action, call, stands, key)
+        if self.contract.has_role(ADMIN_ROLE, key.address()):
+            raise ConfigurationError(
+                f"{to_hex(key.address())} is an admin beside the timelock, which would take no "
+                "effect then; revoke that role"
+            )
+        lock = TimelockContract(self._ledger, self.deployment.timelock)
+        operation, operation_id, state = _next_operation(lock, call)
+        if state is OperationState.NONE:
+            schedule = lock.schedule_call(operation, lock.min_delay_s())
+            self._sender().send(key, schedule, purpose_of(action, schedule), timelock.explain)
+        elif state is OperationState.READY:
+            execute = lock.execute_call(operation)
+            sent = self._sender().send(key, execute, purpose_of(action, execute), timelock.explain)
+            return Done(sent.receipt.tx_hash)
+        ready_at_s = lock.ready_at_s(operation_id)
+        return Done() if ready_at_s is None else Scheduled(operation_id, ready_at_s)
+
+
+def _next_operation(lock: TimelockContract, call: Call) -> tuple[Operation, Digest, OperationState]:
+    """The operation for a call that is not done yet: the first of its line, as each call may be
+    needed again later (a member that joins, leaves and joins)."""
+    number = 0
+    while True:
+        salt = Digest(keccak256(b"mlops-chain operation" + number.to_bytes(32, "big")))
+        operation = Operation(call, salt)
+        operation_id = lock.id_of(operation)
+        state = lock.state(operation_id)
+        if state is not OperationState.DONE:
+            return operation, operation_id, state
+        number += 1
+
+
+def _role(name: str) -> Digest:
+    if name not in ROLES:
+        raise ConfigurationError(f"expected one of the roles {', '.join(ROLES)}")
+    return ROLES[name]
