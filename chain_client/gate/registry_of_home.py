@@ -108,5 +108,10 @@ class RegistryOfHome:
             _logger.warning("the deployment can't be read again: %s", exc)
             return
         self._deployment_version = version
-        if found != self._deployment and found.deployment_id == self._deployment.deployment_id:
-            self._deployment, self._chain, self._known_salt = found, None, None
+        known = self._deployment
+        if found == known or found.deployment_id != known.deployment_id:
+            return
+        if known.registry is not None and found.registry is None:
+            _logger.warning("the deployment no longer names a registry; the known one still counts")
+            return
+        self._deployment, self._chain, self._known_salt = found, None, None
