@@ -16,6 +16,7 @@ from chain_client.ledger import model_registry_refusals
 from chain_client.ledger.abi import load_abi
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import BlockTag, Call, Ledger
+from chain_client.ledger.model_registry_values import ROLE_NAMES
 from chain_client.ledger.revert import explain_revert
 from chain_client.ledger.views import read_view
 from chain_client.types import Address, Digest, TxHash
@@ -36,16 +37,16 @@ CANCELLER_ROLE = Digest(
 """Cancels them before; proposers can too."""
 _ZERO = Digest(bytes(32))
 _ROLE_NAMES = {
-    ADMIN_ROLE: "admin",
-    PROPOSER_ROLE: "proposer",
-    EXECUTOR_ROLE: "executor",
-    CANCELLER_ROLE: "canceller",
+    **ROLE_NAMES,  # the registry, when it is called, refuses by the same error
+    PROPOSER_ROLE: "proposer of the timelock",
+    EXECUTOR_ROLE: "executor of the timelock",
+    CANCELLER_ROLE: "canceller of the timelock",
 }
 
 _SENTENCES = {
     "AccessControlBadConfirmation": "a role can be renounced only by who has it",
-    "AccessControlUnauthorizedAccount": "{account} has not the role {neededRole} of the timelock; "
-    "use a key that has it",
+    "AccessControlUnauthorizedAccount": "{account} has not the role {neededRole}; use a key "
+    "that has it",
     "FailedCall": "what was scheduled failed without a reason",
     "TimelockInsufficientDelay": "a delay of {delay} s is shorter than the {minDelay} s that the "
     "timelock asks for",

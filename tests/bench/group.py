@@ -22,6 +22,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "recorder": ("recorder_process", "recorder_power"),
     "relay": ("relay_events", "relay_metrics", "relay_lag"),
+    "registry": ("gas_register", "gas_promote"),
     "million": ("log_disk", "relay_memory", "gas", "verify"),
 }
 """Rows by group, in the order of the table."""
@@ -46,6 +47,10 @@ def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
         from tests.bench.relay_rows import relay_rows
 
         return relay_rows(options)
+    if name == "registry":
+        from tests.bench.registry_rows import registry_rows
+
+        return registry_rows(options)
     from tests.bench.million_rows import million_rows
 
     return million_rows(options)
