@@ -5,7 +5,7 @@ Signatures here are stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -80,9 +80,7 @@ class Administration(Authoring):
             policy: its ``revision`` is not looked at; threshold 0 takes it away.
             signer: the admin's key; default: the owner's.
         """
-        if model is not None:
-            documents.note_model(self._recorder(), self.salt, model)
-        documents.note_target(self._recorder(), self.salt, target)
+        self.note_names((), (target,), () if model is None else (model,))
         owner = Digest(bytes(32)) if model is None else self.model_id(model)
         return self.set_policy_of(owner, self.target_id(target), policy, signer=signer)
 
@@ -104,11 +102,16 @@ class Administration(Authoring):
         self, group: str, account: Address, *, signer: Signer | None = None
     ) -> AdminResult:
         """Give an account a seat in a group."""
-        documents.note_group(self._recorder(), self.salt, group)
-        key = self.group_id(group)
-        call = self.contract.add_approver_call(key, account)
+        self.note_names((group,), (), ())
+        return self.add_approver_of(self.group_id(group), account, signer=signer)
+
+    def add_approver_of(
+        self, group: Digest, account: Address, *, signer: Signer | None = None
+    ) -> AdminResult:
+        """The same for a group as it stands on chain."""
+        call = self.contract.add_approver_call(group, account)
         return self._administer(
-            "add-approver", call, lambda: self.contract.is_approver(key, account), signer
+            "add-approver", call, lambda: self.contract.is_approver(group, account), signer
         )
 
     def remove_approver(
@@ -210,7 +213,7 @@ class Administration(Authoring):
                 )
             return record is not None
 
-        documents.note_model(self._recorder(), self.salt, model)
+        self.note_names((), (), (model,))
         call = self.contract.register_version_call(on_chain, version, commitment, leaf_index)
         key = signer or self._key(self._settings.registry_registrar)
         return self._once("register-version", call, stands, key)
@@ -229,6 +232,26 @@ class Administration(Authoring):
         hashed = documents.hash_reason(salted)
         call = self.contract.revoke_version_call(model, version, hashed)
         return self._once("revoke-version", call, stands, signer)
+
+    # --- names
+
+    def note_names(
+        self,
+        groups: Iterable[str],
+        targets: Iterable[Target],
+        models: Iterable[ModelIncarnation],
+    ) -> None:
+        """Note in the log what ids on chain stand for, unless it says so already."""
+        known, records = documents.NameBook.read(self._log, self.salt), self._recorder()
+        for group in groups:
+            if group not in known.groups.values():
+                documents.note_group(records, self.salt, group)
+        for target in targets:
+            if target not in known.targets.values():
+                documents.note_target(records, self.salt, target)
+        for model in models:
+            if model not in known.models.values():
+                documents.note_model(records, self.salt, model)
 
     # --- within
 
