@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chain_client.log import Log
     from chain_client.registry.identity import Salt
     from chain_client.relay.service import Relay
+    from chain_client.sync.report import SyncReport
     from chain_client.verify.report import Report
 
 _logger = logging.getLogger(__name__)
@@ -250,7 +251,37 @@ class ChainClient:
 
         # A source of its own: the relay closes it whenever it has nothing more to record.
         records = cache(lambda: self._make_recorder(starts_relay=False))
-        return assemble_relay(self.settings, self.log, self.ledger, self.deployment, load, records)
+        return assemble_relay(
+            self.settings,
+            self.log,
+            self.ledger,
+            self.deployment,
+            load,
+            records,
+            lambda: self.recorder,
+        )
+
+    def sync(self, *, dry_run: bool = False, load: Callable[[str], Host] = load_host) -> SyncReport:
+        """Promote what is approved, and make hosts equal to the registry.
+
+        Args:
+            dry_run: only say what would be done.
+            load: gives adapters by name; by default those that are installed.
+
+        Raises:
+            ConfigurationError: the home has no registry yet, or a key or the salt is missing.
+            LedgerUnavailable: the chain does not answer.
+            LogUnavailable: the log does not answer.
+        """
+        from chain_client.sync.syncing import Syncer
+
+        syncer = Syncer(
+            self.settings, self.deployment, self.ledger, self.log, load, lambda: self.recorder
+        )
+        try:
+            return syncer.run(dry_run=dry_run)
+        finally:
+            self.recorder.close()
 
     def verify(
         self,

@@ -15,6 +15,7 @@ from chain_client.errors import HostUnavailable, InvalidInput, PromotionConflict
 from chain_client.hosts import RESERVED_TAGS, StoreBinding
 from chain_client.steps import step
 from mlflow_chain.building import open_client, wrap_store
+from mlflow_chain.gating.tags import setting_reserved_tags
 from mlflow_chain.mapping.workspaces import DEFAULT
 from mlflow_chain.reading.governed import GovernedModel, read_models, shown_name
 from mlflow_chain.reading.opening import open_reader
@@ -90,14 +91,16 @@ def _set_tags(store: Any, model: GovernedModel, version: int, tags: Mapping[str,
     from mlflow.entities.model_registry import ModelVersionTag
 
     found = model.tags.get(version, {})
-    for key, value in tags.items():
-        if not key.startswith(RESERVED_TAGS):
-            raise InvalidInput(f"{key} is no reserved tag")
-        if found.get(key) != value:
-            store.set_model_version_tag(model.name, version, ModelVersionTag(key, value))
-            step("sync.tag.written")
-    for key in sorted(found.keys() - tags.keys()):
-        store.delete_model_version_tag(model.name, version, key)
+    foreign = [key for key in tags if not key.startswith(RESERVED_TAGS)]
+    if foreign:
+        raise InvalidInput(f"{foreign[0]} is no reserved tag")
+    with setting_reserved_tags():
+        for key, value in tags.items():
+            if found.get(key) != value:
+                store.set_model_version_tag(model.name, version, ModelVersionTag(key, value))
+                step("sync.tag.written")
+        for key in sorted(found.keys() - tags.keys()):
+            store.delete_model_version_tag(model.name, version, key)
 
 
 @contextmanager

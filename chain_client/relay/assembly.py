@@ -8,6 +8,7 @@ from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.home import WRITER_KEY, Home
 from chain_client.hosts import Host
+from chain_client.ledger import open_ledger
 from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.event_log import EventLogContract, explain
@@ -15,10 +16,17 @@ from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchorer
 from chain_client.relay.ingest import Ingester
 from chain_client.relay.read_back import ReadBack, Records
+from chain_client.relay.registry_sync import HostRecords, RegistrySync
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.service import Relay, RelaySettings
 from chain_client.signing import open_signer
+from chain_client.sync.syncing import Syncer
 from chain_client.transactions import TransactionQueue, key_lease_name
+
+_LOOK_S = 0.4
+"""Between two looks at an embedded chain for the registry's sake."""
+_REMOTE_LOOK_S = 2.0
+"""Between two looks at a node that may be paid by the question."""
 
 
 def assemble_relay(
@@ -28,6 +36,7 @@ def assemble_relay(
     deployment: Deployment,
     load_host: Callable[[str], Host],
     records: Callable[[], Records],
+    recorder: Callable[[], HostRecords],
 ) -> Relay:
     """A relay for a home, not yet started.
 
@@ -38,6 +47,7 @@ def assemble_relay(
         deployment: what was deployed there.
         load_host: gives adapters by name.
         records: gives the recorder of what the relay itself has to record.
+        recorder: gives the process's recorder, which what sync sets in a host goes through.
     """
     home, clock = Home(settings.home), SystemClock()
 
@@ -86,4 +96,29 @@ def assemble_relay(
         ),
         clock,
         read_back=ReadBack(home, log, load_host, records, clock),
+        registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
+    )
+
+
+def _make_sync(
+    settings: Settings,
+    log: Log,
+    deployment: Deployment,
+    load_host: Callable[[str], Host],
+    recorder: Callable[[], HostRecords],
+) -> RegistrySync | None:
+    if not settings.registry_sync or deployment.registry is None:
+        return None
+
+    def open_syncer() -> Syncer:
+        # A connection of its own: it is used in another thread than the relay's.
+        ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+        return Syncer(settings, deployment, ledger, log, load_host, recorder)
+
+    is_embedded = settings.ledger_url.startswith("embedded:")
+    return RegistrySync(
+        open_syncer,
+        lambda: recorder().close(),
+        log,
+        _LOOK_S if is_embedded else _REMOTE_LOOK_S,
     )

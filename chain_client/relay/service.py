@@ -27,6 +27,7 @@ from chain_client.relay.ingest import Ingester, Round
 from chain_client.relay.lock import RelayLock
 from chain_client.relay.log_file import keep_small
 from chain_client.relay.read_back import ReadBack
+from chain_client.relay.registry_sync import RegistrySync
 from chain_client.spool import remove_taken, remove_unborn
 
 _logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Relay:
         clock: time.
         on_anchored: told of each anchor.
         read_back: lets files be read that passed none of the recorders.
+        registry_sync: keeps hosts equal to the registry; None if that is off.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Relay:
         clock: Clock,
         on_anchored: Callable[[Anchored], None] | None = None,
         read_back: ReadBack | None = None,
+        registry_sync: RegistrySync | None = None,
     ) -> None:
         self._home = home
         self._log = log
@@ -84,6 +87,7 @@ class Relay:
         self._clock = clock
         self.on_anchored = on_anchored
         self._read_back = read_back
+        self._registry_sync = registry_sync
         self._stop = threading.Event()
         self._lock = RelayLock(home.relay_lock)
         self._lease: Lease | None = None
@@ -127,6 +131,8 @@ class Relay:
 
     def close(self) -> None:
         """Give lease and lock back."""
+        if self._registry_sync is not None:
+            self._registry_sync.stop()
         if self._read_back is not None:
             self._read_back.stop()
         lease, self._lease = self._lease, None
@@ -147,6 +153,8 @@ class Relay:
             ConfigurationError: the chain or its contract is another; likewise.
         """
         idle_since_us: int | None = None
+        if self._registry_sync is not None:
+            self._registry_sync.start()
         while not self._stop.is_set():
             if not self._home.exists():
                 raise HomeMissing(f"the home {self._home.path} was removed; this relay ends")
@@ -174,7 +182,8 @@ class Relay:
                 and not done.unread
                 and self._read_back.start_if_wanted()
             )
-            if done.entries or anchored or done.unread or reads:
+            syncs = self._registry_sync is not None and self._registry_sync.is_busy()
+            if done.entries or anchored or done.unread or reads or syncs:
                 return done.unread, True
             return False, bool(done.live_sources or done.in_doubt or self._pending())
         except LogUnavailable as exc:
@@ -184,7 +193,8 @@ class Relay:
     def drain(self, *, patience_s: float, on_round: Callable[[Round], None] | None = None) -> None:
         """Work until everything that was spooled when this began is anchored and final.
 
-        Files that were to be read back then are read. Calls that are still running in a live
+        Files that were to be read back then are read, and what the registry decided is set in the
+        hosts. Calls that are still running in a live
         process are not waited for.
 
         Args:
@@ -201,6 +211,11 @@ class Relay:
         self._take_all(on_round)
         if self._read_back is not None and self._read_back.start_if_wanted(first_only=True):
             while self._read_back.is_busy(_POLL_S):
+                self._renew()
+            self._take_all(on_round)
+        if self._registry_sync is not None:
+            self._registry_sync.run_once()
+            while self._registry_sync.is_busy(_POLL_S):
                 self._renew()
             self._take_all(on_round)
         deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)

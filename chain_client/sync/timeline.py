@@ -1,4 +1,8 @@
-"""What was current, gated and revoked when: the registry's events, folded. Pure."""
+"""What was current, gated and revoked when, and by whose approvals. Pure.
+
+What the registry holds is folded by `chain_client.registry.state`; what only its events tell of
+how it came there is added here.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,11 @@ from chain_client.ledger.model_registry_values import (
     Cause,
     Policy,
     ProposalFields,
+    ProposalStatus,
     RegistryEvent,
 )
-from chain_client.types import Address, TxHash
+from chain_client.registry.state import RegistryState
+from chain_client.types import Address, Digest, TxHash
 
 TargetKey: TypeAlias = tuple[bytes, bytes]
 """Model and target, as they stand on chain."""
@@ -49,40 +55,20 @@ class Change:
     breaker: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
-    """From when on which policy stood; None: none."""
-
-    at_s: int
-    policy: Policy | None
-
-
 @dataclass(slots=True)
 class Timeline:
     """The history of one registry up to a block.
 
     Args:
+        state: what it holds there.
         changes: of each target, in chain order.
-        policies: of each model (`ANY_MODEL` for defaults) and target, in chain order.
-        proposals: every proposal that was ever made, by id.
-        open: those of them that are not closed; their deadline may have passed.
-        versions: salted digest of every registered version, by model and number.
-        revoked: block time, by model and number.
-        paused: whether the registry is paused.
-        successor: the registry that took its place.
+        revoked: block time, by model and number of the version.
     """
 
+    state: RegistryState = field(default_factory=RegistryState)
     changes: defaultdict[TargetKey, list[Change]] = field(default_factory=lambda: defaultdict(list))
-    policies: defaultdict[TargetKey, list[PolicyChange]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    proposals: dict[bytes, ProposalFields] = field(default_factory=dict)
-    open: set[bytes] = field(default_factory=set)
-    versions: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
     revoked: dict[tuple[bytes, int], int] = field(default_factory=dict)
-    paused: bool = False
-    successor: Address | None = None
-    _approvals: defaultdict[bytes, list[Address]] = field(default_factory=lambda: defaultdict(list))
+    _void: set[tuple[bytes, Address]] = field(default_factory=set)
     _returns: defaultdict[tuple[bytes, bytes, int], list[Address]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -92,36 +78,22 @@ class Timeline:
         """Take the next event, of a block with that time."""
         args = event.args
         match event.name:
-            case "PolicySet":
-                policy = args["policy"] if args["policy"].threshold else None
-                key = (args["model"], args["target"])
-                self.policies[key].append(PolicyChange(at_s, policy))
-            case "VersionRegistered":
-                self.versions[args["model"], args["version"]] = args["digest"]
             case "VersionRevoked":
                 self.revoked.setdefault((args["model"], args["version"]), at_s)
-            case "ProposalMade":
-                self.proposals[args["proposalId"]] = args["proposal"]
-                self.open.add(args["proposalId"])
-            case "ProposalApproved":
-                self._approvals[args["proposalId"]].append(args["approver"])
             case "ApproverRemoved":
                 self._forget(args["group"], args["account"])
-            case "ProposalRejected" | "ProposalWithdrawn":
-                self.open.discard(args["proposalId"])
+            case "ProposalApproved":
+                self._void.discard((args["proposalId"], args["approver"]))
             case "ReturnApproved":
-                key_now = (args["model"], args["target"], args["sequence"])
-                self._returns[key_now].append(args["approver"])
+                key = (args["model"], args["target"], args["sequence"])
+                self._returns[key].append(args["approver"])
             case "GlassBroken":
                 self._breakers[args["proposalId"]] = args["breaker"]
             case "CurrentChanged":
                 self._change(event, at_s)
-            case "Paused" | "Unpaused":
-                self.paused = event.name == "Paused"
-            case "RegistrySucceeded":
-                self.successor = args["successor"]
             case _:
                 pass
+        self.state.apply(event, at_s)
 
     def current(self, key: TargetKey) -> Change | None:
         """The latest change of a target; None if it never had one."""
@@ -130,58 +102,75 @@ class Timeline:
 
     def policy(self, key: TargetKey) -> Policy | None:
         """The policy in force: the model's own, else the default."""
-        return self.policy_at(key, None)
+        found = self.state.policy(Digest(key[0]), Digest(key[1]))
+        return None if found is None else found.policy
 
-    def policy_at(self, key: TargetKey, at_s: float | None) -> Policy | None:
-        """The policy that was in force at a time; at None, now."""
+    def policy_at(self, key: TargetKey, at_s: float) -> Policy | None:
+        """The policy that was in force at a time."""
         for model in (key[0], ANY_MODEL):
-            latest: Policy | None = None
-            for change in self.policies.get((model, key[1]), ()):
-                if at_s is None or change.at_s <= at_s:
-                    latest = change.policy
-            if latest is not None:
-                return latest
+            for interval in self.state.policies.get((Digest(model), Digest(key[1])), ()):
+                ends = float("inf") if interval.until_s is None else interval.until_s
+                if interval.policy is not None and interval.since_s <= at_s < ends:
+                    return interval.policy
         return None
+
+    def gated(self) -> Iterator[tuple[int, int | None]]:
+        """From and to when each policy stood; None: it stands."""
+        for intervals in self.state.policies.values():
+            for interval in intervals:
+                if interval.policy is not None:
+                    yield interval.since_s, interval.until_s
 
     def may_have_been(self, key: TargetKey, version: int, from_s: float, to_s: float) -> bool:
         """Whether a version (zero for none) was current at any time in a span."""
-        if version == 0 and (not self.changes.get(key) or self.changes[key][0].at_s >= from_s):
-            return True
-        return any(
-            change.version == version and begin <= to_s and from_s <= end
-            for change, begin, end in self._spans(key)
-        )
-
-    def first_policy_s(self) -> int | None:
-        """When anything was gated for the first time; None if nothing ever was."""
-        times = [
-            change.at_s
-            for changes in self.policies.values()
-            for change in changes
-            if change.policy is not None
-        ]
-        return min(times, default=None)
-
-    def standing(self, model: bytes) -> Iterator[tuple[bytes, Change]]:
-        """Target and latest change of each target of a model that has a current version."""
-        for (of, target), changes in self.changes.items():
-            if of == model and changes[-1].version:
-                yield target, changes[-1]
-
-    def _spans(self, key: TargetKey) -> Iterator[tuple[Change, float, float]]:
         changes = self.changes.get(key, [])
+        if version == 0 and (not changes or changes[0].at_s >= from_s):
+            return True
         for change, following in zip(changes, [*changes[1:], None]):
-            yield change, change.at_s, float("inf") if following is None else following.at_s
+            ends = float("inf") if following is None else following.at_s
+            if change.version == version and change.at_s <= to_s and from_s <= ends:
+                return True
+        return False
+
+    def open(self) -> dict[Digest, ProposalFields]:
+        """Proposals that are not closed; their deadline may have passed."""
+        return {
+            key: record.fields
+            for key, record in sorted(self.state.proposals.items())
+            if record.status is ProposalStatus.OPEN
+        }
+
+    def approvers(self, proposal: bytes) -> tuple[Address, ...]:
+        """Whose approvals of a proposal count: who left the group since is none of them."""
+        found = self.state.proposals[Digest(proposal)].approved_by
+        return tuple(a for a in dict.fromkeys(found) if (proposal, a) not in self._void)
+
+    def has_quorum(self, proposal: bytes) -> bool:
+        """Whether an open proposal may have all its approvals; the contract has the last word."""
+        fields = self.state.proposals[Digest(proposal)].fields
+        policy = self.policy((fields.model, fields.target))
+        return policy is not None and len(self.approvers(proposal)) >= policy.threshold
+
+    def earliest_s(self, proposal: bytes) -> int:
+        """Block time from which an open proposal can be promoted."""
+        record = self.state.proposals[Digest(proposal)]
+        policy = self.policy((record.fields.model, record.fields.target))
+        return record.made_at_s + (0 if policy is None else policy.min_delay_s)
+
+    def commitment(self, model: bytes, version: int) -> bytes | None:
+        """Salted digest of a registered version."""
+        record = self.state.versions.get((Digest(model), version))
+        return None if record is None else record.digest
 
     def _change(self, event: RegistryEvent, at_s: int) -> None:
         args = event.args
         key = (args["model"], args["target"])
         proposal, cause = args["proposalId"], args["cause"]
-        approvers: list[Address] = []
+        approvers: tuple[Address, ...] = ()
         if cause is Cause.PROMOTED:
-            approvers = self._approvals.get(proposal, [])
+            approvers = self.approvers(proposal)
         elif cause in (Cause.ROLLED_BACK, Cause.REMOVED):
-            approvers = self._returns.pop((*key, args["sequence"] - 1), [])
+            approvers = tuple(self._returns.pop((*key, args["sequence"] - 1), ()))
         policy = self.policy(key)
         self.changes[key].append(
             Change(
@@ -192,18 +181,15 @@ class Timeline:
                 at_s,
                 event.block_number,
                 event.tx_hash,
-                tuple(approvers),
+                approvers,
                 0 if policy is None else policy.threshold,
                 self._breakers.get(proposal) if cause is Cause.BROKE_GLASS else None,
             )
         )
-        self.open.discard(proposal)
 
     def _forget(self, group: bytes, account: Address) -> None:
         """What a removed member approved counts no more where nothing was promoted yet."""
-        for proposal in self.open:
-            fields = self.proposals[proposal]
+        for proposal, fields in self.open().items():
             policy = self.policy((fields.model, fields.target))
             if policy is not None and policy.group == group:
-                kept = [a for a in self._approvals[proposal] if a != account]
-                self._approvals[proposal] = kept
+                self._void.add((proposal, account))

@@ -1,0 +1,90 @@
+"""What one pass of sync did, found and could not do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chain_client.events import Json
+from chain_client.types import Digest, to_hex
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSet:
+    """A target that was made equal to the chain, or would be.
+
+    Args:
+        store_id: of the database.
+        model: as people name it.
+        target: the alias or stage.
+        version: that is current on chain; None for none.
+        found: versions that it had before.
+        was_moved: it had been equal already, so somebody moved it past the gate.
+    """
+
+    store_id: str
+    model: str
+    target: str
+    version: int | None
+    found: tuple[int, ...]
+    was_moved: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it by name."""
+        return {
+            "store": self.store_id,
+            "model": self.model,
+            "target": self.target,
+            "version": self.version,
+            "found": list(self.found),
+            "was_moved": self.was_moved,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What could not be done; the rest was."""
+
+    subject: str
+    text: str
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """The result of a pass.
+
+    Args:
+        block_number: up to which the chain was read.
+        promoted: proposals that were promoted.
+        set: targets that were made equal, or would be in a dry run.
+        tagged: versions whose reserved tags were set.
+        left: targets that differ and are left so, for the gate does not enforce.
+        foreign: models on chain that are in no database of this home.
+        troubles: what could not be done.
+        due_s: wall time at which something can be done that can't be done now.
+    """
+
+    block_number: int = 0
+    promoted: list[Digest] = field(default_factory=list)
+    set: list[TargetSet] = field(default_factory=list)
+    tagged: list[str] = field(default_factory=list)
+    left: list[TargetSet] = field(default_factory=list)
+    foreign: int = 0
+    troubles: list[Trouble] = field(default_factory=list)
+    due_s: float | None = None
+
+    def fail(self, subject: str, error: object) -> None:
+        """Note what could not be done."""
+        self.troubles.append(Trouble(subject, str(error)))
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it by name."""
+        return {
+            "ok": not self.troubles,
+            "block": self.block_number,
+            "promoted": [to_hex(proposal) for proposal in self.promoted],
+            "set": [found.to_json() for found in self.set],
+            "tagged": list(self.tagged),
+            "left": [found.to_json() for found in self.left],
+            "foreign_models": self.foreign,
+            "troubles": [{"subject": t.subject, "text": t.text} for t in self.troubles],
+        }

@@ -1,0 +1,95 @@
+"""What was done already: up to which block, and at which sequence each target was made equal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chain_client.errors import HomeNotWritable, InvalidInput
+from chain_client.gate.sealed_file import SealBroken, read_sealed, write_sealed
+from chain_client.registry.identity import Salt
+from chain_client.sync.timeline import TargetKey
+from chain_client.types import Address, Digest, from_hex, to_hex
+
+_logger = logging.getLogger(__name__)
+
+_KIND = "synced"
+
+
+@dataclass(slots=True)
+class SyncState:
+    """What the last pass left.
+
+    Args:
+        registry: of which registry.
+        block_number: newest block that was read.
+        block_hash: its hash.
+        again_s: wall time at which to try again though nothing happens on chain; None for never.
+        sequences: of each target, the sequence at which it was last made equal.
+    """
+
+    registry: Address
+    block_number: int
+    block_hash: Digest
+    again_s: float | None = None
+    sequences: dict[TargetKey, int] = field(default_factory=dict)
+
+
+class SyncStateFile:
+    """Keeps the state in ``<home>/gate/synced.json``; without it everything is looked at again.
+
+    Args:
+        path: the file.
+        salt: gives the deployment's salt.
+    """
+
+    def __init__(self, path: Path, salt: Callable[[], Salt]) -> None:
+        self._path = path
+        self._salt = salt
+
+    def read(self, registry: Address) -> SyncState | None:
+        """The state for a registry; None if there is none that can be trusted."""
+        try:
+            body: Any = read_sealed(self._path, _KIND, self._salt())
+            found = None if body is None else _from_json(body)
+        except (SealBroken, InvalidInput, KeyError, TypeError, ValueError) as exc:
+            _logger.warning("what was synced is not known, so all is looked at again: %s", exc)
+            return None
+        return None if found is None or found.registry != registry else found
+
+    def write(self, state: SyncState) -> None:
+        """Keep it; a home that can't be written only costs another look."""
+        try:
+            write_sealed(self._path, _KIND, _to_json(state), self._salt())
+        except HomeNotWritable as exc:
+            _logger.warning("what was synced is not kept: %s", exc)
+
+
+def _to_json(state: SyncState) -> dict[str, Any]:
+    return {
+        "registry": to_hex(state.registry),
+        "block_number": state.block_number,
+        "block_hash": to_hex(state.block_hash),
+        "again_ms": None if state.again_s is None else int(state.again_s * 1000),
+        "sequences": [
+            [to_hex(model), to_hex(target), sequence]
+            for (model, target), sequence in sorted(state.sequences.items())
+        ],
+    }
+
+
+def _from_json(body: Any) -> SyncState:
+    again_ms = body["again_ms"]
+    return SyncState(
+        Address(from_hex(body["registry"], size=20)),
+        int(body["block_number"]),
+        Digest(from_hex(body["block_hash"], size=32)),
+        None if again_ms is None else again_ms / 1000,
+        {
+            (from_hex(model, size=32), from_hex(target, size=32)): int(sequence)
+            for model, target, sequence in body["sequences"]
+        },
+    )
