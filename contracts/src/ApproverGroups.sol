@@ -11,6 +11,7 @@ abstract contract ApproverGroups {
         uint8 given; // seats that were ever given
         mapping(address account => Membership) members;
         address[] accounts; // by seat, for ever
+        bytes32 id;
     }
 
     struct Membership {
@@ -21,7 +22,10 @@ abstract contract ApproverGroups {
     /// @notice Most members that a group can have over its whole life.
     uint256 public constant MAX_SEATS = 64;
 
-    mapping(bytes32 group => Group) private _groups;
+    /// @dev Groups are numbered from one within, so that a whole policy fits in one slot.
+    mapping(uint256 number => Group) private _groups;
+    mapping(bytes32 group => uint24 number) private _numbers;
+    uint24 private _groupCount;
 
     /// @notice A group has one more member.
     /// @param group The group.
@@ -65,7 +69,7 @@ abstract contract ApproverGroups {
     /// @param account The account.
     /// @return True if it has a seat.
     function isApprover(bytes32 group, address account) external view returns (bool) {
-        return _groups[group].members[account].seat != 0;
+        return _groups[_numbers[group]].members[account].seat != 0;
     }
 
     /// @notice Everybody who ever was a member, by seat, and which seats are taken now.
@@ -77,51 +81,68 @@ abstract contract ApproverGroups {
         view
         returns (address[] memory accounts, uint64 taken)
     {
-        return (_groups[group].accounts, _groups[group].taken);
+        Group storage g = _groups[_numbers[group]];
+        return (g.accounts, g.taken);
     }
 
     /// @dev Gives an account the group's next seat.
     function _addApprover(bytes32 group, address account) internal {
         if (group == 0 || account == address(0)) revert InvalidApprover(group, account);
-        Group storage g = _groups[group];
+        uint24 number = _numbers[group];
+        if (number == 0) {
+            number = ++_groupCount;
+            _numbers[group] = number;
+            _groups[number].id = group;
+        }
+        Group storage g = _groups[number];
         Membership storage m = g.members[account];
         if (m.seat != 0) revert AlreadyApprover(group, account);
-        uint8 number = g.given;
-        if (number == MAX_SEATS) revert GroupFull(group);
-        uint64 seat = uint64(1) << number;
+        uint8 next = g.given;
+        if (next == MAX_SEATS) revert GroupFull(group);
+        uint64 seat = uint64(1) << next;
         g.taken |= seat;
-        g.given = number + 1;
+        g.given = next + 1;
         g.accounts.push(account);
         m.seat = seat;
         if (m.movedAt != 0) m.movedAt = uint48(block.timestamp);
-        emit ApproverAdded(group, account, number);
+        emit ApproverAdded(group, account, next);
     }
 
     /// @dev Empties a member's seat for ever.
     function _removeApprover(bytes32 group, address account) internal {
-        uint64 seat = _seatOf(group, account);
-        Group storage g = _groups[group];
+        Group storage g = _groups[_numbers[group]];
+        uint64 seat = g.members[account].seat;
+        if (seat == 0) revert NotApprover(group, account);
         g.taken &= ~seat;
         g.members[account] = Membership(0, uint48(block.timestamp));
         emit ApproverRemoved(group, account, uint8(_count(seat - 1)));
     }
 
-    /// @dev The bit of a member's seat.
-    function _seatOf(bytes32 group, address account) internal view returns (uint64 seat) {
-        seat = _groups[group].members[account].seat;
-        if (seat == 0) revert NotApprover(group, account);
+    /// @dev The number of a group; zero if it never had a member.
+    function _numberOf(bytes32 group) internal view returns (uint24) {
+        return _numbers[group];
     }
 
-    /// @dev Refuses what a member may have signed before it left and joined again: anything about
-    /// what was there by then. Who never left is never refused.
-    function _checkFresh(bytes32 group, address account, uint48 madeAt) internal view {
-        uint48 movedAt = _groups[group].members[account].movedAt;
-        if (movedAt != 0 && movedAt >= madeAt) revert StaleSignature(group, account);
+    /// @dev The id of a group, by its number.
+    function _idOf(uint24 number) internal view returns (bytes32) {
+        return _groups[number].id;
+    }
+
+    /// @dev The bit of a member's seat, and when the member joined again, if it ever left.
+    function _memberOf(uint24 number, address account)
+        internal
+        view
+        returns (uint64 seat, uint48 movedAt)
+    {
+        Group storage g = _groups[number];
+        Membership storage m = g.members[account];
+        (seat, movedAt) = (m.seat, m.movedAt);
+        if (seat == 0) revert NotApprover(g.id, account);
     }
 
     /// @dev How many of the given seats have a member now.
-    function _countMembers(bytes32 group, uint64 seats) internal view returns (uint256) {
-        return _count(_groups[group].taken & seats);
+    function _countMembers(uint24 number, uint64 seats) internal view returns (uint256) {
+        return _count(_groups[number].taken & seats);
     }
 
     /// @dev Number of bits; at most MAX_SEATS rounds.

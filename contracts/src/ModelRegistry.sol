@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
-import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-
-import {ApproverGroups} from "./ApproverGroups.sol";
-import {IModelRegistry} from "./IModelRegistry.sol";
+import {StoredPolicy} from "./Policies.sol";
 import {Proposal, Proposals} from "./Proposals.sol";
+import {RegistryControl} from "./RegistryControl.sol";
 
 /// @title What may be promoted, who approved it, and what is current
 /// @notice A version of a model becomes current for a target (an alias or a stage) only when enough
@@ -17,8 +12,18 @@ import {Proposal, Proposals} from "./Proposals.sol";
 /// @dev Nothing readable is stored: models are 32 bytes per incarnation, targets and digests are
 /// salted. Whoever acts on a proposal passes all its fields; the contract keeps one slot under
 /// their hash. Nothing is ever overwritten or removed, and events tell the whole history.
-contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups, Pausable {
+contract ModelRegistry is RegistryControl {
     using Proposals for Proposal;
+
+    /// @dev A proposal in one slot, with the group that decides by number.
+    struct StoredProposal {
+        Status status;
+        uint48 madeAt;
+        uint48 deadline;
+        uint64 approvals;
+        uint64 reviews;
+        uint24 group;
+    }
 
     /// @dev What a rollback and a removal have in common; never stored.
     struct Return {
@@ -37,128 +42,19 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         Cause cause;
     }
 
-    /// @notice Registers versions with their digests.
-    bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
-    /// @notice Asks for promotions.
-    bytes32 public constant REQUESTER_ROLE = keccak256("REQUESTER_ROLE");
-    /// @notice Promotes without a quorum, revokes versions, pauses.
-    bytes32 public constant BREAKER_ROLE = keccak256("BREAKER_ROLE");
-    /// @notice The model under which default policies stand.
-    bytes32 public constant ANY_MODEL = 0;
-
     /// @notice keccak-256 of the salt of this deployment, under which targets and models are hashed.
     bytes32 public immutable SALT_HASH;
 
-    /// @notice The registry that took this one's place; zero while this one is in use.
-    /// @dev Stands first: it shares the slot of `_paused`, and both are read by most calls.
-    address public successor;
-
     mapping(bytes32 model => mapping(uint64 version => Version)) private _versions;
-    mapping(bytes32 model => mapping(bytes32 target => Policy)) private _policies;
-    mapping(bytes32 proposalId => ProposalState) private _proposals;
+    mapping(bytes32 proposalId => StoredProposal) private _proposals;
     mapping(bytes32 model => mapping(bytes32 target => Current)) private _current;
-
-    /// @dev Refuses when another registry took this one's place, or this one is paused.
-    modifier whenInUse() {
-        _requireInUse();
-        _;
-    }
-
-    /// @dev Refuses when another registry took this one's place. What mends or restricts works while
-    /// this one is paused.
-    modifier whenNotSucceeded() {
-        _requireNotSucceeded();
-        _;
-    }
 
     /// @notice Deploys a registry without versions, policies or approvers.
     /// @param admin Who sets policies, members and roles; in production a timelock.
     /// @param saltHash keccak-256 of the salt that hides names and digests.
-    constructor(address admin, bytes32 saltHash) EIP712("mlops-chain", "1") {
-        if (admin == address(0) || saltHash == 0) revert ZeroValue();
+    constructor(address admin, bytes32 saltHash) RegistryControl(admin) {
+        if (saltHash == 0) revert ZeroValue();
         SALT_HASH = saltHash;
-        _grantRole(DEFAULT_ADMIN_ROLE, admin);
-    }
-
-    // --- administration
-
-    /// @notice Sets the policy of a target; threshold zero takes it away. Only an admin can.
-    /// @dev Proposals made under the policy before it can't be approved or promoted any more. A
-    /// model's own policy stands before the default one, which counts again once it is taken away.
-    /// @param model The model's incarnation, or zero (`ANY_MODEL`) for the default of all models.
-    /// @param target The target.
-    /// @param policy The policy; its `revision` is ignored, for the registry counts.
-    function setPolicy(bytes32 model, bytes32 target, Policy calldata policy)
-        external
-        onlyRole(DEFAULT_ADMIN_ROLE)
-        whenNotSucceeded
-    {
-        if (target == 0) revert ZeroValue();
-        Policy storage stored = _policies[model][target];
-        uint64 revision = stored.revision + 1;
-        if (policy.threshold == 0) {
-            delete _policies[model][target];
-        } else {
-            if (policy.group == 0 || policy.expiry == 0 || policy.minDelay >= policy.expiry) {
-                revert InvalidPolicy();
-            }
-            uint256 members = _countMembers(policy.group, type(uint64).max);
-            if (policy.threshold > members) revert ThresholdUnreachable(policy.threshold, members);
-            stored.group = policy.group;
-            stored.threshold = policy.threshold;
-            stored.minDelay = policy.minDelay;
-            stored.expiry = policy.expiry;
-            stored.evidenceKinds = policy.evidenceKinds;
-        }
-        stored.revision = revision; // counts on when a policy was taken away
-        emit PolicySet(model, target, _hashOf(model, target, stored), stored);
-    }
-
-    /// @notice Gives a group one more member. Only an admin can.
-    /// @param group The group.
-    /// @param account The member.
-    function addApprover(bytes32 group, address account)
-        external
-        onlyRole(DEFAULT_ADMIN_ROLE)
-        whenNotSucceeded
-    {
-        _addApprover(group, account);
-    }
-
-    /// @notice Takes a member out of a group. What they approved counts no more where it wasn't
-    /// promoted yet. Only an admin can, always.
-    /// @param group The group.
-    /// @param account The member.
-    function removeApprover(bytes32 group, address account) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        _removeApprover(group, account);
-    }
-
-    /// @notice Names the registry that goes on instead, for ever: from here on nothing becomes
-    /// current here, and everything stays readable. Only an admin can.
-    /// @param newRegistry The other registry.
-    /// @param reason Salted hash of the reason.
-    function succeed(address newRegistry, bytes32 reason)
-        external
-        onlyRole(DEFAULT_ADMIN_ROLE)
-        whenNotSucceeded
-    {
-        if (newRegistry == address(0) || newRegistry == address(this)) {
-            revert ZeroValue();
-        }
-        successor = newRegistry;
-        emit RegistrySucceeded(newRegistry, reason);
-    }
-
-    /// @notice Stops registrations, proposals, approvals and every change of what is current; views,
-    /// rejections, withdrawals and revocations go on. An admin or a breaker can.
-    function pause() external {
-        if (!hasRole(DEFAULT_ADMIN_ROLE, msg.sender)) _checkRole(BREAKER_ROLE);
-        _pause();
-    }
-
-    /// @notice Ends a pause. Only an admin can.
-    function unpause() external onlyRole(DEFAULT_ADMIN_ROLE) {
-        _unpause();
     }
 
     // --- versions
@@ -208,30 +104,35 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         bytes32 id = p.hash();
         _checkSigned(p.requester, id, signature);
         if (_proposals[id].status != Status.None) revert ProposalExists(id);
-        _checkVersion(p);
-        (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
-        if (policy.threshold == 0) revert NoPolicy(p.model, p.target);
+        _checkDigest(p);
+        (bytes32 inForce, StoredPolicy policy) = _policyInForce(p.model, p.target);
+        if (policy.threshold() == 0) revert NoPolicy(p.model, p.target);
         if (p.policyHash != inForce) revert PolicyChanged(p.policyHash, inForce);
-        uint32 missing = policy.evidenceKinds & ~p.evidenceKinds;
+        uint32 missing = policy.evidenceKinds() & ~p.evidenceKinds;
         if (missing != 0) revert EvidenceMissing(missing);
         _checkDeadline(p.deadline);
-        uint256 latest = block.timestamp + policy.expiry;
+        uint256 latest = block.timestamp + policy.expiry();
         if (p.deadline > latest) revert DeadlineTooFar(p.deadline, latest);
         if (p.supersedes != 0 && !_isClosed(p.supersedes)) {
             revert SupersededNotClosed(p.supersedes);
         }
-        ProposalState storage state = _proposals[id];
+        StoredProposal storage state = _proposals[id];
         state.status = Status.Open;
         state.madeAt = uint48(block.timestamp);
         state.deadline = p.deadline;
+        state.group = policy.group();
         emit ProposalMade(id, p.model, p.target, p);
     }
 
-    /// @notice Approves a proposal, as a member of the group that the policy names.
+    /// @notice Approves a proposal, as a member of the group that decides about it.
+    /// @dev Approving notes who approved, and `promote` decides: an approval comes to nothing while
+    /// the registry is paused, or another policy is in force than the proposal names.
     /// @param p The proposal.
-    function approve(Proposal calldata p) external whenInUse {
-        (bytes32 id, ProposalState storage state, bytes32 group) = _decidable(p);
-        state.approvals = _approved(p, id, group, state.approvals, msg.sender);
+    function approve(Proposal calldata p) external {
+        (bytes32 id, StoredProposal storage state) = _decidable(p);
+        address registrant = _registrantOf(p.model, p.version);
+        (uint64 seat,) = _memberOf(state.group, msg.sender);
+        state.approvals = _approved(p, id, registrant, state.approvals, seat, msg.sender);
     }
 
     /// @notice Counts approvals that members signed. Anybody may bring them; one that doesn't count
@@ -244,14 +145,17 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         Proposal calldata p,
         address[] calldata approvers,
         bytes[] calldata signatures
-    ) external whenInUse {
-        (bytes32 id, ProposalState storage state, bytes32 group) = _decidable(p);
+    ) external {
+        (bytes32 id, StoredProposal storage state) = _decidable(p);
         _checkLengths(approvers.length, signatures.length);
-        bytes32 signed = Proposals.hashApproval(id, "approval", p.summaryHash);
+        bytes32 signed = Proposals.hashApproval(id, Proposals.APPROVAL, p.summaryHash);
+        Statement memory statement = Statement(signed, state.group, state.madeAt);
+        address registrant = _registrantOf(p.model, p.version);
         uint64 approvals = state.approvals;
         for (uint256 i = 0; i < approvers.length; ++i) {
-            approvals = _approved(p, id, group, approvals, approvers[i]);
-            _checkSignedByMember(group, approvers[i], signed, signatures[i], state.madeAt);
+            address approver = approvers[i];
+            uint64 seat = _signingSeat(statement, approver, signatures[i]);
+            approvals = _approved(p, id, registrant, approvals, seat, approver);
         }
         state.approvals = approvals;
     }
@@ -261,21 +165,17 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
     /// @param reviewer The member.
     /// @param signature Of the reviewer over the typed data, with the meaning "review"; empty if the
     /// reviewer is the caller.
-    function review(Proposal calldata p, address reviewer, bytes calldata signature)
-        external
-        whenInUse
-    {
-        (bytes32 id, ProposalState storage state, bytes32 group) = _decidable(p);
-        uint64 seat = _seatOf(group, reviewer);
+    function review(Proposal calldata p, address reviewer, bytes calldata signature) external {
+        (bytes32 id, StoredProposal storage state) = _decidable(p);
+        bytes32 signed = Proposals.hashApproval(id, Proposals.REVIEW, p.summaryHash);
+        uint64 seat =
+            _signingSeat(Statement(signed, state.group, state.madeAt), reviewer, signature);
         if (state.reviews & seat != 0) revert AlreadyApproved(id, reviewer);
-        bytes32 signed = Proposals.hashApproval(id, "review", p.summaryHash);
-        _checkSignedByMember(group, reviewer, signed, signature, state.madeAt);
         state.reviews |= seat;
         emit ProposalReviewed(id, reviewer);
     }
 
-    /// @notice Closes a proposal for ever. One member of the group that decides about the target now
-    /// can, always.
+    /// @notice Closes a proposal for ever. One member of the group that decides about it can, always.
     /// @param p The proposal.
     /// @param reason Salted hash of the reason.
     /// @param approver The member.
@@ -284,13 +184,9 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         external
     {
         bytes32 id = p.hash();
-        ProposalState storage state = _openProposal(id);
-        (, Policy storage policy) = _policyInForce(p.model, p.target);
-        if (policy.threshold == 0) revert NoPolicy(p.model, p.target);
-        bytes32 group = policy.group;
-        _seatOf(group, approver);
+        StoredProposal storage state = _openProposal(id);
         bytes32 signed = Proposals.hashRejection(id, reason, p.summaryHash);
-        _checkSignedByMember(group, approver, signed, signature, state.madeAt);
+        _signingSeat(Statement(signed, state.group, state.madeAt), approver, signature);
         state.status = Status.Rejected;
         emit ProposalRejected(id, approver, reason);
     }
@@ -300,7 +196,7 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
     /// @param signature Of the requester; empty if the requester is the caller.
     function withdraw(Proposal calldata p, bytes calldata signature) external {
         bytes32 id = p.hash();
-        ProposalState storage state = _openProposal(id);
+        StoredProposal storage state = _openProposal(id);
         _checkSigned(p.requester, Proposals.hashWithdrawal(id, p.summaryHash), signature);
         state.status = Status.Withdrawn;
         emit ProposalWithdrawn(id, p.requester);
@@ -335,9 +231,7 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
     ) external whenInUse {
         bytes32 id = former.hash();
         if (_proposals[id].status != Status.Promoted) revert NotFormerlyCurrent(id);
-        if (_versions[former.model][former.version].revoked) {
-            revert VersionIsRevoked(former.model, former.version);
-        }
+        _registrantOf(former.model, former.version);
         bytes32 signed = Proposals.hashRollback(id, sequence, deadline, summaryHash);
         Return memory r = Return(former.model, former.target, sequence, deadline, summaryHash);
         _checkReturn(r, signed, approvers, signatures);
@@ -380,7 +274,7 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         whenInUse
     {
         bytes32 id = p.hash();
-        ProposalState storage state = _proposals[id];
+        StoredProposal storage state = _proposals[id];
         Status status = state.status;
         if (status == Status.None) {
             if (p.requester != msg.sender) revert NotRequester(msg.sender);
@@ -392,7 +286,8 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         }
         _checkDeadline(p.deadline);
         if (p.target == 0) revert ZeroValue();
-        _checkVersion(p);
+        _checkDigest(p);
+        _registrantOf(p.model, p.version);
         state.status = Status.Promoted;
         emit GlassBroken(id, msg.sender, reason);
         _change(p.model, p.target, p.version, Cause.BrokeGlass, id);
@@ -439,28 +334,12 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         return (reason.length == 0, reason);
     }
 
-    /// @notice The policy in force for a target: the model's own, else the default.
-    /// @param model The model's incarnation, or zero (`ANY_MODEL`) for the default of all models.
-    /// @param target The target.
-    /// @return policy The policy; its threshold is zero if there is none.
-    /// @return policyHash What proposals have to name; zero if there is no policy.
-    /// @return isDefault True if the model has no policy of its own.
-    function policyOf(bytes32 model, bytes32 target)
-        external
-        view
-        returns (Policy memory policy, bytes32 policyHash, bool isDefault)
-    {
-        Policy storage stored;
-        (policyHash, stored) = _policyInForce(model, target);
-        isDefault = _policies[model][target].threshold == 0;
-        return (stored, policyHash, isDefault);
-    }
-
     /// @notice Where a proposal stands.
     /// @param proposalId The proposal's EIP-712 struct hash.
     /// @return Its state; all zero if it was never made.
     function proposal(bytes32 proposalId) external view returns (ProposalState memory) {
-        return _proposals[proposalId];
+        StoredProposal storage s = _proposals[proposalId];
+        return ProposalState(s.status, s.madeAt, s.deadline, s.approvals, s.reviews);
     }
 
     /// @notice What is registered of a version.
@@ -484,25 +363,25 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
     function _refusal(Proposal calldata p, bytes32 id) private view returns (bytes memory) {
         if (successor != address(0)) return abi.encodeWithSelector(Succeeded.selector, successor);
         if (paused()) return abi.encodeWithSelector(EnforcedPause.selector);
-        ProposalState storage state = _proposals[id];
+        StoredProposal storage state = _proposals[id];
         if (state.status != Status.Open) {
             return abi.encodeWithSelector(ProposalNotOpen.selector, id, state.status);
         }
         if (block.timestamp > p.deadline) {
             return abi.encodeWithSelector(DeadlinePassed.selector, p.deadline);
         }
-        (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
+        (bytes32 inForce, StoredPolicy policy) = _policyInForce(p.model, p.target);
         if (p.policyHash != inForce) {
             return abi.encodeWithSelector(PolicyChanged.selector, p.policyHash, inForce);
         }
         if (_versions[p.model][p.version].revoked) {
             return abi.encodeWithSelector(VersionIsRevoked.selector, p.model, p.version);
         }
-        uint256 approvals = _countMembers(policy.group, state.approvals);
-        if (approvals < policy.threshold) {
-            return abi.encodeWithSelector(QuorumMissing.selector, approvals, policy.threshold);
+        uint256 approvals = _countMembers(policy.group(), state.approvals);
+        if (approvals < policy.threshold()) {
+            return abi.encodeWithSelector(QuorumMissing.selector, approvals, policy.threshold());
         }
-        uint256 earliest = uint256(state.madeAt) + policy.minDelay;
+        uint256 earliest = uint256(state.madeAt) + policy.minDelay();
         if (block.timestamp < earliest) {
             return abi.encodeWithSelector(TooEarly.selector, earliest);
         }
@@ -513,15 +392,13 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
     function _approved(
         Proposal calldata p,
         bytes32 id,
-        bytes32 group,
+        address registrant,
         uint64 approvals,
+        uint64 seat,
         address approver
     ) private returns (uint64) {
-        uint64 seat = _seatOf(group, approver);
         if (approver == p.requester) revert ApproverIsRequester(approver);
-        if (approver == _versions[p.model][p.version].registrant) {
-            revert ApproverIsRegistrant(approver);
-        }
+        if (approver == registrant) revert ApproverIsRegistrant(approver);
         if (approvals & seat != 0) revert AlreadyApproved(id, approver);
         emit ProposalApproved(id, approver);
         return approvals | seat;
@@ -537,21 +414,21 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         _checkDeadline(r.deadline);
         uint64 found = _current[r.model][r.target].sequence;
         if (found != r.sequence) revert SequenceMoved(r.sequence, found);
-        (, Policy storage policy) = _policyInForce(r.model, r.target);
-        if (policy.threshold == 0) revert NoPolicy(r.model, r.target);
+        (, StoredPolicy policy) = _policyInForce(r.model, r.target);
+        if (policy.threshold() == 0) revert NoPolicy(r.model, r.target);
         _checkLengths(approvers.length, signatures.length);
-        if (approvers.length < policy.threshold) {
-            revert QuorumMissing(approvers.length, policy.threshold);
+        if (approvers.length < policy.threshold()) {
+            revert QuorumMissing(approvers.length, policy.threshold());
         }
-        bytes32 group = policy.group;
         uint48 since = _current[r.model][r.target].since;
+        Statement memory statement = Statement(signed, policy.group(), since);
         uint64 approvals;
         for (uint256 i = 0; i < approvers.length; ++i) {
-            uint64 seat = _seatOf(group, approvers[i]);
-            if (approvals & seat != 0) revert AlreadyApproved(signed, approvers[i]);
+            address approver = approvers[i];
+            uint64 seat = _signingSeat(statement, approver, signatures[i]);
+            if (approvals & seat != 0) revert AlreadyApproved(signed, approver);
             approvals |= seat;
-            _checkSignedByMember(group, approvers[i], signed, signatures[i], since);
-            _noteReturn(r, approvers[i]);
+            _noteReturn(r, approver);
         }
     }
 
@@ -571,50 +448,26 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         emit CurrentChanged(model, target, version, sequence, cause, id);
     }
 
-    function _policyInForce(bytes32 model, bytes32 target)
-        private
-        view
-        returns (bytes32 policyHash, Policy storage policy)
-    {
-        policy = _policies[model][target];
-        if (policy.threshold == 0) {
-            model = ANY_MODEL;
-            policy = _policies[model][target];
-        }
-        policyHash = _hashOf(model, target, policy);
-    }
-
-    /// @dev Zero where there is no policy. Its revision makes it another hash for each one applied.
-    function _hashOf(bytes32 model, bytes32 target, Policy storage policy)
-        private
-        view
-        returns (bytes32)
-    {
-        return policy.threshold == 0 ? bytes32(0) : keccak256(abi.encode(model, target, policy));
-    }
-
-    /// @dev A proposal that can be approved now, and the group whose members can.
+    /// @dev A proposal that is open and not too old. Whether its policy is still in force, only
+    /// promoting it asks.
     function _decidable(Proposal calldata p)
         private
         view
-        returns (bytes32 id, ProposalState storage state, bytes32 group)
+        returns (bytes32 id, StoredProposal storage state)
     {
         id = p.hash();
         state = _openProposal(id);
         _checkDeadline(p.deadline);
-        (bytes32 inForce, Policy storage policy) = _policyInForce(p.model, p.target);
-        if (p.policyHash != inForce) revert PolicyChanged(p.policyHash, inForce);
-        group = policy.group;
     }
 
-    function _openProposal(bytes32 id) private view returns (ProposalState storage state) {
+    function _openProposal(bytes32 id) private view returns (StoredProposal storage state) {
         state = _proposals[id];
         if (state.status != Status.Open) revert ProposalNotOpen(id, state.status);
     }
 
     /// @dev Whether a proposal can't be promoted any more, or was.
     function _isClosed(bytes32 id) private view returns (bool) {
-        ProposalState storage state = _proposals[id];
+        StoredProposal storage state = _proposals[id];
         if (state.status == Status.None) return false;
         return state.status != Status.Open || block.timestamp > state.deadline;
     }
@@ -628,64 +481,20 @@ contract ModelRegistry is IModelRegistry, AccessControl, EIP712, ApproverGroups,
         if (stored.digest == 0) revert UnknownVersion(model, version);
     }
 
-    function _checkVersion(Proposal calldata p) private view {
-        Version storage v = _knownVersion(p.model, p.version);
-        if (v.digest != p.digest) revert DigestMismatch(v.digest, p.digest);
-        if (v.revoked) revert VersionIsRevoked(p.model, p.version);
+    function _checkDigest(Proposal calldata p) private view {
+        bytes32 digest = _knownVersion(p.model, p.version).digest;
+        if (digest != p.digest) revert DigestMismatch(digest, p.digest);
+    }
+
+    /// @dev Who registered a version, which wasn't revoked.
+    function _registrantOf(bytes32 model, uint64 version) private view returns (address) {
+        Version storage v = _versions[model][version];
+        if (v.revoked) revert VersionIsRevoked(model, version);
+        return v.registrant;
     }
 
     function _checkDeadline(uint48 deadline) private view {
         if (block.timestamp > deadline) revert DeadlinePassed(deadline);
-    }
-
-    /// @dev That the signer is the caller, or signed these typed data.
-    function _checkSigned(address signer, bytes32 structHash, bytes calldata signature)
-        private
-        view
-    {
-        if (!_isCaller(signer, signature)) _checkSignature(signer, structHash, signature);
-    }
-
-    /// @dev That a member is the caller, or signed these typed data since it is a member.
-    function _checkSignedByMember(
-        bytes32 group,
-        address member,
-        bytes32 structHash,
-        bytes calldata signature,
-        uint48 madeAt
-    ) private view {
-        if (_isCaller(member, signature)) return;
-        _checkFresh(group, member, madeAt);
-        _checkSignature(member, structHash, signature);
-    }
-
-    function _checkSignature(address signer, bytes32 structHash, bytes calldata signature)
-        private
-        view
-    {
-        bytes32 digest = _hashTypedDataV4(structHash);
-        if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
-            revert BadSignature(signer);
-        }
-    }
-
-    /// @dev Whether the signer sends the transaction itself, and so needs no signature.
-    function _isCaller(address signer, bytes calldata signature) private view returns (bool) {
-        return signer == msg.sender && signature.length == 0;
-    }
-
-    function _checkLengths(uint256 signers, uint256 signatures) private pure {
-        if (signers != signatures) revert LengthMismatch(signers, signatures);
-        if (signers > MAX_SEATS) revert TooManySignatures(signers);
-    }
-
-    function _requireInUse() private view {
-        _requireNotSucceeded();
-        _requireNotPaused();
-    }
-
-    function _requireNotSucceeded() private view {
-        if (successor != address(0)) revert Succeeded(successor);
     }
 
     function _revertWith(bytes memory reason) private pure {

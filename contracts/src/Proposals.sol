@@ -36,19 +36,30 @@ library Proposals {
         "Removal(bytes32 model,bytes32 target,uint64 sequence,uint48 deadline,string summary)"
     );
 
+    /// @dev What an approver's signature can mean.
+    bytes32 internal constant APPROVAL = keccak256("approval");
+    bytes32 internal constant REVIEW = keccak256("review");
+
     /// @notice The proposal's id, which its requester signs (the meaning of that is authorship).
-    function hash(Proposal calldata p) internal pure returns (bytes32) {
-        // The members stand in the struct as EIP-712 encodes them, the hash of the text included.
-        return keccak256(abi.encode(PROPOSAL_TYPE, p));
+    /// @dev The members lie in calldata as EIP-712 encodes them, the hash of the text included. Bits
+    /// that a member has too many make it another id, and whoever reads that member reverts.
+    function hash(Proposal calldata p) internal pure returns (bytes32 id) {
+        bytes32 kind = PROPOSAL_TYPE;
+        assembly ("memory-safe") {
+            let start := mload(0x40)
+            mstore(start, kind)
+            calldatacopy(add(start, 0x20), p, 0x180)
+            id := keccak256(start, 0x1a0)
+        }
     }
 
-    /// @notice An approver's signature; `meaning` is "approval" or "review".
-    function hashApproval(bytes32 id, string memory meaning, bytes32 summaryHash)
+    /// @notice An approver's signature; `meaning` is APPROVAL or REVIEW.
+    function hashApproval(bytes32 id, bytes32 meaning, bytes32 summaryHash)
         internal
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(APPROVAL_TYPE, id, keccak256(bytes(meaning)), summaryHash));
+        return keccak256(abi.encode(APPROVAL_TYPE, id, meaning, summaryHash));
     }
 
     /// @notice An approver's signature under a rejection.

@@ -54,11 +54,6 @@ abstract contract EventLogBase is TestBase {
         return new bytes32[](0);
     }
 
-    /// @dev The next call must revert with exactly this error.
-    function refused(bytes memory data) internal {
-        vm.expectRevert(data);
-    }
-
     function assertHead(bytes32 logId, uint256 size, bytes32 root) internal view {
         (uint64 foundSize, bytes32 foundRoot,) = eventLog.head(logId);
         vm.assertEq(foundSize, size, "size");

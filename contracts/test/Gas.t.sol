@@ -2,18 +2,8 @@
 pragma solidity ^0.8.24;
 
 import {EventLogBase} from "./EventLogBase.sol";
+import {Print} from "./Print.sol";
 import {Tree} from "./Tree.sol";
-
-library Print {
-    /// @dev forge prints what is sent to this address.
-    address private constant CONSOLE = 0x000000000000000000636F6e736F6c652e6c6f67;
-
-    function line(string memory text, uint256 number) internal view {
-        (bool done,) =
-            CONSOLE.staticcall(abi.encodeWithSignature("log(string,uint256)", text, number));
-        done;
-    }
-}
 
 /// @dev What anchoring costs: isolated tests, so every call is a whole transaction, with its calldata
 /// and nothing warm.
