@@ -38,6 +38,8 @@ from tests.embedded_chains import KeyInMemory, transact
 REQUESTER, REGISTRAR, BREAKER = KeyInMemory(11), KeyInMemory(12), KeyInMemory(13)
 ALICE, BOB, CAROL = KeyInMemory(21), KeyInMemory(22), KeyInMemory(23)
 """The approvers; two of them are enough."""
+OWNER_OF_NOTHING = KeyInMemory(31)
+"""Nobody here."""
 
 FRAUD = ModelIncarnation("ab" * 16, "", "fraud", 1_700_000_000_000)
 CHAMPION = "alias:champion"
