@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-import sys
 import threading
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chain_client import records
-from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.errors import (
     ChainError,
@@ -22,7 +19,6 @@ from chain_client.errors import (
     HomeMissing,
     Unavailable,
 )
-from chain_client.events import Actor, Subject, new_event_id
 from chain_client.home import Home
 from chain_client.hosts import Host, Progress, Scope, StoreBinding, load_host
 from chain_client.recorder import Recorder
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
     from chain_client.ledger.event_log import EventLogContract
     from chain_client.ledger.model_registry import ModelRegistryContract
     from chain_client.log import Log
+    from chain_client.registry.client import RegistryClient
     from chain_client.registry.identity import Salt
     from chain_client.relay.service import Relay
     from chain_client.sync.report import SyncReport
@@ -199,6 +196,25 @@ class ChainClient:
         return ModelRegistryContract(self.ledger, self.deployment.registry)
 
     @cached_property
+    def registry(self) -> RegistryClient:
+        """Decides about models: proposes, approves, promotes, administers.
+
+        Raises:
+            SchemaTooNew: a newer version wrote the log.
+            LogUnavailable: the log's database does not answer.
+        """
+        from chain_client.registry.client import RegistryClient
+
+        return RegistryClient(
+            self.settings,
+            self.deployment,
+            self.ledger,
+            self.log,
+            self.home,
+            lambda: self.recorder,
+        )
+
+    @cached_property
     def gate(self) -> Gate:
         """Says whether a change of a host agrees with the registry; no I/O until it is asked."""
         from chain_client.gate.gate import Gate
@@ -238,7 +254,7 @@ class ChainClient:
         from chain_client.provision import provision_registry
 
         self.deployment = provision_registry(self.settings, self.deployment, timelock_delay_s)
-        for name in ("model_registry", "salt"):
+        for name in ("model_registry", "registry", "gate", "salt"):
             self.__dict__.pop(name, None)
 
     def relay(self, load: Callable[[str], Host] = load_host) -> Relay:
@@ -322,8 +338,8 @@ class ChainClient:
         settings = self.settings
         spool = SpoolWriter(
             self.folder.spool,
-            opening=lambda: _opening_body(self.deployment_id),
-            closing=_closing_body,
+            opening=lambda: records.encode_opening(self.deployment_id),
+            closing=records.encode_closing,
             durability=Durability(settings.spool_durability),
             segment_bytes=settings.spool_segment_bytes,
         )
@@ -373,52 +389,4 @@ def _no_registry(home: Path) -> ConfigurationError:
     return ConfigurationError(f"the home {home} has no model registry yet: run mlops-chain init")
 
 
-def _source_record(type_: str, payload: dict[str, object]) -> bytes:
-    clock = SystemClock()
-    return records.encode_intent(
-        new_event_id(),
-        type_,
-        clock.time_us(),
-        clock.monotonic_us(),
-        Subject("", records.SOURCE, ""),
-        Actor(),
-        payload,  # type: ignore[arg-type]
-    )
-
-
-def _opening_body(deployment_id: str) -> bytes:
-    return _source_record(
-        records.SOURCE_OPENED,
-        {
-            "deployment": deployment_id,
-            "host": socket.gethostname(),
-            "boot": boot_id(),
-            "pid": os.getpid(),
-            "process": Path(sys.argv[0]).name if sys.argv else "",
-        },
-    )
-
-
-def _closing_body(count: int) -> bytes:
-    return _source_record(records.SOURCE_CLOSED, {"events": count})
-
-
-def boot_id() -> str:
-    """What tells this boot of this machine from any other; its monotonic clock is one clock."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        pass
-    import subprocess
-
-    try:
-        answer = subprocess.run(
-            ["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=True
-        )
-        return answer.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        # No boot is like another then: order falls back to log order and claimed time.
-        return os.urandom(16).hex()
-
-
-__all__ = ["ChainClient", "ChainError", "boot_id"]
+__all__ = ["ChainClient", "ChainError"]

@@ -6,14 +6,19 @@ in the relay. The spool gives each body its sequence and, to an outcome, its mar
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
+from chain_client.clock import SystemClock
 from chain_client.compact_json import MAX_LEVELS, from_bytes, to_text
 from chain_client.errors import InvalidEvent
-from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
+from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing, new_event_id
 from chain_client.types import EventId, SourceId
 
 _LEVELS = MAX_LEVELS + 1
@@ -206,3 +211,48 @@ def settle(event: Event, outcome: Outcome, settled_at: int | None) -> Event:
         outcome.result,
         outcome.error,
     )
+
+
+def encode_opening(deployment_id: str) -> bytes:
+    """Body of a source's first record: which deployment, machine, boot and process it is of."""
+    return _encode_own(
+        SOURCE_OPENED,
+        {
+            "deployment": deployment_id,
+            "host": socket.gethostname(),
+            "boot": boot_id(),
+            "pid": os.getpid(),
+            "process": Path(sys.argv[0]).name if sys.argv else "",
+        },
+    )
+
+
+def encode_closing(count: int) -> bytes:
+    """Body of a source's last record: how many events it has."""
+    return _encode_own(SOURCE_CLOSED, {"events": count})
+
+
+def _encode_own(type_: str, payload: Mapping[str, Json]) -> bytes:
+    clock = SystemClock()
+    subject = Subject("", SOURCE, "")
+    return encode_intent(
+        new_event_id(), type_, clock.time_us(), clock.monotonic_us(), subject, Actor(), payload
+    )
+
+
+def boot_id() -> str:
+    """What tells this boot of this machine from any other; its monotonic clock is one clock."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        pass
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            ["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        # No boot is like another then: order falls back to log order and claimed time.
+        return os.urandom(16).hex()

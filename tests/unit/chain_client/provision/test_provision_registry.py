@@ -242,7 +242,8 @@ def test_a_home_without_a_registry_says_how_to_get_one(settings: Settings) -> No
         with pytest.raises(ConfigurationError, match="no model registry yet: run mlops-chain init"):
             getattr(client, name)
     client.provide_registry()
-    assert client.model_registry.salt_hash() == client.salt.hash()
+    assert client.model_registry.salt_hash() == client.salt.hash() == client.registry.salt.hash()
+    assert client.registry.contract.address == client.model_registry.address
     client.close()
 
 
