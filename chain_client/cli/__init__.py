@@ -54,12 +54,17 @@ def _register() -> None:
     from chain_client.cli.explain import explain
     from chain_client.cli.init import init
     from chain_client.cli.key import key
+    from chain_client.cli.policy import policy
     from chain_client.cli.relay import relay
+    from chain_client.cli.role import role
     from chain_client.cli.status import status
+    from chain_client.cli.sync import sync
     from chain_client.cli.user import user
     from chain_client.cli.verify import verify
 
-    for command in (init, doctor, status, relay, verify, explain, alarm, key, user, draft):
+    recording = (init, doctor, status, relay, verify, explain, alarm)
+    deciding = (key, user, role, policy, draft, sync)
+    for command in (*recording, *deciding):
         cli.add_command(command)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from chain_client.cli.logged import bring_in
 from chain_client.cli.output import open_client
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput
-from chain_client.home import OWNER_KEY
+from chain_client.registry.client import AdminResult, RegistryClient, Scheduled
 from chain_client.registry.users import resolve_address
-from chain_client.signing import Signer
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, to_hex
 
@@ -35,6 +35,9 @@ timeout_option = click.option(
 def governing(home: Path | None) -> Iterator[ChainClient]:
     """A home with a registry, which is made if the home is of an earlier version.
 
+    What was recorded meanwhile stands in the log afterwards, unless another relay is to bring it
+    there.
+
     Raises:
         HomeMissing: there is no home.
         ConfigurationError: the registry's salt or keys are missing.
@@ -44,8 +47,22 @@ def governing(home: Path | None) -> Iterator[ChainClient]:
     try:
         client.provide_registry()
         yield client
+        if client.recorder.source_id is not None:
+            bring_in(client)
     finally:
         client.close()
+
+
+def registry_of(client: ChainClient) -> RegistryClient:
+    """The registry of an open home."""
+    return RegistryClient(
+        client.settings,
+        client.deployment,
+        client.ledger,
+        client.log,
+        client.home,
+        lambda: client.recorder,
+    )
 
 
 def to_address(text: str, bound: Mapping[str, Address]) -> Address:
@@ -87,11 +104,32 @@ def to_day(time_s: float) -> str:
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def owner_key(client: ChainClient, uri: str | None) -> str:
-    """The key that administers: the one that is named, else the owner's of the home."""
-    return uri or str(client.home / OWNER_KEY.removeprefix("keystore:"))
+def admin_result(result: AdminResult, done: str, already: str) -> tuple[str, str]:
+    """What became of an admin's wish, as the first word and the rest of a line.
+
+    Args:
+        result: what the registry said.
+        done: what is so now.
+        already: the same, where nothing had to be done.
+    """
+    if isinstance(result, Scheduled):
+        return "[yellow]scheduled[/]", (
+            f"{done}: waits in the timelock until {to_day(result.ready_at_s)}; give the same "
+            "command again then, and it is carried out"
+        )
+    if result.tx_hash is None:
+        return "already so", already
+    return "[green]done[/]", done
 
 
-def address_of(signer: Signer) -> str:
-    """A key's address, in hex."""
-    return to_hex(signer.address())
+def admin_json(result: AdminResult) -> dict[str, str | int | None]:
+    """The same for programs."""
+    if isinstance(result, Scheduled):
+        return {
+            "state": "scheduled",
+            "operation": to_hex(result.operation_id),
+            "ready_at_s": result.ready_at_s,
+        }
+    if result.tx_hash is None:
+        return {"state": "already", "transaction": None}
+    return {"state": "done", "transaction": to_hex(result.tx_hash)}

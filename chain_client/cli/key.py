@@ -132,7 +132,7 @@ def list_keys(home: Path | None, as_json: bool) -> None:
     damaged: list[str] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            address = _stated_address(path)
+            address = stated_address(path)
         except ChainError as exc:
             damaged.append(str(exc))
             continue
@@ -179,7 +179,7 @@ def address(
         found = to_hex(open_key(f"keystore:{path}", None, source).address())
         check = True
     else:
-        found = _stated_address(path)
+        found = stated_address(path)
     if as_json:
         print_json({"ok": True, "file": str(path), "address": found, "checked": check})
     else:
@@ -206,7 +206,7 @@ def _checked(name: str) -> str:
     return stem
 
 
-def _stated_address(path: Path) -> str:
+def stated_address(path: Path) -> str:
     """The address that a keystore says it has; unlocking checks it."""
     try:
         document = json.loads(path.read_text("utf-8"))

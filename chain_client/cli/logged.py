@@ -13,14 +13,33 @@ LOOK_S = 0.2
 _Found = TypeVar("_Found")
 
 
+def bring_in(client: ChainClient) -> AnotherRelay | None:
+    """Bring what this process recorded into the log, if no relay runs.
+
+    The recorder is closed, so that nothing of it stays behind.
+
+    Returns:
+        what is known of the relay that runs, and does it soon; None if none does.
+    """
+    client.recorder.close()
+    relay = client.relay()
+    try:
+        relay.start()
+        relay.run_round()
+    except AnotherRelay as exc:
+        return exc
+    finally:
+        relay.close()
+    return None
+
+
 def wait_until_logged(
     client: ChainClient, look: Callable[[], _Found | None], *, timeout_s: float
 ) -> _Found:
     """What `look` finds in the log, once it is there.
 
     Guarantee: what this process recorded is brought into the log by the relay that runs, or by
-    this process if none does; nothing is waited for that nobody would do. The recorder is closed,
-    so that nothing of it stays behind.
+    this process if none does; nothing is waited for that nobody would do.
 
     Args:
         client: of the home.
@@ -30,18 +49,9 @@ def wait_until_logged(
     Raises:
         LogUnavailable: it is not there in time.
     """
-    client.recorder.close()
     deadline = time.monotonic() + timeout_s
     while True:
-        relay = client.relay()
-        other: AnotherRelay | None = None
-        try:
-            relay.start()
-            relay.run_round()
-        except AnotherRelay as exc:
-            other = exc
-        finally:
-            relay.close()
+        other = bring_in(client)
         found = look()
         if found is not None:
             return found

@@ -21,6 +21,8 @@ NEEDED = {
     "alarm acknowledge": ["in_doubt", "--reason", "r"],
     "draft list": [],
     "key list": [],
+    "policy show": [],
+    "role list": [],
     "user list": [],
     "explain": ["--kind", "other", "--reason", "r", "--yes"],
 }

@@ -1,0 +1,113 @@
+"""Registered models by name: in the hosts' databases, or, without them, in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from chain_client.cli.verify import bindings_of
+from chain_client.client import ChainClient
+from chain_client.errors import ConfigurationError, UnknownName
+from chain_client.hosts import Governs, ModelIncarnation, StoreBinding, load_host
+from chain_client.registry.client import RegistryClient
+from chain_client.registry.proposals import show_model
+from chain_client.types import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A registered model, and the database that it is in."""
+
+    binding: StoreBinding
+    host: Governs
+    model: ModelIncarnation
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """Workspace and name of ``fraud`` or ``workspace/fraud``."""
+    workspace, _, name = text.rpartition("/")
+    return workspace, name
+
+
+def find_model(client: ChainClient, text: str, tracking_uri: str | None) -> FoundModel:
+    """The model of that name, in whichever database has it.
+
+    Args:
+        client: of the home.
+        text: ``fraud`` or ``workspace/fraud``.
+        tracking_uri: the database; default: all that record into the home.
+
+    Raises:
+        UnknownName: none has it, or several have.
+        HostUnavailable: a database does not answer.
+    """
+    found = list(_find(client, text, tracking_uri))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = ", ".join(one.binding.to_shown_uri() for one in found)
+        raise UnknownName(
+            f"there is a model {text!r} in several databases ({shown}): name one with "
+            "--tracking-uri"
+        )
+    asked = client.folder.bindings()
+    shown = ", ".join(binding.to_shown_uri() for binding in asked) or "none yet"
+    hint = "; in a workspace, name it workspace/name" if "/" not in text else ""
+    raise UnknownName(
+        f"there is no registered model {text!r} in the databases that record into "
+        f"{client.home} ({shown}){hint}"
+    )
+
+
+def find_models(
+    client: ChainClient, names: Iterable[str], tracking_uri: str | None
+) -> dict[str, ModelIncarnation]:
+    """Those of the models that there are, by the given names.
+
+    Raises:
+        UnknownName: several databases have one of them.
+        HostUnavailable: a database does not answer.
+    """
+    found: dict[str, ModelIncarnation] = {}
+    for name in names:
+        if list(_find(client, name, tracking_uri)):
+            found[name] = find_model(client, name, tracking_uri).model
+    return found
+
+
+def known_incarnations(registry: RegistryClient, text: str) -> dict[Digest, ModelIncarnation]:
+    """Every incarnation of a model of that name that governance ever met, from the log alone.
+
+    Raises:
+        UnknownName: it never met one.
+    """
+    workspace, name = split_name(text)
+    models = registry.names().models
+    found = {
+        key: model
+        for key, model in models.items()
+        if (model.workspace, model.name) == (workspace, name)
+    }
+    if not found:
+        known = ", ".join(sorted({show_model(model) for model in models.values()})) or "none yet"
+        raise UnknownName(
+            f"nothing was ever proposed, registered or set for a model {text!r} (known: {known}); "
+            "mlops-chain model propose makes the first proposal"
+        )
+    return found
+
+
+def _find(client: ChainClient, text: str, tracking_uri: str | None) -> Iterator[FoundModel]:
+    workspace, name = split_name(text)
+    chosen = bindings_of(client, tracking_uri) if tracking_uri else None
+    for binding in client.folder.bindings() if chosen is None else chosen:
+        host = load_host(binding.adapter)
+        if not isinstance(host, Governs):
+            if tracking_uri is not None:
+                raise ConfigurationError(
+                    f"the adapter {binding.adapter!r} has no models that can be governed"
+                )
+            continue
+        model = host.find_model(binding, name, workspace)
+        if model is not None:
+            yield FoundModel(binding, host, model)
