@@ -109,9 +109,7 @@ class Registry:
         recorded = recorded_in(self.client.log, store_id)
         files = MlflowHost().attest(self.binding(), name, version, workspace, recorded)
         recorder = self.client.recorder
-        note_attestation(
-            recorder, store_id, files, name=name, version=version, workspace=workspace
-        )
+        note_attestation(recorder, store_id, files, name=name, version=version, workspace=workspace)
         recorder.close()
         self.drain()
         found = find_attestation(self.client.log, store_id, files.location)

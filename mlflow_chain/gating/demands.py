@@ -1,4 +1,4 @@
-"""What a call at a door wants of the gate: plain values, read off its arguments and the database."""
+"""What a call at a door wants of the gate, as plain values; read off arguments and database."""
 
 from __future__ import annotations
 

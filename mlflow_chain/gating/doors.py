@@ -14,7 +14,7 @@ from chain_client.gate.question import Action, Change
 from chain_client.registry.targets import STAGES, Target
 from mlflow_chain.gating.demands import Attempt, Demand, Forbidden, Wish
 from mlflow_chain.gating.needed import need_model, need_version
-from mlflow_chain.gating.tags import is_prompt_marker, is_reserved, without_reserved
+from mlflow_chain.gating.tags import is_prompt_marker, is_reserved, key_of, without_reserved
 from mlflow_chain.gating.tracking_doors import TRACKING_DOORS
 from mlflow_chain.gating.view import ModelView, RegistryView, spellings
 
@@ -166,9 +166,7 @@ def _delete_model(view: RegistryView, name: str) -> Attempt:
 
 def _whole(model: ModelView, action: Action) -> Demand:
     standing = tuple(map(str, model.standing()))
-    return Demand(
-        model.incarnation, Change(action, model.incarnation.name), "", standing
-    )
+    return Demand(model.incarnation, Change(action, model.incarnation.name), "", standing)
 
 
 def _delete_version(view: RegistryView, name: str, version: Any) -> Attempt:
@@ -199,11 +197,13 @@ def _of_workspace(view: RegistryView, workspace_name: str, mode: Any = None) -> 
 
 # --- tags
 
-_WHY_RESERVED = "tags that begin with mlops_chain. show what the chain says; `mlops-chain sync` sets them"
+_WHY_RESERVED = (
+    "tags that begin with mlops_chain. show what the chain says; `mlops-chain sync` sets them"
+)
 _WHY_MARKER = "a model can't become a prompt, or a prompt a model, where promotions need approval"
 
 
-def _tag(name: str, key: str, verb: str) -> Attempt:
+def _tag(name: str, key: object, verb: str) -> Attempt:
     what = f"{verb} the tag {str(key)[:80]} of {name}"
     if is_reserved(key):
         return Attempt((Forbidden(what, _WHY_RESERVED, name),))
@@ -213,7 +213,7 @@ def _tag(name: str, key: str, verb: str) -> Attempt:
 
 
 def _set_model_tag(view: Any, name: str, tag: Any) -> Attempt:
-    return _tag(name, tag.key, "Setting")
+    return _tag(name, key_of(tag), "Setting")
 
 
 def _delete_model_tag(view: Any, name: str, key: str) -> Attempt:
@@ -221,7 +221,7 @@ def _delete_model_tag(view: Any, name: str, key: str) -> Attempt:
 
 
 def _set_version_tag(view: Any, name: str, version: Any, tag: Any) -> Attempt:
-    return _tag(name, tag.key, "Setting")
+    return _tag(name, key_of(tag), "Setting")
 
 
 def _delete_version_tag(view: Any, name: str, version: Any, key: str) -> Attempt:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chain_client.errors import ChainError
 from chain_client.gate.question import (
@@ -55,7 +56,7 @@ class StoreGate:
         store_id: of the store's database.
     """
 
-    doors = DOORS
+    doors: ClassVar[dict[str, Door]] = DOORS
 
     def __init__(self, client: ChainClient, store_id: str) -> None:
         self._client = client
@@ -88,56 +89,42 @@ class StoreGate:
         if self._client.settings.gate_mode == "off":
             return carry_out(args, kwargs)
         door = DOORS[name]
-        args, kwargs = _lists(args, kwargs)
-        if door.is_cheap:
-            return self._pass_cheaply(door, store, args, kwargs, carry_out)
-        mode = self._mode()
-        if mode is Mode.OFF:
+        call = _Shown(store, name, args, kwargs, carry_out)
+        if not call.is_possible():
             return carry_out(args, kwargs)
+        if door.is_cheap:
+            return self._pass_cheaply(door, call)
+        if self._mode() is Mode.OFF:
+            return call.carry_out(None)
         with _mapped_errors():
             view = RegistryView(store, self._store_id)
-            places = door.locks(view, *args, **kwargs)
+            places = door.locks(view, *call.args, **call.kwargs)
             keys = [
                 lock_key(self._store_id, place or view.workspace, model) for place, model in places
             ]
             locks = ModelLocks(view.engine, self._client.folder.path / "gate" / "locks")
-        with locked(locks, keys):
-            return self._pass_locked(door, view, mode, args, kwargs, carry_out)
+        with _locked(locks, keys):
+            return self._pass_locked(door, view, call)
 
-    def _pass_cheaply(
-        self,
-        door: Door,
-        store: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        carry_out: CarriesOut,
-    ) -> Any:
+    def _pass_cheaply(self, door: Door, call: _Shown) -> Any:
         """A door that only looks at the arguments: the chain is asked only if it matters."""
-        attempt = door.read(RegistryView(store, self._store_id), *args, **kwargs)
-        for wish in attempt.wishes:
-            if isinstance(wish, Forbidden):
-                self._refuse_forbidden(wish)
-        return carry_out(*(attempt.arguments or (args, kwargs)))
-
-    def _pass_locked(
-        self,
-        door: Door,
-        view: RegistryView,
-        mode: Mode,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        carry_out: CarriesOut,
-    ) -> Any:
         with _mapped_errors():
-            attempt = door.read(view, *args, **kwargs)
-            followed = self._ask(attempt, mode)
+            view = RegistryView(call.store, self._store_id)
+            attempt = door.read(view, *call.args, **call.kwargs)
+            self._ask(attempt)
+        return call.carry_out(attempt.arguments)
+
+    def _pass_locked(self, door: Door, view: RegistryView, call: _Shown) -> Any:
+        with _mapped_errors():
+            attempt = door.read(view, *call.args, **call.kwargs)
+            followed = self._ask(attempt)
         with _inside():
-            value = carry_out(*(attempt.arguments or (args, kwargs)))
+            value = call.carry_out(attempt.arguments)
             for demand, sequence in followed:
                 repair(self._client.gate, view, demand, sequence, self._decide)
         return value
 
-    def _ask(self, attempt: Attempt, mode: Mode) -> list[tuple[Demand, int]]:
+    def _ask(self, attempt: Attempt) -> list[tuple[Demand, int]]:
         """The gated targets that change, with the sequences at which the chain agreed.
 
         Raises:
@@ -148,7 +135,7 @@ class StoreGate:
             if isinstance(wish, Forbidden):
                 self._refuse_forbidden(wish)
             elif isinstance(wish, Destroyed):
-                self._refuse_destroyed(wish, mode)
+                self._refuse_destroyed(wish)
             else:
                 decision = self._decide(wish)
                 if isinstance(decision, Allowed):
@@ -193,14 +180,12 @@ class StoreGate:
         if mode is Mode.OFF:
             return
         actor = current_actor()
-        note_forbidden(
-            self._client.recorder, self._store_id, actor, found.model, str(found), mode
-        )
+        note_forbidden(self._client.recorder, self._store_id, actor, found.model, str(found), mode)
         if mode is Mode.ENFORCE:
             raise forbidden(found)
         _logger.warning("would have blocked: %s", found)
 
-    def _refuse_destroyed(self, found: Destroyed, mode: Mode) -> None:
+    def _refuse_destroyed(self, found: Destroyed) -> None:
         location = find_attested(self._client, found.location)
         if location is None:
             return
@@ -215,6 +200,50 @@ class StoreGate:
         return mode
 
 
+class _Shown:
+    """A call whose arguments can be read twice: what is read of an iterator, MLflow would miss."""
+
+    def __init__(
+        self,
+        store: Any,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        carry_out: CarriesOut,
+    ) -> None:
+        self.store = store
+        self.args = tuple(map(_kept, args))
+        self.kwargs = {key: _kept(value) for key, value in kwargs.items()}
+        self._name = name
+        self._given = (args, kwargs)
+        self._carry_out = carry_out
+
+    def is_possible(self) -> bool:
+        """Whether the method takes such arguments; if not, Python refuses it, before any write."""
+        try:
+            inspect.signature(getattr(self.store, self._name)).bind(*self.args, **self.kwargs)
+        except TypeError:
+            return False
+        return True
+
+    def carry_out(self, replaced: tuple[tuple[Any, ...], dict[str, Any]] | None) -> Any:
+        """Make the call, with other arguments if they are given."""
+        args, kwargs = replaced or (self.args, self.kwargs)
+        given, named = self._given
+        return self._carry_out(
+            tuple(_as(was, value) for was, value in zip(given, args, strict=True)),
+            {key: _as(named.get(key), value) for key, value in kwargs.items()},
+        )
+
+
+def _kept(value: Any) -> Any:
+    return list(value) if hasattr(value, "__next__") else value
+
+
+def _as(given: Any, value: Any) -> Any:
+    return iter(value) if hasattr(given, "__next__") else value
+
+
 @contextmanager
 def _inside() -> Iterator[None]:
     """What this thread calls in the block was let through already."""
@@ -226,7 +255,7 @@ def _inside() -> Iterator[None]:
 
 
 @contextmanager
-def locked(locks: ModelLocks, keys: Sequence[str]) -> Iterator[None]:
+def _locked(locks: ModelLocks, keys: Sequence[str]) -> Iterator[None]:
     """As `ModelLocks.held`, with errors for MLflow's callers; none of the block's are changed."""
     held = locks.held(keys)
     with _mapped_errors():
@@ -251,14 +280,3 @@ def _mapped_errors() -> Iterator[None]:
     except Exception as exc:
         text = f"the gate can't read this call ({type(exc).__name__}), so it is refused"
         raise to_exception(text, 409) from exc
-
-
-def _lists(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same arguments, to be read twice: what is read of an iterator, MLflow would miss."""
-
-    def again(value: Any) -> Any:
-        return list(value) if hasattr(value, "__next__") else value
-
-    return tuple(map(again, args)), {key: again(value) for key, value in kwargs.items()}

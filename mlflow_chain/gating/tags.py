@@ -34,6 +34,11 @@ def is_reserved(key: object) -> bool:
     return _folded(key).startswith(RESERVED_PREFIX)
 
 
+def key_of(tag: object) -> object:
+    """The key of a tag; of what is none, MLflow refuses to set it in its own words."""
+    return getattr(tag, "key", "")
+
+
 def is_prompt_marker(key: object) -> bool:
     """Whether it is MLflow's marker of prompts."""
     return _folded(key) == prompt_marker()
@@ -42,7 +47,7 @@ def is_prompt_marker(key: object) -> bool:
 def without_reserved(tags: Iterable[Any] | None) -> list[Any] | None:
     """The tags that a user may set; None if there is nothing to leave out."""
     given = list(tags or ())
-    kept = [tag for tag in given if not is_reserved(tag.key)]
+    kept = [tag for tag in given if not is_reserved(key_of(tag))]
     return None if len(kept) == len(given) else kept
 
 

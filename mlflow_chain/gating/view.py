@@ -189,7 +189,7 @@ class RegistryView:
         numbers = {number for _, number in (*aliases, *staged)}
         return ModelView(
             ModelIncarnation(self._store_id, to_bare(place), name, creation_ms),
-            {text: number for text, number in aliases},
+            dict(map(tuple, aliases)),
             stages,
             self._prompts(session, place, name, numbers),
         )

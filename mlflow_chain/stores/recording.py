@@ -26,7 +26,9 @@ CarriesOut = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 class Gate(Protocol):
     """Asked by the methods that are doors, before they record and write anything."""
 
-    doors: Container[str]
+    @property
+    def doors(self) -> Container[str]:
+        """Names of the methods that ask."""
 
     def pass_through(
         self,

@@ -57,7 +57,12 @@ def store(recorder: Recorder) -> Registry:
     """A store that is recorded."""
     made = Registry()
     recording: Any = SimpleNamespace(
-        recorder=recorder, store_id="s", actor=None, is_remote=False, extras=frozenset()
+        recorder=recorder,
+        store_id="s",
+        actor=None,
+        is_remote=False,
+        extras=frozenset(),
+        gate=None,
     )
     recording.current = lambda: recording
     rewrap(made, recording)
