@@ -28,7 +28,14 @@ from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, LogId, from_hex, to_hex
 
-__all__ = ["Deployment", "Queue", "check_deployment", "deploy"]
+__all__ = [
+    "Deployment",
+    "Queue",
+    "check_deployment",
+    "check_event_log",
+    "check_registry",
+    "deploy",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -171,6 +178,12 @@ def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
         ConfigurationError: the registry was deployed with another salt than the file says.
         LedgerUnavailable: the chain does not answer.
     """
+    check_event_log(ledger, deployment)
+    check_registry(ledger, deployment)
+
+
+def check_event_log(ledger: Ledger, deployment: Deployment) -> None:
+    """The same for the chain, the `EventLog` and the log."""
     chain_id = ledger.chain_id()
     if chain_id != deployment.chain_id:
         raise WrongChain(
@@ -185,13 +198,14 @@ def check_deployment(ledger: Ledger, deployment: Deployment) -> None:
             f"the contract at {where} does not hold the log {to_hex(deployment.log_id)}: {exc}",
             {"log": to_hex(deployment.log_id)},
         ) from exc
-    if deployment.registry is not None:
-        _check_registry(ledger, deployment, deployment.registry)
 
 
-def _check_registry(ledger: Ledger, deployment: Deployment, address: Address) -> None:
-    assert deployment.registry_code_hash is not None
-    where = _check_code(ledger, deployment.chain_id, address, deployment.registry_code_hash)
+def check_registry(ledger: Ledger, deployment: Deployment) -> None:
+    """The same for the `ModelRegistry`, if the deployment has one; the chain is checked already."""
+    address, code_hash = deployment.registry, deployment.registry_code_hash
+    if address is None or code_hash is None:
+        return
+    where = _check_code(ledger, deployment.chain_id, address, code_hash)
     found = ModelRegistryContract(ledger, address).salt_hash()
     if found != deployment.registry_salt_hash:
         raise ConfigurationError(

@@ -36,7 +36,7 @@ from chain_client.hosts import (
     Progress,
     Scope,
 )
-from chain_client.ledger.deployment import check_deployment
+from chain_client.ledger.deployment import check_event_log, check_registry
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Log, LogHead
 from chain_client.types import to_hex
@@ -102,7 +102,7 @@ def _carried_out(report: Report, name: str) -> Iterator[None]:
 def _check_chain(evidence: Evidence, report: Report) -> EventLogContract | None:
     deployment = evidence.deployment
     try:
-        check_deployment(evidence.ledger, deployment)
+        check_event_log(evidence.ledger, deployment)
     except (ContractMissing, LogMismatch) as exc:
         expected, actual = cast("Json", exc.expected), cast("Json", exc.actual)
         report.conclude(
@@ -112,9 +112,18 @@ def _check_chain(evidence: Evidence, report: Report) -> EventLogContract | None:
     except (ConfigurationError, Unavailable) as exc:
         report.checks.append(Check("chain", False, str(exc), carried_out=False))
         return None
-    report.conclude(
-        "chain", [], f"chain {deployment.chain_id}, EventLog at 0x{deployment.event_log.hex()}"
-    )
+    found, detail = [], f"chain {deployment.chain_id}, EventLog at {to_hex(deployment.event_log)}"
+    if deployment.registry is not None:
+        detail += f", ModelRegistry at {to_hex(deployment.registry)}"
+    try:
+        check_registry(evidence.ledger, deployment)
+    except ContractMissing as exc:
+        detail = str(exc)
+        found.append(Finding("contract_changed", "ModelRegistry", exc.expected, exc.actual, detail))
+    except (ConfigurationError, Unavailable) as exc:
+        report.checks.append(Check("chain", False, str(exc), carried_out=False))
+        return EventLogContract(evidence.ledger, deployment.event_log)
+    report.conclude("chain", found, detail)
     return EventLogContract(evidence.ledger, deployment.event_log)
 
 

@@ -139,6 +139,22 @@ def test_an_exchanged_contract_is_named_with_both_code_hashes(told: Site) -> Non
     told.close()
     [finding] = [found for found in told.verify().findings if found.kind == "contract_changed"]
     assert (finding.expected, finding.actual) == (other, deployed)
+    assert finding.subject == "EventLog"
+
+
+def test_an_exchanged_registry_is_named_and_the_log_is_checked_all_the_same(told: Site) -> None:
+    file = told.home / "deployment.json"
+    code_hash = told.client.deployment.registry_code_hash
+    told.close()
+    assert code_hash is not None
+    deployed, other = "0x" + code_hash.hex(), "0x" + "11" * 32
+    file.write_text(file.read_text().replace(deployed, other))
+    report = told.verify()
+    [finding] = [found for found in report.findings if found.kind == "contract_changed"]
+    assert (finding.expected, finding.actual) == (other, deployed)
+    assert finding.subject == "ModelRegistry"
+    assert report.verdict is Verdict.DIFFERS
+    assert {check.name: check.ok for check in report.checks}["head"]
 
 
 def test_a_source_that_was_removed_before_a_relay_met_it_leaves_no_trace(site: Site) -> None:
