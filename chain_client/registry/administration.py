@@ -90,7 +90,8 @@ class Administration(Authoring):
         """The same for a model and a target as they stand on chain."""
 
         def stands() -> bool:
-            found = self.state().own_policies().get((model, target))
+            in_force = self.contract.policy(model, target)
+            found = None if in_force.is_default else in_force.policy
             if found is None or policy.threshold == 0:
                 return (found is None) == (policy.threshold == 0)
             return found.to_tuple()[:5] == policy.to_tuple()[:5]

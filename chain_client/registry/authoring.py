@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from secrets import token_bytes
 
-from chain_client.errors import ConfigurationError, InvalidInput, SummaryMismatch
+from chain_client.errors import InvalidInput, SummaryMismatch
 from chain_client.hosts import ModelIncarnation
-from chain_client.ledger.model_registry import ProposalFields
+from chain_client.ledger.model_registry import PolicyInForce, ProposalFields
 from chain_client.registry.documents import NameBook
 from chain_client.registry.evidence import EvidenceItem, to_kinds, to_mask
 from chain_client.registry.proposals import PolicyTerms, ProposalDocument, ProposalNames
@@ -17,9 +17,9 @@ from chain_client.registry.statements import Document
 from chain_client.registry.summaries import (
     check_return_summary,
     check_summary,
+    check_terms,
     complete_proposal,
     complete_return,
-    hash_policy,
     new_salt_line,
 )
 from chain_client.registry.targets import Target
@@ -62,7 +62,7 @@ class Authoring(RegistryReader):
             InvalidInput: no policy is in force, evidence is missing, or a leaf is not in the log.
         """
         on_chain, place = self.model_id(model), self.target_id(target)
-        terms = self.terms(on_chain, place)
+        terms, policy_hash = self.terms(on_chain, place)
         if terms is None and not for_break_glass:
             raise InvalidInput(
                 f"no policy is in force for {target} of {model.name!r}: it is not gated"
@@ -81,7 +81,7 @@ class Authoring(RegistryReader):
             target=place,
             version=version,
             digest=self.commitment(on_chain, version, model_digest),
-            policy_hash=_NONE,
+            policy_hash=policy_hash,
             summary_hash=_NONE,
             evidence_hash=_NONE,
             evidence_kinds=0,
@@ -140,22 +140,13 @@ class Authoring(RegistryReader):
             new_salt_line(),
         )
 
-    def terms(self, model: Digest, target: Digest) -> PolicyTerms | None:
-        """The policy in force for a place, with its group's name if that is known.
-
-        Raises:
-            ConfigurationError: the registry hashes policies in another way than this program.
-        """
+    def terms(self, model: Digest, target: Digest) -> tuple[PolicyTerms | None, Digest]:
+        """The policy in force for a place, with its group's name if that is known, and its hash."""
         in_force = self.contract.policy(model, target)
         if in_force.policy is None:
-            return None
+            return None, in_force.policy_hash
         group = NameBook.read(self._log, self.salt).groups.get(in_force.policy.group, "")
-        terms = PolicyTerms(group, in_force.policy, in_force.is_default)
-        if hash_policy(terms, model, target) != in_force.policy_hash:
-            raise ConfigurationError(
-                "the registry hashes policies in another way than this version of mlops-chain"
-            )
-        return terms
+        return PolicyTerms(group, in_force.policy, in_force.is_default), in_force.policy_hash
 
     def check_document(self, document: Document) -> None:
         """See that a document is of this registry and that its text is true.
@@ -170,8 +161,16 @@ class Authoring(RegistryReader):
             )
         if isinstance(document, ProposalDocument):
             check_summary(document, self.salt, self.users())
+            check_terms(document, self._policy_of(document.fields))
         else:
             check_return_summary(document, self.salt)
+
+    def _policy_of(self, fields: ProposalFields) -> PolicyInForce | None:
+        """The policy that the fields name, in force now or once."""
+        now = self.contract.policy(fields.model, fields.target)
+        if now.policy_hash == fields.policy_hash:
+            return now
+        return self.state().policy_by_hash(fields.model, fields.target, fields.policy_hash)
 
 
 def _check_evidence(terms: PolicyTerms, evidence: Sequence[EvidenceItem]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain_client.errors import ContractReverted, InvalidInput, SignatureRefused
+from chain_client.errors import ContractReverted, InvalidInput, PromotionDenied, SignatureRefused
 from chain_client.ledger.base import Call
 from chain_client.ledger.model_registry import Cause, ProposalStatus
 from chain_client.registry import documents
@@ -99,8 +99,13 @@ class RegistryClient(Administration):
             document: the proposal.
             signer: an approver's key, and
             signed: approvals that others signed (`request_approval`).
+
+        Raises:
+            PromotionDenied: the policy was changed since it was proposed; it can be promoted no
+                more.
         """
         self.check_document(document)
+        self._check_policy(document)
         request = request_approval(document, MEANING_APPROVAL)
         statements = [self._signed(request, None, one) for one in signed]
         if signer is not None:
@@ -359,6 +364,15 @@ class RegistryClient(Administration):
         if statement.signer is not None and self._ledger.code(statement.signer):
             return  # a contract's wallet (ERC-1271): the registry asks it
         statement.check_signature()
+
+    def _check_policy(self, document: ProposalDocument) -> None:
+        fields = document.fields
+        in_force = self.contract.policy(fields.model, fields.target)
+        if in_force.policy_hash != fields.policy_hash:
+            raise PromotionDenied(
+                "the policy was changed since this was proposed, so it can be promoted no more; "
+                "propose it again"
+            )
 
     def _submit(
         self, action: str, call: Call, document: ProposalDocument, wanted: ProposalStatus

@@ -38,9 +38,7 @@ from chain_client.registry.identity import (
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.standing import Standing, stand
 from chain_client.registry.state import RegistryState, fold
-from chain_client.registry.summaries import (
-    check_summary,
-)
+from chain_client.registry.summaries import check_summary, check_terms
 from chain_client.registry.targets import Target
 from chain_client.registry.users import bindings, resolve_address, to_names
 from chain_client.signing.eip712 import Domain
@@ -100,13 +98,13 @@ class RegistryReader:
 
     @cached_property
     def salt(self) -> Salt:
-        """The deployment's salt, which the contract has confirmed.
+        """The deployment's salt, compared with the hash that the contract holds.
 
         Raises:
             ConfigurationError: it is missing, damaged or another one.
         """
         salt = read_salt(self._home / "keys" / "registry-salt")
-        salt.check(self.contract.salt_hash())
+        salt.check(self.deployment.registry_salt_hash or self.contract.salt_hash())
         return salt
 
     @property
@@ -180,11 +178,15 @@ class RegistryReader:
         fields, contract = document.fields, self.contract
         in_force = contract.policy(fields.model, fields.target)
         record = contract.version(fields.model, fields.version)
+        # The seats of approvals are those of the group that decided when it was proposed.
+        policy = in_force.policy
+        if in_force.policy_hash != fields.policy_hash and document.terms is not None:
+            policy = document.terms.policy
         return stand(
             document,
             contract.proposal(document.id),
             in_force,
-            () if in_force.policy is None else contract.approvers(in_force.policy.group),
+            () if policy is None else contract.approvers(policy.group),
             None if record is None else record.registrant,
             contract.is_promotable(fields),
             self.now_s(),
@@ -268,14 +270,18 @@ class RegistryReader:
     def history(self) -> History:
         """Everything that ever happened in the registry, told with the names of the log."""
         events = self.events()
-        return tell(events, self.times(events), self.lookup())
+        times = self.times(events)
+        return tell(events, times, self.lookup(fold(events, times)))
 
-    def lookup(self) -> Lookup:
+    def lookup(self, state: RegistryState) -> Lookup:
         """What the hashes on chain stand for; documents whose text is false are left out."""
         book, true = self.names(), {}
         for document in documents.proposals(self._log):
+            fields = document.fields
+            place = (fields.model, fields.target)
             try:
                 check_summary(document, self.salt)
+                check_terms(document, state.policy_by_hash(*place, fields.policy_hash))
             except ChainError:
                 continue
             true[document.id] = document

@@ -98,7 +98,7 @@ def stand(
         document: the proposal.
         state: as the contract has it.
         in_force: the policy of its target now.
-        members: of that policy's group.
+        members: of the group that decides about the proposal.
         registrant: who registered the version; can't approve it.
         obstacle: what `ModelRegistryContract.is_promotable` gave.
         now_s: block time.

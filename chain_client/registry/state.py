@@ -13,6 +13,7 @@ from chain_client.ledger.model_registry_values import (
     ANY_MODEL,
     Cause,
     Policy,
+    PolicyInForce,
     ProposalFields,
     ProposalStatus,
     RegistryEvent,
@@ -156,6 +157,16 @@ class RegistryState:
             intervals = self.policies.get((owner, target))
             if intervals and intervals[-1].policy is not None:
                 return intervals[-1]
+        return None
+
+    def policy_by_hash(
+        self, model: Digest, target: Digest, policy_hash: Digest
+    ) -> PolicyInForce | None:
+        """The policy that was once in force for a place under this hash."""
+        for owner in (model, ANY_MODEL):
+            for interval in self.policies.get((owner, target), []):
+                if interval.policy is not None and interval.policy_hash == policy_hash:
+                    return PolicyInForce(interval.policy, policy_hash, owner == ANY_MODEL)
         return None
 
     def own_policies(self) -> dict[Place, Policy]:

@@ -15,11 +15,10 @@ from dataclasses import replace
 
 from chain_client.errors import SummaryMismatch
 from chain_client.hosts import ModelIncarnation
-from chain_client.ledger.model_registry_values import Policy, ProposalFields
+from chain_client.ledger.model_registry_values import PolicyInForce, ProposalFields
 from chain_client.registry.durations import show_duration, show_time
 from chain_client.registry.evidence import hash_evidence, to_kinds, to_mask
 from chain_client.registry.identity import (
-    ANY_MODEL,
     Salt,
     digest_commitment,
     group_id,
@@ -34,8 +33,7 @@ from chain_client.registry.proposals import (
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.typed_data import hash_summary
 from chain_client.signing.eip712 import Domain
-from chain_client.signing.keccak import keccak256
-from chain_client.types import Address, Digest, from_hex, to_hex
+from chain_client.types import Address, from_hex, to_hex
 
 _SALT_LINE = re.compile(r"\nSalt: (0x[0-9a-f]{64})\Z")
 _NONE = bytes(32)
@@ -67,22 +65,6 @@ def salt_line_of(summary: str) -> bytes:
     if match is None:
         raise SummaryMismatch("the text does not end with a salt line; its hash could be guessed")
     return from_hex(match[1])
-
-
-def hash_policy(terms: PolicyTerms, model: bytes, target: bytes) -> Digest:
-    """The contract's hash of a policy in force.
-
-    Args:
-        terms: the policy, and whether it is the default.
-        model: the incarnation that it is in force for.
-        target: as it stands on chain.
-    """
-    policy: Policy = terms.policy
-    words = [ANY_MODEL if terms.is_default else model, target, policy.group]
-    numbers = policy.to_tuple()[1:]
-    return Digest(
-        keccak256(b"".join(words) + b"".join(number.to_bytes(32, "big") for number in numbers))
-    )
 
 
 def write_summary(
@@ -172,7 +154,8 @@ def check_summary(
     Args:
         document: the proposal.
         salt: the deployment's. Without it nobody can tell whether names and ids belong together:
-            then only the text, the policy and the evidence are compared with names and fields.
+            then only the text and the evidence are compared with names and fields. Whether the
+            policy was ever set so only the chain tells (`check_terms`).
         bindings: addresses by name, to see that the requester's name is the requester's.
 
     Raises:
@@ -188,17 +171,35 @@ def check_summary(
         to_mask(item.kind for item in names.evidence),
         fields.evidence_kinds,
     )
-    policy_hash = _NONE if terms is None else hash_policy(terms, fields.model, fields.target)
-    _same("the policy", policy_hash, fields.policy_hash)
+    _same("the policy", terms is None, fields.policy_hash == _NONE)
     if bindings is not None and names.requester:
         _same("the requester's name", bindings.get(names.requester), fields.requester)
     if salt is None:
         return
     _check_names(salt, names.model, fields.model, str(names.target), fields.target)
-    if terms is not None:
+    if terms is not None and terms.group:
         _same("the name of the group", group_id(salt, terms.group), terms.policy.group)
     digest = digest_commitment(salt, fields.model, fields.version, names.digest)
     _same("the digest of the files", digest, fields.digest)
+
+
+def check_terms(document: ProposalDocument, found: PolicyInForce | None) -> None:
+    """See that the policy in the text is the one that the fields name.
+
+    Args:
+        document: the proposal.
+        found: the policy that the chain knows by ``fields.policy_hash``; None if it knows none.
+
+    Raises:
+        SummaryMismatch: it is another one.
+    """
+    terms = document.terms
+    if terms is None and document.fields.policy_hash == _NONE:
+        return
+    if found is None or terms is None or found.policy_hash != document.fields.policy_hash:
+        raise SummaryMismatch("the policy that the proposal names was never set on chain")
+    _same("the policy", terms.policy, found.policy)
+    _same("the kind of policy", terms.is_default, found.is_default)
 
 
 def check_return_summary(document: ReturnDocument, salt: Salt | None) -> None:
@@ -234,18 +235,14 @@ def complete_proposal(
 
     Args:
         domain: chain and registry.
-        fields: of the proposal; the hashes of summary, evidence and policy, and the kinds of
-            evidence, are filled in here.
+        fields: of the proposal; the hashes of summary and evidence, and the kinds of evidence,
+            are filled in here.
         names: what they stand for.
-        terms: the policy in force; None if there is none.
+        terms: the policy that ``fields.policy_hash`` names; None if there is none.
         salt_line: 32 random bytes.
     """
-    policy_hash = (
-        Digest(_NONE) if terms is None else hash_policy(terms, fields.model, fields.target)
-    )
     filled = replace(
         fields,
-        policy_hash=policy_hash,
         evidence_hash=hash_evidence(salt_line, names.evidence),
         evidence_kinds=to_mask(item.kind for item in names.evidence),
     )
@@ -282,10 +279,11 @@ def _policy_text(terms: PolicyTerms | None) -> str:
     if terms is None:
         return "none is in force"
     policy = terms.policy
+    group = _quoted(terms.group) if terms.group else to_hex(policy.group)
     kind = "default policy" if terms.is_default else "the model's own policy"
     needs = ", ".join(to_kinds(policy.evidence_kinds))
     return (
-        f"{policy.threshold} of the group {_quoted(terms.group)} approve; earliest "
+        f"{policy.threshold} of the group {group} approve; earliest "
         f"{show_duration(policy.min_delay_s)} after it was proposed; open for at most "
         f"{show_duration(policy.expiry_s)}"
         + (f"; evidence needed: {needs}" if needs else "")
@@ -337,9 +335,9 @@ def _same_text(text: str, expected: str) -> None:
 __all__ = [
     "check_return_summary",
     "check_summary",
+    "check_terms",
     "complete_proposal",
     "complete_return",
-    "hash_policy",
     "new_salt_line",
     "salt_line_of",
     "write_return_summary",
