@@ -1,6 +1,6 @@
 """What every ledger must do: subclass `LedgerSuite`, and give it a chain by a fixture ``chain``.
 
-The contract behind the tests is the real `EventLog`.
+The contracts behind the tests are the real `EventLog` and `ModelRegistry`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,19 @@ from chain_client.errors import (
     InvalidInput,
     TransactionRejected,
 )
+from chain_client.ledger import model_registry
+from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import Call, Ledger, Receipt
 from chain_client.ledger.event_log import EventLogContract, Head, deploy_call
+from chain_client.ledger.model_registry import (
+    ANY_MODEL,
+    BREAKER_ROLE,
+    REGISTRAR_ROLE,
+    Cause,
+    ModelRegistryContract,
+    Policy,
+    ProposalFields,
+)
 from chain_client.merkle import leaf_hash, root
 from chain_client.signing import Signer, TransactionFields, sign_transaction
 from chain_client.types import Address, Digest, LeafHash, LogId, TxHash
@@ -255,6 +266,45 @@ class LedgerSuite:
         by_second_topic = ledger.events(contract.address, (None, Digest(one)), 0, latest)
         assert len(by_second_topic) == 2
         assert ledger.events(contract.address, (None,) * 4, 0, latest) == []
+
+    def test_a_registry_is_deployed_decides_and_is_read(self, chain: ChainUnderTest) -> None:
+        ledger, admin = chain.connect(), chain.rich.address()
+
+        def send(call: Call) -> Receipt:
+            receipt = self.include(ledger, sign(ledger, chain.rich, call))
+            assert receipt.succeeded
+            return receipt
+
+        address = send(model_registry.deploy_call(admin, b"\x05" * 32)).contract_address
+        assert address is not None
+        assert load_artifact(model_registry.CONTRACT).matches(ledger.code(address))
+        registry = ModelRegistryContract(ledger, address)
+        model, target, group = (Digest(bytes([byte]) * 32) for byte in (1, 2, 3))
+        for role in (REGISTRAR_ROLE, BREAKER_ROLE):
+            send(registry.grant_role_call(role, admin))
+        send(registry.add_approver_call(group, NOWHERE))
+        send(registry.set_policy_call(ANY_MODEL, target, Policy(group, 1, 0, 600)))
+        send(registry.register_version_call(model, 1, model, 0))
+        in_force = registry.policy(model, target)
+        fields = ProposalFields(
+            *(model, target, 1, model, in_force.policy_hash),
+            *(Digest(bytes(32)), Digest(bytes(32)), 0, ledger.block().timestamp_s + 300),
+            *(admin, Digest(bytes(32)), Digest(b"\x09" * 32)),
+        )
+        refused = registry.is_promotable(fields)
+        assert refused is not None
+        assert refused.name == "ProposalNotOpen"
+        with pytest.raises(CallReverted) as caught:
+            ledger.estimate_gas(registry.promote_call(fields), admin)
+        assert str(model_registry.explain(caught.value)) == str(refused)
+        before = ledger.block().number
+        receipt = send(registry.break_glass_call(fields, bytes(32)))
+        now = registry.current(model, target)
+        assert (now.version, now.sequence, now.cause) == (1, 1, Cause.BROKE_GLASS)
+        assert registry.current(model, target, at=before).version == 0
+        events = registry.events(before + 1, receipt.block_number)
+        assert [e.name for e in events] == ["ProposalMade", "GlassBroken", "CurrentChanged"]
+        assert events[0].args["proposal"] == fields
 
     def test_a_closed_connection_opens_again(self, chain: ChainUnderTest) -> None:
         ledger = chain.connect()
