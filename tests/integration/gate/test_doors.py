@@ -188,7 +188,7 @@ def test_an_alias_from_before_the_policy_can_be_deleted_but_not_renamed_along(
 
 def test_what_is_not_there_is_refused_in_mlflows_own_words(world: World) -> None:
     store = world.registry
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: store.set_registered_model_alias("fraud", "champion", 99),
         lambda: store.set_registered_model_alias("nothing", "champion", 1),
         lambda: store.set_registered_model_alias("fraud", "latest", 1),
@@ -198,7 +198,8 @@ def test_what_is_not_there_is_refused_in_mlflows_own_words(world: World) -> None
         lambda: store.rename_registered_model("nothing", "something"),
         lambda: store.delete_registered_model("nothing"),
         lambda: store.delete_model_version("fraud", 99),
-    ):
+    )
+    for call in calls:
         with pytest.raises(MlflowException) as caught:
             call()
         code: Any = caught.value.error_code
