@@ -164,6 +164,8 @@ def test_a_registry_is_handed_to_a_timelock_later_and_only_once(settings: Settin
     assert made.timelock is not None
     sent = nonce_of_owner(settings)
     assert provision_registry(settings, without, DELAY_S) == made
+    # One who read the home long ago takes nothing of it back.
+    assert provision_registry(settings, without_registry(without)) == made
     assert nonce_of_owner(settings) == sent
     with pytest.raises(ConfigurationError, match=r"a timelock of 172800 s .* and 60 s were asked"):
         provision_registry(settings, made, 60)
