@@ -50,7 +50,7 @@ abstract contract RegistryControl is AccessControl, Statements, Pausable {
     }
 
     /// @notice Sets the policy of a target; threshold zero takes it away. Only an admin can.
-    /// @dev Proposals made under the policy before it can't be approved or promoted any more. A
+    /// @dev Proposals made under the policy before it can't be promoted any more. A
     /// model's own policy stands before the default one, which counts again once it is taken away.
     /// @param model The model's incarnation, or zero (`ANY_MODEL`) for the default of all models.
     /// @param target The target.
