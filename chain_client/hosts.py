@@ -280,6 +280,35 @@ class TargetState:
     versions: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TargetEvent:
+    """A recorded call gave a target to a version, or took it from one.
+
+    Args:
+        time_us: claimed wall time of the call, in µs since the epoch.
+        source_id: of the process that recorded it.
+        who: who asked, authenticated or claimed; empty if nobody said.
+        what: the event's type.
+        workspace: of the model; empty where the host has none.
+        model: its name then.
+        creation_ms: of the model that had the name then; None if nobody recorded it.
+        target: canonical.
+        version: that has it from then on; None if it was only taken away.
+        left: version that it was taken from; None if that is not known, or it had none.
+    """
+
+    time_us: int
+    source_id: bytes
+    who: str
+    what: str
+    workspace: str
+    model: str
+    creation_ms: int | None
+    target: str
+    version: int | None
+    left: int | None
+
+
 RESERVED_TAGS = "mlops_chain."
 """Tags of versions that begin so show people what the chain says; nobody else sets them."""
 
@@ -372,6 +401,14 @@ class Governs(Protocol):
         Raises:
             InvalidInput: there is no such version, or a file is a symlink, missing, changed, or
                 can't be read: the text names it.
+        """
+
+    def target_events(self, store: StoreBinding, recorded: Recorded) -> Iterator[TargetEvent]:
+        """Every change of a target that was recorded, in the order of time.
+
+        Args:
+            store: whose.
+            recorded: gives what was recorded of a subject, as in `ReadsBack`.
         """
 
     def set_target(

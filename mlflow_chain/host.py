@@ -24,6 +24,7 @@ from chain_client.hosts import (
     Resolution,
     Scope,
     StoreBinding,
+    TargetEvent,
     TargetState,
     Unchecked,
 )
@@ -43,6 +44,8 @@ from mlflow_chain.resolving import SERVER_PATIENCE_S, Markers, Patience, Resolvi
 from mlflow_chain.stores.marker import MARKERS, read_markers
 from mlflow_chain.verifying.comparison import Comparison
 from mlflow_chain.verifying.replay import replay
+from mlflow_chain.verifying.target_events import KINDS as TARGET_KINDS
+from mlflow_chain.verifying.target_events import find_target_events
 from mlflow_chain.verifying.unsettled import UnsettledCreations
 
 _logger = logging.getLogger(__name__)
@@ -162,6 +165,12 @@ class MlflowHost:
         with closing(open_reader(store.uri)) as reader:
             location = resolve_location(reader, storage, name, version, workspace)
         return attest(location, storage, recorded or _nothing_recorded)
+
+    def target_events(self, store: StoreBinding, recorded: Recorded) -> Iterator[TargetEvent]:
+        """What recorded calls did to aliases and stages; see `chain_client.hosts.Governs`."""
+        return find_target_events(
+            event for kind in TARGET_KINDS for event in recorded(kind, "", True)
+        )
 
     def set_target(
         self,

@@ -132,6 +132,13 @@ class Timeline:
                 return True
         return False
 
+    def was_always(self, key: TargetKey, version: int, from_s: float, to_s: float) -> bool:
+        """Whether a version was current all through a span."""
+        changes = self.changes.get(key, [])
+        before = [change for change in changes if change.at_s <= from_s]
+        within = [change for change in changes if from_s < change.at_s <= to_s]
+        return bool(before) and all(c.version == version for c in (before[-1], *within))
+
     def open(self) -> dict[Digest, ProposalFields]:
         """Proposals that are not closed; their deadline may have passed."""
         return {

@@ -12,6 +12,7 @@ import pytest
 
 from chain_client.client import ChainClient
 from chain_client.config import Settings
+from tests.integration.gate_sync.people import People
 from tests.recorded_database import Recorded
 
 with warnings.catch_warnings():
@@ -52,11 +53,27 @@ def home(made_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.fixture
 def client(home: Path) -> Iterator[ChainClient]:
     """The home, opened."""
-    settings = Settings(home=home, relay_autostart=False, spool_durability="process")
+    settings = Settings(
+        home=home, relay_autostart=False, spool_durability="process", registry_sync=False
+    )
     opened = ChainClient.open(settings)
     yield opened
     opened.recorder.close()
     opened.close()
+
+
+@pytest.fixture
+def people(registry: Any, client: ChainClient, tmp_path: Path) -> People:
+    """Two of three decide about a model of three versions with files."""
+    registry.create_registered_model("fraud")
+    for number in (1, 2, 3):
+        folder = tmp_path / "files" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "model.txt").write_text(f"weights {number}")
+        registry.create_model_version("fraud", folder.as_uri())
+    found = People(client)
+    found.govern()
+    return found
 
 
 @pytest.fixture
