@@ -65,6 +65,15 @@ def plain_workspace_store(workspace_uri: str) -> Any:
     return build_plain_workspace_store(workspace_uri)
 
 
+def verified_models(
+    artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
+) -> Any:
+    """Builder for group ``mlflow.artifact_repository``: verified copies of registered models."""
+    from mlflow_chain.loading.repository import VerifiedModelsRepository
+
+    return VerifiedModelsRepository(artifact_uri, tracking_uri, registry_uri)
+
+
 if "_MLFLOW_SERVER_FILE_STORE" in os.environ:
     # A worker of ``mlflow server``: uploads and answers pass no store.
     from mlflow_chain.serving import await_server

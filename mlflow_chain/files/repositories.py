@@ -30,7 +30,7 @@ from mlflow_chain.uri import is_chain_uri, to_inner_uri
 
 _logger = logging.getLogger(__name__)
 
-_DELEGATING = frozenset({"runs", "models"})
+_DELEGATING = frozenset({"runs", "models", "chain+models"})
 """Schemes whose repositories build the real one by themselves, with the URI they are given."""
 
 _WRAPPED = "_mlops_chain_wrapped"
