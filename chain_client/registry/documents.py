@@ -32,6 +32,7 @@ from chain_client.registry.identity import Salt, group_id, model_id, target_id
 from chain_client.registry.proposals import ProposalDocument, model_from_json, model_to_json
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.statements import SignedStatement
+from chain_client.registry.summaries import check_return_summary, check_summary
 from chain_client.registry.targets import Target
 from chain_client.registry.typed_data import hash_summary
 from chain_client.types import Digest, from_hex, to_hex
@@ -131,7 +132,8 @@ def note_model(records: Records, salt: Salt, model: ModelIncarnation) -> None:
 
 
 def find_proposal(log: Log, proposal_id: bytes) -> ProposalDocument | None:
-    """The document of a proposal, if the log holds one whose fields hash to the id."""
+    """The document of a proposal, if the log holds one whose fields hash to the id, and whose text
+    is that which the fields bind."""
     for event in _events(log, "proposal", to_hex(proposal_id)):
         document = _document(event)
         if document is not None and document.id == proposal_id:
@@ -276,18 +278,22 @@ def _document(event: Event) -> ProposalDocument | None:
     if event.type != PROPOSAL_WRITTEN:
         return None
     try:
-        return ProposalDocument.from_json(event.payload.get("document"))
+        document = ProposalDocument.from_json(event.payload.get("document"))
+        check_summary(document, None)
     except ChainError:
         return None
+    return document
 
 
 def _return(event: Event) -> ReturnDocument | None:
     if event.type != RETURN_WRITTEN:
         return None
     try:
-        return ReturnDocument.from_json(event.payload.get("document"))
+        document = ReturnDocument.from_json(event.payload.get("document"))
+        check_return_summary(document, None)
     except ChainError:
         return None
+    return document
 
 
 def _events(log: Log, kind: str, id_: str, *, exact: bool = True) -> Iterator[Event]:

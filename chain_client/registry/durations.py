@@ -9,8 +9,8 @@ from chain_client.errors import InvalidInput
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _SHOWN = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-_DURATION = re.compile(r"(?:\d+ ?(?:min|[smhdw])(?: |(?=\d)|$))+")
-_PART = re.compile(r"(\d+) ?(min|[smhdw])")
+_DURATION = re.compile(r"[0-9]+ ?(?:min|[smhdw])(?: ?[0-9]+ ?(?:min|[smhdw]))*")
+_PART = re.compile(r"([0-9]+) ?(min|[smhdw])")
 
 
 def parse_duration(value: str | int) -> int:

@@ -1,0 +1,125 @@
+"""Administration behind a timelock, and keys that several processes use."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from chain_client.errors import AnotherRelay, ConfigurationError, ContractReverted
+from chain_client.registry.administration import Done, Scheduled
+from chain_client.transactions import key_lease_name
+from tests.unit.chain_client.registry.office import (
+    BREAKER,
+    DAVE,
+    STRANGER,
+    Office,
+)
+
+DELAY_S = 2
+
+
+@pytest.fixture
+def locked(office: Office) -> Office:
+    """A registry that a timelock administers."""
+    office.chain.provide_registry(timelock_delay_s=DELAY_S)
+    office.client = office.connect()
+    assert office.chain.deployment.timelock is not None
+    return office
+
+
+def _wait_until(office: Office, time_s: int) -> None:
+    import time
+
+    deadline = time.monotonic() + 30
+    while office.client.now_s() < time_s:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_behind_a_timelock_the_same_call_schedules_and_later_carries_out(locked: Office) -> None:
+    client = locked.client
+    first = client.remove_approver("risk", DAVE.address())
+    assert isinstance(first, Scheduled)
+    assert client.remove_approver("risk", DAVE.address()) == first
+    assert client.contract.is_approver(client.group_id("risk"), DAVE.address())
+    _wait_until(locked, first.ready_at_s)
+    done = client.remove_approver("risk", DAVE.address())
+    assert isinstance(done, Done)
+    assert done.tx_hash is not None
+    assert client.remove_approver("risk", DAVE.address()) == Done()
+    assert not client.contract.is_approver(client.group_id("risk"), DAVE.address())
+
+    # The same operation, a second time: it waits again, as another one.
+    added = client.add_approver("risk", DAVE.address())
+    assert isinstance(added, Scheduled)
+    _wait_until(locked, added.ready_at_s)
+    client.add_approver("risk", DAVE.address())
+    again = client.remove_approver("risk", DAVE.address())
+    assert isinstance(again, Scheduled)
+    assert again.operation_id != first.operation_id
+
+
+def test_a_breaker_pauses_at_once_even_behind_a_timelock(locked: Office) -> None:
+    assert isinstance(locked.client.pause(signer=BREAKER), Done)
+    assert locked.client.contract.paused()
+    assert isinstance(locked.client.unpause(), Scheduled)
+
+
+def test_who_is_no_admin_is_refused(office: Office) -> None:
+    with pytest.raises(ContractReverted, match="has not the role admin"):
+        office.client.add_approver("risk", STRANGER.address(), signer=STRANGER)
+    with pytest.raises(ConfigurationError, match="expected one of the roles admin, registrar"):
+        office.client.grant_role("king", STRANGER.address())
+
+
+def test_a_successor_is_named_once_with_its_reason(office: Office) -> None:
+    client = office.client
+    assert isinstance(client.succeed(STRANGER.address(), "new contract"), Done)
+    assert client.succeed(STRANGER.address(), "new contract") == Done()
+    told = [entry for entry in client.history().entries if entry.what == "registry succeeded"]
+    assert told[0].detail.endswith("reason: new contract")
+
+
+def test_processes_that_share_a_key_take_turns(office: Office) -> None:
+    document = office.propose()
+    errors: list[BaseException] = []
+
+    def bring(number: int) -> None:
+        try:
+            client = Office(office.home).client
+            client.grant_role("requester", type(STRANGER)(100 + number).address())
+        except BaseException as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=bring, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    requesters = next(role for role in office.client.state().roles.values() if len(role) > 3)
+    assert len(requesters) == 4
+    assert office.client.standing(document).status.name == "OPEN"
+
+
+def test_a_key_that_is_always_in_use_is_told(office: Office) -> None:
+    owner = office.owner
+    name = key_lease_name(owner.address())
+    office.log.acquire_lease(name, "elsewhere:1", 600)
+    with pytest.raises(AnotherRelay, match="elsewhere:1 holds the lease"):
+        office.client.grant_role("requester", STRANGER.address())
+
+
+def test_a_key_of_a_dead_process_is_taken_over(office: Office, tmp_path: Path) -> None:
+    import socket
+    import subprocess
+    import sys
+
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    name = key_lease_name(office.owner.address())
+    holder = f"{socket.gethostname()}:{ended.stdout.strip()}"
+    office.log.acquire_lease(name, holder, 600)
+    assert isinstance(office.client.grant_role("requester", STRANGER.address()), Done)
