@@ -8,7 +8,10 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from chain_client.cli.governance import governing, to_day
+from chain_client.cli.governance import governing, timeout_option, to_day
+from chain_client.cli.model.proposing import Wish, carry_out
+from chain_client.cli.model.statements import asked_of, statement_options
+from chain_client.cli.model.waiting import wait_option
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows
 from chain_client.client import ChainClient
 from chain_client.registry.drafts import Draft, get_draft, list_drafts
@@ -84,6 +87,53 @@ def show(home: Path | None, draft_id: str, as_json: bool) -> None:
             ("refused" if one.mode == "enforce" else "warned of", one.reason),
         ]
     )
+
+
+@draft.command("propose")
+@click.argument("draft_id", metavar="ID")
+@click.option("--again", is_flag=True, help="Propose although it is proposed already.")
+@statement_options("The requester's key: keystore:FILE, or the file.")
+@click.option("--requester", metavar="WHO", help="Who is to sign the file of --out.")
+@wait_option("promoted")
+@timeout_option
+@json_option
+@click.pass_context
+def propose(
+    context: click.Context,
+    /,
+    draft_id: str,
+    again: bool,
+    requester: str | None,
+    wait: bool,
+    timeout_s: float,
+    **options: Any,
+) -> None:
+    """Propose a draft as it is; its ID may be cut as long as it is the only one that begins so.
+
+    \b
+    Example:
+      mlops-chain draft propose 3f9a --key ~/keys/ada.json
+    """
+    asked = asked_of(options)
+    if asked.inputs or asked.offline:
+        raise click.UsageError("a draft is in the log: use model propose for files")
+    with governing(context.obj) as client:
+        one = find(client, draft_id)
+        if one.version is None:
+            raise click.UsageError(
+                f"the draft is to leave {one.target}, which no proposal can: approvers do that "
+                f"with mlops-chain model remove {one.model} --target {one.target}"
+            )
+        stores = {binding.store_id: binding.uri for binding in client.folder.addresses()}
+        wish = Wish(
+            f"{one.workspace}/{one.model}" if one.workspace else one.model,
+            one.version,
+            one.target,
+            tracking_uri=stores.get(one.store_id),
+            requester=requester,
+            again=again,
+        )
+        carry_out(client, asked, wish, timeout_s, wait=wait)
 
 
 def find(client: ChainClient, draft_id: str) -> Draft:

@@ -13,7 +13,7 @@ from chain_client.cli.logged import bring_in
 from chain_client.cli.output import open_client
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput
-from chain_client.registry.client import AdminResult, RegistryClient, Scheduled
+from chain_client.registry.client import AdminResult, Scheduled
 from chain_client.registry.users import resolve_address
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, to_hex
@@ -51,18 +51,6 @@ def governing(home: Path | None) -> Iterator[ChainClient]:
             bring_in(client)
     finally:
         client.close()
-
-
-def registry_of(client: ChainClient) -> RegistryClient:
-    """The registry of an open home."""
-    return RegistryClient(
-        client.settings,
-        client.deployment,
-        client.ledger,
-        client.log,
-        client.home,
-        lambda: client.recorder,
-    )
 
 
 def to_address(text: str, bound: Mapping[str, Address]) -> Address:

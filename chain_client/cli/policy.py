@@ -12,7 +12,6 @@ from chain_client.cli.governance import (
     admin_json,
     admin_result,
     governing,
-    registry_of,
 )
 from chain_client.cli.models import find_models
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows
@@ -72,7 +71,7 @@ def plan(context: click.Context, file: Path, tracking_uri: str | None, as_json: 
       mlops-chain policy plan policy.toml
     """
     with governing(context.obj) as client:
-        found = _plan(client, registry_of(client), file, tracking_uri)
+        found = _plan(client, client.registry, file, tracking_uri)
     if as_json:
         print_json({"ok": found.is_empty, "steps": found.to_json()})
     elif found.is_empty:
@@ -113,7 +112,7 @@ def apply(
     if as_json and not yes:
         raise click.UsageError("--json asks nothing: give --yes too")
     with governing(home) as client:
-        registry = registry_of(client)
+        registry = client.registry
         found = _plan(client, registry, file, tracking_uri)
         if not as_json and not found.is_empty:
             _print_plan(found)
@@ -147,8 +146,9 @@ def show(home: Path | None, as_json: bool) -> None:
       mlops-chain policy show
     """
     with governing(home) as client:
-        registry = registry_of(client)
-        state, lookup = registry.state(), registry.lookup()
+        registry = client.registry
+        state = registry.state()
+        lookup = registry.lookup(state)
         mode = client.gate.mode().value
     policies = sorted(
         (_model_of(model, lookup), lookup.show_target(target), one)
@@ -192,7 +192,8 @@ def _plan(
     content = read_policy_file(file, registry.users())
     names = sorted({name for name, _ in content.rules if name is not None})
     models = find_models(client, names, tracking_uri)
-    return plan_policies(content, registry.state(), registry.salt, models, registry.lookup())
+    state = registry.state()
+    return plan_policies(content, state, registry.salt, models, registry.lookup(state))
 
 
 def _print_plan(found: PolicyPlan) -> None:

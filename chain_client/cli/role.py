@@ -15,7 +15,6 @@ from chain_client.cli.governance import (
     admin_result,
     governing,
     named,
-    registry_of,
     to_address,
     to_day,
 )
@@ -149,7 +148,7 @@ def list_roles(home: Path | None, as_json: bool) -> None:
       mlops-chain role list
     """
     with governing(home) as client:
-        registry = registry_of(client)
+        registry = client.registry
         users = registry.users()
         holders = list(_holders(client, registry))
         waiting = list(_waiting(client))
@@ -196,7 +195,7 @@ def _change(
     is_given: bool,
 ) -> None:
     with governing(home) as client:
-        registry = registry_of(client)
+        registry = client.registry
         users = registry.users()
         account = to_address(who, users)
         shown = named(account, to_names(users))

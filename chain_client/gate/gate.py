@@ -238,6 +238,10 @@ class Gate:
         check_return_summary(emergency.document, self._registry.salt())
         return self._emergencies.accept(emergency, snapshot, records)
 
+    def last_seen(self) -> Snapshot | None:
+        """The registry as it was last seen, without asking the chain; None if nothing is known."""
+        return self._registry.remembered()
+
     def pending_emergencies(self) -> list[StoredEmergency]:
         """What was accepted without the chain, and is not on it yet."""
         return self._emergencies.pending()

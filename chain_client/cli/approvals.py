@@ -1,0 +1,109 @@
+"""``mlops-chain approvals``: an approver's inbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from chain_client.cli.governance import governing, named, to_address
+from chain_client.cli.model.waiting import short_id, wish_of
+from chain_client.cli.output import console, counted, json_option, print_json, print_rows
+from chain_client.cli.signing_key import PasswordSource, key_options, open_key
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError
+from chain_client.registry.documents import find_proposal
+from chain_client.registry.proposals import ProposalDocument
+from chain_client.registry.standing import Standing
+from chain_client.registry.users import to_names
+from chain_client.types import Address, to_hex
+
+
+@click.command()
+@click.option("--mine", is_flag=True, help="Only what waits for me: give --key or --address too.")
+@key_options("Whose inbox it is, by their key.")
+@click.option("--address", "who", metavar="WHO", help="Whose inbox it is: a user or an address.")
+@json_option
+@click.pass_obj
+def approvals(
+    home: Path | None,
+    mine: bool,
+    key_uri: str | None,
+    password_file: Path | None,
+    password_variable: str | None,
+    who: str | None,
+    as_json: bool,
+) -> None:
+    """List what waits for approval: for everybody, or for one approver, the most urgent first.
+
+    \b
+    Examples:
+      mlops-chain approvals --mine --key ~/keys/bob.json
+      mlops-chain approvals --mine --address bob
+      mlops-chain approvals
+    """
+    if key_uri is not None and who is not None:
+        raise click.UsageError("give --key or --address, not both")
+    if mine and key_uri is None and who is None:
+        raise click.UsageError("--mine needs --key or --address, to know who you are")
+    with governing(home) as client:
+        registry = client.registry
+        users = registry.users()
+        approver: Address | None = None
+        if key_uri is not None:
+            source = PasswordSource(password_file, password_variable)
+            approver = open_key(key_uri, client.home, source).address()
+        elif who is not None:
+            approver = to_address(who, users)
+        found = _all(client) if approver is None else registry.inbox(approver)
+        names = to_names(users)
+    if as_json:
+        print_json(
+            {
+                "ok": True,
+                "approver": None if approver is None else to_hex(approver),
+                "waiting": [
+                    {
+                        "model": document.names.model.name,
+                        "workspace": document.names.model.workspace,
+                        "version": document.version,
+                        "target": str(document.names.target),
+                        "requester": to_hex(document.fields.requester),
+                        "requester_name": document.names.requester or None,
+                        "deadline_s": document.fields.deadline_s,
+                        "summary": document.summary,
+                        **standing.to_json(),
+                    }
+                    for document, standing in found
+                ],
+            }
+        )
+        return
+    out = console()
+    if not found:
+        whom = "" if approver is None else f" for {named(approver, names)}"
+        out.print(f"nothing waits{whom}", soft_wrap=True)
+        return
+    for document, standing in found:
+        out.print(f"[bold]{short_id(document.id)}[/]  {escape(wish_of(document))}", soft_wrap=True)
+        requester = named(document.fields.requester, names)
+        print_rows([("  asked by", requester), ("  stands", standing.text)])
+    waits = counted(len(found), "proposal waits", "proposals wait")
+    out.print(f"{waits}; mlops-chain model approve ID --key … shows the text and signs it")
+
+
+def _all(client: ChainClient) -> list[tuple[ProposalDocument, Standing]]:
+    """Everything that can still be approved and lacks approvals, and can be read."""
+    registry = client.registry
+    found = []
+    for record in registry.state().open_proposals(registry.now_s()):
+        document = find_proposal(client.log, record.id)
+        if document is None:
+            continue
+        try:
+            registry.check_document(document)
+        except ChainError:
+            continue  # nobody should sign it
+        found.append((document, registry.standing(document)))
+    return found

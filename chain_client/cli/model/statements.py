@@ -1,0 +1,311 @@
+"""From a document to what is signed: by a key here, by a wallet elsewhere, or by several.
+
+What every command has in common that takes ``--in``, ``--out``, ``--key`` and ``--offline``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.markup import escape
+
+from chain_client.cli.governance import named
+from chain_client.cli.output import console, print_block, print_json, print_note, settings_of
+from chain_client.cli.signing_key import PasswordSource, key_options, open_key
+from chain_client.cli.statement_file import (
+    STANDARD,
+    check_signed,
+    read_statement,
+    read_statements,
+    write_statement,
+)
+from chain_client.errors import ChainError, InvalidInput
+from chain_client.home import Home
+from chain_client.registry.identity import Salt, read_salt
+from chain_client.registry.proposals import ProposalDocument
+from chain_client.registry.statements import Document, SignedStatement
+from chain_client.registry.users import to_names
+from chain_client.signing import Signer
+from chain_client.types import Address, from_hex, to_hex
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_COMMANDS = {
+    "authorship": "propose",
+    "approval": "approve",
+    "rejection": "reject",
+    "withdrawal": "withdraw",
+    "removal": "remove",
+}
+"""Which command takes a statement; where it is not called like what it means."""
+
+
+def with_options(*options: Callable[[Any], Any]) -> Callable[[_Function], _Function]:
+    """Several options as one decorator, shown in this order."""
+
+    def add(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person said about signing.
+
+    Args:
+        inputs: files that others wrote.
+        out: file to write instead of submitting.
+        offline: chain and log are not to be asked.
+        key_uri: the key that signs here.
+        source: of its password.
+        signature: of a wallet, over what stands in the one input.
+        signer: whose, where it is a contract's wallet.
+        yes: don't ask.
+        as_json: for programs.
+    """
+
+    inputs: tuple[Path, ...]
+    out: Path | None
+    offline: bool
+    key_uri: str | None
+    source: PasswordSource
+    signature: str | None
+    signer: str | None
+    yes: bool
+    as_json: bool
+
+    def check(self) -> None:
+        """See that the options fit together.
+
+        Raises:
+            UsageError: they do not.
+        """
+        if self.as_json and self.key_uri and not self.yes:
+            raise click.UsageError("--json asks nothing: give --yes too")
+        if self.as_json and self.out == STANDARD:
+            raise click.UsageError("standard output holds one document: give --out FILE")
+        if self.signature is not None and (len(self.inputs) != 1 or self.key_uri):
+            raise click.UsageError("--signature belongs to exactly one --in, and to no --key")
+        if self.signer is not None and self.signature is None:
+            raise click.UsageError("--signer says whose --signature it is: give that too")
+
+    def open_key(self, home: Path | None) -> Signer | None:
+        """The key that signs here; None if none was named."""
+        if self.key_uri is None:
+            return None
+        return open_key(self.key_uri, home, self.source)
+
+    def with_given(self, statement: SignedStatement) -> SignedStatement:
+        """The statement with the wallet's signature, if one was given."""
+        if self.signature is None:
+            return statement
+        signer = None if self.signer is None else Address(from_hex(self.signer, size=20))
+        return statement.with_signature(from_hex(self.signature), signer)
+
+
+def statement_options(key_help: str) -> Callable[[_Function], _Function]:
+    """Every option of `Asked`; the command gets them as ``**options``.
+
+    Args:
+        key_help: whose key signs.
+    """
+
+    return with_options(
+        key_options(key_help),
+        click.option(
+            "--in",
+            "inputs",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="A file that --out wrote, signed or to be signed; may be given several times.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help="Write what is (to be) signed into this file instead of submitting it; any "
+            "wallet signs it.",
+        ),
+        click.option(
+            "--offline",
+            is_flag=True,
+            help="Ask neither chain nor log: sign the file of --in into --out.",
+        ),
+        click.option("--signature", metavar="HEX", help="A wallet's, for the file of --in."),
+        click.option(
+            "--signer", metavar="ADDRESS", help="Whose --signature, if a contract's wallet."
+        ),
+        click.option("--yes", is_flag=True, help="Don't ask."),
+    )
+
+
+def asked_of(options: Mapping[str, Any]) -> Asked:
+    """The options of `statement_options` and ``--json`` as one value, checked."""
+    asked = Asked(
+        tuple(options["inputs"]),
+        options["out"],
+        options["offline"],
+        options["key_uri"],
+        PasswordSource(options["password_file"], options["password_variable"]),
+        options["signature"],
+        options["signer"],
+        options["yes"],
+        options["as_json"],
+    )
+    asked.check()
+    return asked
+
+
+def read_inputs(asked: Asked, meaning: str) -> list[SignedStatement]:
+    """What stands in the files of ``--in``, with a wallet's ``--signature``.
+
+    Raises:
+        InvalidInput: a file is none, means something else, or is about something else.
+        SignatureRefused: a signature is of nobody.
+    """
+    return [asked.with_given(one) for one in read_statements(asked.inputs, meaning)]
+
+
+def sign_offline(home: Path | None, asked: Asked, meaning: str) -> None:
+    """Sign the one file of ``--in`` into the file of ``--out``; no home, chain or log is needed.
+
+    Where a home's salt can be read, the names are compared too; else the signer is told that they
+    could not be.
+
+    Raises:
+        SummaryMismatch: the text does not say what would be signed.
+    """
+    if len(asked.inputs) != 1 or asked.out is None or asked.key_uri is None:
+        raise click.UsageError("--offline needs one --in FILE, --key URI and --out FILE")
+    statement = read_statement(asked.inputs[0])
+    if statement.meaning != meaning:
+        raise InvalidInput(
+            f"{asked.inputs[0]} holds a statement that means {statement.meaning}, and this command "
+            f"takes {meaning}: use the command of that name"
+        )
+    salt = _find_salt(home, statement)
+    statement.check_text(salt)
+    folder = settings_of(home).home
+    signer = asked.open_key(folder)
+    assert signer is not None
+    if not asked.as_json:
+        show_document(statement.document)
+        if salt is None:
+            print_note(
+                "names and ids can't be compared here, as the deployment's salt is not: that the "
+                "text fits its fields was checked. Whoever submits it has the rest checked"
+            )
+    confirm(asked, statement, signer.address(), {})
+    signed = statement.sign(signer, salt)
+    write_statement(asked.out, signed)
+    tell_written(asked, signed)
+
+
+def confirm(
+    asked: Asked, statement: SignedStatement, signer: Address, names: Mapping[Address, str]
+) -> None:
+    """Ask whether it is to be signed.
+
+    Raises:
+        Abort: it is not.
+    """
+    if not asked.yes:
+        click.confirm(
+            f"Sign this {statement.meaning} as {named(signer, names)}?", abort=True, err=True
+        )
+
+
+def gather(
+    asked: Asked,
+    request: SignedStatement,
+    given: Sequence[SignedStatement],
+    signer: Signer | None,
+    salt: Salt,
+    bindings: Mapping[str, Address],
+) -> list[SignedStatement]:
+    """What others signed, and what the key here signs, after it was shown and agreed to.
+
+    Args:
+        asked: the options.
+        request: what is to be signed; of rejections each has its own reason, so the given one.
+        given: what the files hold.
+        signer: the key here.
+        salt: the deployment's.
+        bindings: addresses by name.
+
+    Raises:
+        SignatureRefused: nobody signed one of the files.
+    """
+    if signer is None:
+        check_signed(asked.inputs, given)
+        return list(given)
+    wanted = given[0] if given else request
+    plain = replace(wanted, signature=None)
+    if not asked.as_json:
+        show_document(request.document)
+    confirm(asked, plain, signer.address(), to_names(bindings))
+    signed = plain.sign(signer, salt, bindings)
+    return [*(one for one in given if one.signature is not None), signed]
+
+
+def show_document(document: Document) -> None:
+    """The text that is signed, as it is; and the files where there is more to say."""
+    print_block(escape(document.summary))
+    console().print()
+
+
+def tell_written(asked: Asked, statement: SignedStatement) -> None:
+    """Say what stands in the file that was written, and what is to be done with it."""
+    assert asked.out is not None
+    is_signed = statement.signature is not None
+    signer = None if statement.signer is None else to_hex(statement.signer)
+    if asked.as_json:
+        print_json(
+            {
+                "ok": True,
+                "file": str(asked.out),
+                "meaning": statement.meaning,
+                "signed": is_signed,
+                "signer": signer,
+                _kind(statement.document): to_hex(statement.document.id),
+            }
+        )
+        return
+    if asked.out == STANDARD:
+        return
+    command = _COMMANDS.get(statement.meaning, statement.meaning)
+    out = console()
+    if is_signed:
+        out.print(f"[green]signed[/] by {signer}, written to {asked.out}", soft_wrap=True)
+        out.print("anybody submits it:", soft_wrap=True)
+    else:
+        out.print(f"[green]written[/] to {asked.out}, not signed", soft_wrap=True)
+        out.print(
+            "a wallet signs what stands there under typedData (eth_signTypedData_v4); then",
+            soft_wrap=True,
+        )
+    more = "" if is_signed else " --signature 0x…"
+    out.print(f"  mlops-chain model {command} --in {asked.out}{more}", soft_wrap=True)
+
+
+def _kind(document: Document) -> str:
+    return "proposal" if isinstance(document, ProposalDocument) else "return"
+
+
+def _find_salt(home: Path | None, statement: SignedStatement) -> Salt | None:
+    """The salt of the home's deployment, if there is one and the statement is for it."""
+    from chain_client.ledger.deployment import Deployment
+
+    folder = Home(settings_of(home).home)
+    try:
+        deployment = Deployment.read(folder.deployment_file)
+        if deployment.registry != statement.document.domain.contract:
+            return None
+        return read_salt(folder.registry_salt)
+    except ChainError:
+        return None
