@@ -55,15 +55,15 @@ class ModelLocks:
     Args:
         engine: of MLflow's store; a connection of our own is made like its own.
         folder: for the files that are locked where the database has no locks; made when needed.
-        patience_s: how long to wait.
+        patience_s: how long to wait; default: `PATIENCE_S`.
     """
 
     def __init__(
-        self, engine: sqlalchemy.Engine, folder: Path, *, patience_s: float = PATIENCE_S
+        self, engine: sqlalchemy.Engine, folder: Path, *, patience_s: float | None = None
     ) -> None:
         self._engine = engine
         self._folder = folder
-        self._patience_s = patience_s
+        self._patience_s = PATIENCE_S if patience_s is None else patience_s
 
     @contextmanager
     def held(self, keys: Iterable[str]) -> Iterator[None]:

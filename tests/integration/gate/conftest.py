@@ -165,7 +165,9 @@ def world(make_world: Callable[..., World]) -> World:
 
 
 def _settings(home: Path, **more: Any) -> Settings:
-    return Settings(home=home, relay_autostart=False, spool_durability="process", **more)
+    # No relay promotes, and nobody follows: what is tested is the gate alone.
+    given = {"relay_autostart": False, "spool_durability": "process", "registry_sync": False}
+    return Settings(home=home, **(given | more))
 
 
 @pytest.fixture
