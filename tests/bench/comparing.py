@@ -85,6 +85,7 @@ def compare(
     round_s: float,
     syncs: FsyncCount,
     settle: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Plain and wrapped in turns: A, B, A, B, …
 
@@ -96,9 +97,10 @@ def compare(
         syncs: this process's count.
         settle: called after each wrapped turn, such as to let a relay finish, so that the plain
             turn after it does not pay for it.
+        prepare: called before each call of either side, outside of what is measured.
     """
-    warm = _take(plain, 0, _LEAST_CALLS)
-    _take(wrapped, 0, _LEAST_CALLS)
+    warm = _take(plain, 0, _LEAST_CALLS, prepare)
+    _take(wrapped, 0, _LEAST_CALLS, prepare)
     settle()
     calls = max(_LEAST_CALLS, int(round_s / p50(warm)))
     sides = Side(), Side()
@@ -106,16 +108,17 @@ def compare(
         first = _LEAST_CALLS + turn * calls
         for side, call in zip(sides, (plain, wrapped), strict=True):
             before = syncs.read()
-            side.rounds_s.append(_take(call, first, calls))
+            side.rounds_s.append(_take(call, first, calls, prepare))
             side.fsyncs += syncs.read() - before
         settle()
     return Comparison(*sides)
 
 
-def _take(call: Call, first: int, calls: int) -> list[float]:
+def _take(call: Call, first: int, calls: int, prepare: Callable[[], None]) -> list[float]:
     times = []
     clock = time.perf_counter
     for number in range(first, first + calls):
+        prepare()
         started = clock()
         call(number)
         times.append(clock() - started)

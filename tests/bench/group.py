@@ -22,6 +22,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "recorder": ("recorder_process", "recorder_power"),
     "relay": ("relay_events", "relay_metrics", "relay_lag"),
+    "gate": ("gate_check",),
     "registry": ("gas_register", "gas_promote"),
     "million": ("log_disk", "relay_memory", "gas", "verify"),
 }
@@ -47,6 +48,10 @@ def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
         from tests.bench.relay_rows import relay_rows
 
         return relay_rows(options)
+    if name == "gate":
+        from tests.bench.gate_rows import gate_rows
+
+        return gate_rows(options, syncs)
     if name == "registry":
         from tests.bench.registry_rows import registry_rows
 
