@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from chain_client.errors import InvalidPolicyFile, UnknownName
 from chain_client.ledger.model_registry import ANY_MODEL
 from chain_client.registry.client import Done
+from chain_client.registry.evidence import KINDS
 from chain_client.registry.policies import PolicyPlan, apply_plan, plan_policies
 from chain_client.registry.policy_files import Rule, read_policy_file
 from chain_client.registry.targets import Target
+from chain_client.registry.typed_data import STRUCTS
 from chain_client.registry.users import bind, bindings
 from chain_client.types import Address, to_hex
 from tests.unit.chain_client.registry.office import (
@@ -69,6 +72,21 @@ def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
     assert toml.rules == yaml.rules
     assert toml.rules[None, CHAMPION] == Rule("risk", 2, 3600, 604_800, ("evaluation", "run"))
     assert toml.rules["fraud", Target.parse("stage:Production")] == Rule("risk", 1, 0, 604_800)
+
+
+def test_the_examples_of_the_reference_hold_and_say_the_same(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs/reference/approval-files.md").read_text("utf-8")
+    found = {}
+    for suffix in ("toml", "yaml"):
+        (block,) = re.findall(rf"^```{suffix}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        found[suffix] = read_policy_file(_write(tmp_path, f"p.{suffix}", block), USERS)
+    assert found["toml"].rules == found["yaml"].rules
+    assert found["toml"].groups == found["yaml"].groups
+    assert len(found["toml"].rules) == 2
+    for kind, bit in KINDS.items():
+        assert f"`{kind}` {bit}" in page
+    for struct in STRUCTS.values():
+        assert f"\n{struct.to_text()}\n" in page
 
 
 RULE = '[default."@a"]\ngroup = "g"\napprovals = 1\n'
