@@ -173,7 +173,7 @@ class Governed:
             self.target(target),
             version,
             commitment,
-            NOTHING,
+            in_force.policy_hash,
             NOTHING,
             NOTHING,
             0,
