@@ -166,7 +166,11 @@ def world(make_world: Callable[..., World]) -> World:
 
 def _settings(home: Path, **more: Any) -> Settings:
     # No relay promotes, and nobody follows: what is tested is the gate alone.
-    given = {"relay_autostart": False, "spool_durability": "process", "registry_sync": False}
+    given: dict[str, Any] = {
+        "relay_autostart": False,
+        "spool_durability": "process",
+        "registry_sync": False,
+    }
     return Settings(home=home, **(given | more))
 
 
