@@ -422,7 +422,7 @@ contract ModelRegistry is RegistryControl {
         }
         uint48 since = _current[r.model][r.target].since;
         Statement memory statement = Statement(signed, policy.group(), since);
-        uint64 approvals;
+        uint64 approvals = 0;
         for (uint256 i = 0; i < approvers.length; ++i) {
             address approver = approvers[i];
             uint64 seat = _signingSeat(statement, approver, signatures[i]);
