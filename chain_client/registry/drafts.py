@@ -80,7 +80,10 @@ def note_draft(records: Records, draft: Draft) -> None:
 
 
 def list_drafts(log: Log, prefix: str = "") -> Iterator[Draft]:
-    """Every draft whose id begins so, database by database, oldest first."""
+    """Every refused attempt whose draft's id begins so, database by database, oldest first.
+
+    Attempts that are alike may share an id.
+    """
     for store_id in sorted(log.stores()):
         for entry in log.find_events(Subject(store_id, "draft", prefix).to_key()):
             try:
@@ -92,8 +95,11 @@ def list_drafts(log: Log, prefix: str = "") -> Iterator[Draft]:
 
 
 def find_draft(log: Log, id_: str) -> Draft | None:
-    """The draft of exactly that id."""
-    return next((draft for draft in list_drafts(log, id_) if draft.id == id_), None)
+    """The latest draft of exactly that id."""
+    found = None
+    for draft in list_drafts(log, id_):
+        found = draft if draft.id == id_ else found
+    return found
 
 
 def get_draft(log: Log, prefix: str) -> Draft:

@@ -13,6 +13,7 @@ from chain_client.errors import (
     SignatureRefused,
     SummaryMismatch,
 )
+from chain_client.ledger.base import Call
 from chain_client.ledger.model_registry import Cause, ProposalStatus
 from chain_client.registry.client import Done
 from chain_client.registry.evidence import EvidenceItem
@@ -26,6 +27,7 @@ from chain_client.registry.statements import (
     request_withdrawal,
 )
 from chain_client.types import Digest
+from tests.embedded_chains import transact
 from tests.unit.chain_client.registry.office import (
     ALICE,
     BOB,
@@ -321,3 +323,20 @@ def test_names_and_numbers_are_found_again_from_the_log(office: Office) -> None:
     found = office.client.find_document(document.id.hex()[:12])
     assert found == document
     assert office.client.state().open_proposals(office.client.now_s())[0].id == document.id
+
+
+def test_a_contracts_wallet_approves_as_the_registry_asks_it(office: Office) -> None:
+    # Answers every question with ERC-1271's magic value: PUSH4 … PUSH1 e0 SHL, MSTORE, RETURN.
+    answer = bytes.fromhex("631626ba7e60e01b60005260206000f3")
+    deploy = bytes.fromhex("6f") + answer + bytes.fromhex("60005260106010f3")
+    wallet = transact(office.chain.ledger, BOB, Call(None, deploy)).contract_address
+    assert wallet is not None
+    assert office.chain.ledger.code(wallet) == answer
+    office.client.add_approver("risk", wallet)
+    document = office.propose()
+    signed = request_approval(document).with_signature(b"signed by three owners", wallet)
+    office.client.submit(SignedStatement.from_text(signed.to_text()))
+    assert office.client.standing(document).approved_by == (wallet,)
+    nobody = request_approval(document).with_signature(b"signed by nobody", DAVE.address())
+    with pytest.raises(SignatureRefused):
+        office.client.submit(nobody)

@@ -235,12 +235,14 @@ def test_drafts_come_back_from_the_log(office: Office) -> None:
     )  # fmt: skip
     note_draft(office.records, draft)
     note_draft(office.records, replace(draft, id=new_draft_id(), version=None, actor=Actor()))
+    note_draft(office.records, replace(draft, reason="no approval, again"))
+    draft = replace(draft, reason="no approval, again")
     office.records.note("promotion.refused", Subject("s" * 32, "draft", "x"), {"model": 1})
     found = list(list_drafts(office.log))
-    assert len(found) == 2
-    assert find_draft(office.log, draft.id) == replace(draft, time_us=found[0].time_us)
+    assert len(found) == 3
+    assert find_draft(office.log, draft.id) == replace(draft, time_us=found[2].time_us)
     assert get_draft(office.log, draft.id[:6]).id == draft.id
-    assert [one.who for one in found] == ["alice", "unknown"]
+    assert [one.who for one in found] == ["alice", "unknown", "alice"]
     assert replace(draft, actor=Actor(None, "al")).who == "(al)"
     assert find_draft(office.log, "x") is None
     with pytest.raises(UnknownName, match="2 drafts"):
