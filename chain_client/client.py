@@ -323,6 +323,7 @@ class ChainClient:
             bindings=self.folder.bindings() if bindings is None else bindings,
             load_host=load_host,
             everything=bindings is None,
+            salt=None if self.deployment.registry is None else lambda: self.salt,
         )
         return verify(evidence, scope, progress or (lambda what, done, total: None))
 

@@ -102,6 +102,20 @@ def bindings(log: Log, deployment: Deployment) -> dict[str, Address]:
     return {name: account for name, (_, _, account) in sorted(latest.items()) if account != _NOBODY}
 
 
+def all_names(log: Log, deployment: Deployment) -> dict[Address, set[str]]:
+    """Every name that the owner ever bound to an address, by address."""
+    names: dict[Address, set[str]] = {}
+    for entry in log.find_events(Subject("", "user", "").to_key()):
+        try:
+            event = decode_event(entry.event or b"")
+        except InvalidEvent:
+            continue  # verify names it
+        found = _checked(event.payload, deployment) if event.type == USER_BOUND else None
+        if found is not None:
+            names.setdefault(found[1], set()).add(found[0])
+    return names
+
+
 def to_names(found: Mapping[str, Address]) -> dict[Address, str]:
     """Names by address; of several names of one address, the first by alphabet."""
     names: dict[Address, str] = {}

@@ -9,6 +9,7 @@ from chain_client.hosts import Host, StoreBinding
 from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.log import Log
+from chain_client.registry.identity import Salt
 from chain_client.verify.spooled import Spooled
 
 
@@ -22,6 +23,7 @@ class Evidence:
         log: the local log.
         spooled: reads what is not yet in the log; called anew for each comparison.
         bindings: the host databases to compare.
+        salt: gives the salt of the registry; None where registry state is not compared.
         everything: whether these are all that are known, and not a choice of the caller's.
         load_host: gives an adapter by name.
     """
@@ -33,3 +35,4 @@ class Evidence:
     bindings: Sequence[StoreBinding]
     load_host: Callable[[str], Host]
     everything: bool = True
+    salt: Callable[[], Salt] | None = None

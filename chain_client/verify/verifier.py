@@ -8,6 +8,8 @@
 5. ``sources``: every source's sequence is opened, gap-free and closed.
 6. ``anchored``: how much of what is recorded is final.
 7. one step for each host database: its entities are what the events say.
+8. ``registry``, once anything was gated: aliases, stages, tags and files are what was approved on
+   chain, and no recorded call gave a gated target to what was not.
 
 Nothing is written, and no relay is needed: what is still in a spool is read there.
 """
@@ -44,6 +46,8 @@ from chain_client.verify.comparing import compare_all
 from chain_client.verify.evidence import Evidence
 from chain_client.verify.forks import Fork, find_misnoted, read_forks
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
+from chain_client.verify.registry_state import NAME as REGISTRY
+from chain_client.verify.registry_state import compare_registry
 from chain_client.verify.report import Check, Report, Verdict
 from chain_client.verify.sequences import find_gaps, find_understated
 from chain_client.verify.spooled import Spooled
@@ -81,6 +85,8 @@ def verify(evidence: Evidence, scope: Scope, progress: Progress) -> Report:
     log_is_whole = report.verdict is not Verdict.DIFFERS
     with _carried_out(report, "stores"):
         compare_all(evidence, scope, report, progress, log_is_whole=log_is_whole)
+    with _carried_out(report, REGISTRY):
+        compare_registry(evidence, scope, report, progress)
     return report
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from chain_client.client import ChainClient
 from chain_client.config import Settings
+from chain_client.verify import registry_host
 from tests.integration.gate_sync.people import People
 from tests.recorded_database import Recorded
 
@@ -93,3 +95,33 @@ def registry(recorded: Recorded) -> Iterator[Any]:
     store: Any = mlflow_chain.wrap(plain(recorded.uri.removeprefix("chain+")), recorded.client)
     yield store
     store.engine.dispose()
+
+
+@pytest.fixture
+def age(monkeypatch: pytest.MonkeyPatch) -> Callable[[People], None]:
+    """Lets verification think that all decisions are older than what a promotion may take."""
+
+    def let_pass(people: People) -> None:
+        monkeypatch.setattr(registry_host, "GRACE_S", -60)
+
+    return let_pass
+
+
+@pytest.fixture
+def open_gate(recorded: Recorded, client: ChainClient) -> Iterator[Callable[[], Any]]:
+    """Opens the registry in a process whose gate only warns."""
+    opened: list[Any] = []
+
+    def make() -> Any:
+        import mlflow_chain
+
+        lenient = ChainClient(replace(client.settings, gate_mode="warn"), client.deployment)
+        plain: Any = RegistryStore
+        store = mlflow_chain.wrap(plain(recorded.uri.removeprefix("chain+")), lenient)
+        opened.append((store, lenient))
+        return store
+
+    yield make
+    for store, lenient in opened:
+        store.engine.dispose()
+        lenient.close()

@@ -34,6 +34,10 @@ _ENDINGS = (
     "repeated",
     "continued",
     "not_closed",
+    "differs",
+    "without_approval",
+    "not_enforced",
+    "version_current",
 )
 _KIND = re.compile(rf"[a-z][a-z_]*_(?:{'|'.join(_ENDINGS)})")
 
