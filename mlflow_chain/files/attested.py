@@ -160,7 +160,7 @@ class Attested:
     def _is_gate_used(self) -> bool:
         if self._client.settings.gate_mode in ("enforce", "warn") or self._known.names:
             return True
-        return (self._client.home / "gate" / "snapshot.json").exists()
+        return self._client.gate.gates_anything() is not False
 
     def _registered(self) -> Iterator[str]:
         """Where the files of all registered versions lie.

@@ -21,9 +21,9 @@ from tests.mlflow_server import Site, launch
 STACKS = {"fastapi": (), "flask": ("--gunicorn-opts", "--timeout 60")}
 
 CODE = """
-import os, pathlib
-if "MARK" in os.environ:
-    pathlib.Path(os.environ["MARK"]).touch()
+import pathlib
+
+{mark}
 
 
 class Model:
@@ -44,11 +44,14 @@ flavors:
 """
 
 
-def write_model(folder: Path, module: str, answer: str = "approved") -> Path:
+def write_model(
+    folder: Path, module: str, answer: str = "approved", *, mark: Path | None = None
+) -> Path:
     """A model whose code leaves a mark when it is imported; each needs a module of its own."""
+    touch = "" if mark is None else f"pathlib.Path({str(mark)!r}).touch()"
     (folder / "code").mkdir(parents=True)
     (folder / "MLmodel").write_text(MLMODEL.format(module=module))
-    (folder / "code" / f"{module}.py").write_text(CODE.format(answer=answer))
+    (folder / "code" / f"{module}.py").write_text(CODE.format(answer=answer, mark=touch))
     (folder / "data.bin").write_bytes(b"d" * 100_000)
     return folder
 
