@@ -54,10 +54,9 @@ def _set_alias(view: RegistryView, name: str, alias: str, version: Any) -> Attem
     _validate_model_alias_name(alias)
     _validate_model_alias_name_reserved(alias)
     number = int(_validate_model_version(version))
-    found = need_version(view, name, number)
+    model, found = need_version(view, name, number)
     if found.is_prompt:
         return Attempt()
-    model = need_model(view, name)
     wishes: list[Wish] = []
     for text in _spellings(view, model, alias):
         target = str(Target.alias(text))
@@ -97,10 +96,9 @@ def _transition(
 
     number = int(_validate_model_version(version))
     wanted = str(get_canonical_stage(stage))
-    found = need_version(view, name, number)
+    model, found = need_version(view, name, number)
     if found.is_prompt:
         return Attempt()
-    model = need_model(view, name)
     archives = bool(archive_existing_versions)
     wishes: list[Wish] = []
     if wanted in STAGES:
@@ -118,8 +116,8 @@ def _transition(
 
 
 def _set_archived(view: RegistryView, model: ModelView, number: int) -> Demand:
-    location = need_version(view, model.incarnation.name, number).location
-    return _set(model, "stage:Archived", number, location, alone=True)
+    _, found = need_version(view, model.incarnation.name, number)
+    return _set(model, "stage:Archived", number, found.location, alone=True)
 
 
 def _only(numbers: Iterable[int]) -> int | None:
@@ -173,8 +171,7 @@ def _delete_version(view: RegistryView, name: str, version: Any) -> Attempt:
     from mlflow.utils.validation import _validate_model_version
 
     number = int(_validate_model_version(version))
-    need_version(view, name, number)
-    model = need_model(view, name)
+    model, _ = need_version(view, name, number)
     whole = Demand(
         model.incarnation, Change(Action.DELETE_VERSION, model.incarnation.name, version=number)
     )

@@ -21,8 +21,8 @@ def need_model(view: RegistryView, name: str) -> ModelView:
     return found
 
 
-def need_version(view: RegistryView, name: str, number: int) -> VersionView:
-    """A version of the model.
+def need_version(view: RegistryView, name: str, number: int) -> tuple[ModelView, VersionView]:
+    """A version, with its model.
 
     Raises:
         MlflowException: there is none; MLflow's own words.

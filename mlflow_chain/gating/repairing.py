@@ -66,16 +66,16 @@ def _follow(
 ) -> None:
     name = demand.model.name
     target = Target.parse(demand.change.target)
-    model = view.find_model(name)
-    if model is None:
-        return
     _logger.info("the chain moved on: %s of %s becomes version %d", target, name, current)
     if not current:
-        _leave(view, model, target)
+        model = view.find_model(name)
+        if model is not None:
+            _leave(view, model, target)
         return
-    found = view.find_version(name, current)
-    if found is None:
+    there = view.find_version(name, current)
+    if there is None:
         return
+    _, found = there
     change = Change(Action.SET, name, str(target), current, archives_others=True)
     if not isinstance(decide(Demand(demand.model, change, found.location)), Allowed):
         # Approved, but its files are not what was approved: it must not be loaded from here.

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlflow_chain.gating.view import prompt_marker
-
-RESERVED_PREFIX = "mlops_chain."
-"""Tags of models and versions that only `mlops-chain sync` sets."""
+from chain_client.hosts import RESERVED_TAGS
+from mlflow_chain.reading.governed import PROMPT_MARK
 
 _ours = threading.local()
 
@@ -31,7 +29,7 @@ def is_reserved(key: object) -> bool:
     """Whether a tag's key is reserved, also where the database takes ``MLOPS_CHAIN.x`` for it."""
     if getattr(_ours, "allowed", False):
         return False
-    return _folded(key).startswith(RESERVED_PREFIX)
+    return _folded(key).startswith(RESERVED_TAGS)
 
 
 def key_of(tag: object) -> object:
@@ -41,7 +39,7 @@ def key_of(tag: object) -> object:
 
 def is_prompt_marker(key: object) -> bool:
     """Whether it is MLflow's marker of prompts."""
-    return _folded(key) == prompt_marker()
+    return _folded(key) == PROMPT_MARK
 
 
 def without_reserved(tags: Iterable[Any] | None) -> list[Any] | None:

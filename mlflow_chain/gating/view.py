@@ -1,33 +1,27 @@
 """What only MLflow knows of a model: its incarnation, its versions, what stands on them.
 
-Read by SQL from the primary database, in one session: a replica may lag behind what is decided.
+Read by SQL from the primary database: a replica may lag behind what is decided.
 """
 
 from __future__ import annotations
 
-import inspect
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import Connection, select
 
 from chain_client.hosts import ModelIncarnation
 from chain_client.registry.targets import STAGES, Target
 from mlflow_chain.mapping.workspaces import DEFAULT, to_bare
+from mlflow_chain.reading.governed import PROMPT_MARK, PROMPT_SOURCES
 
 _BLIND_TO_CASE = frozenset({"mysql", "mariadb", "mssql"})
 """Databases in whose usual collations ``CHAMPION``, and often ``châmpion``, is ``champion``."""
 
-_PLACEHOLDERS = frozenset({"dummy-source", "prompt-template"})
-"""Sources of versions that are prompts (MLflow 3.12 has no constant for them)."""
-
-
-def prompt_marker() -> str:
-    """MLflow's tag that makes a registered model, or a version, a prompt."""
-    from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
-
-    return str(IS_PROMPT_TAG_KEY)
+_DELETED = "Deleted_Internal"
+"""MLflow's stage of versions that are deleted, whose rows stay."""
 
 
 def spellings(alias: str, *, is_blind: bool) -> list[str]:
@@ -116,137 +110,108 @@ class RegistryView:
         """Whether the database may take one alias for another."""
         return self.engine.dialect.name in _BLIND_TO_CASE
 
-    def find_model(self, name: str, workspace: str | None = None) -> ModelView | None:
+    def find_model(self, name: str) -> ModelView | None:
         """The model that MLflow takes for ``name``, in the active workspace."""
+        with self.engine.connect() as connection:
+            return self._find_model(connection, name)
+
+    def find_version(self, name: str, number: int) -> tuple[ModelView, VersionView] | None:
+        """A version of a model in the active workspace, with its model; None if either is gone."""
         from mlflow.store.model_registry.dbmodels import models as db
 
-        place = self.workspace if workspace is None else workspace
-        with self._session() as session:
-            model = db.SqlRegisteredModel
-            columns = (model.name, model.creation_time)
-            row = session.query(*columns).filter(*_is(model, name, place)).first()
-            if row is None:
+        with self.engine.connect() as connection:
+            model = self._find_model(connection, name, number)
+            if model is None:
                 return None
-            return self._to_view(session, place, *row)
-
-    def find_version(self, name: str, number: int) -> VersionView | None:
-        """A version of a model in the active workspace."""
-        from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
-        from mlflow.store.model_registry.dbmodels import models as db
-
-        place = self.workspace
-        with self._session() as session:
-            version = db.SqlModelVersion
-            row = (
-                session.query(version.current_stage, version.storage_location, version.source)
-                .filter(
-                    *_is(version, name, place),
-                    version.version == number,
-                    version.current_stage != STAGE_DELETED_INTERNAL,
-                )
-                .first()
+            table = db.SqlModelVersion
+            query: Any = select(table.current_stage, table.storage_location, table.source).where(
+                *_is(table, name, self.workspace),
+                table.version == number,
+                table.current_stage != _DELETED,
             )
-            if row is None:
-                return None
-            stage, storage, source = row
-            location = storage or source or ""
-            is_prompt = number in self._prompts(session, place, name, [number])
-            return VersionView(number, stage, location, is_prompt)
+            row = connection.execute(query).first()
+        if row is None:
+            return None
+        stage, storage, source = row
+        found = VersionView(number, stage, storage or source or "", number in model.prompts)
+        return model, found
 
     def models_in(self, workspace: str) -> list[ModelView]:
         """Every model of a workspace."""
         from mlflow.store.model_registry.dbmodels import models as db
 
         model = db.SqlRegisteredModel
-        with self._session() as session:
-            rows = (
-                session.query(model.name, model.creation_time)
-                .filter(model.workspace == workspace)
-                .order_by(model.name)
-                .all()
-            )
-            return [self._to_view(session, workspace, *row) for row in rows]
+        query: Any = select(model.name, model.creation_time).where(model.workspace == workspace)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.order_by(model.name)).all()
+            return [self._to_view(connection, workspace, *row) for row in rows]
 
     def find_value(self, column: Any, *where: Any) -> Any:
         """The value of one column of one row; None if there is no such row."""
-        with self._session() as session:
-            return session.query(column).filter(*where).limit(1).scalar()
+        with self.engine.connect() as connection:
+            return connection.execute(select(column).where(*where).limit(1)).scalar()
 
-    def _to_view(self, session: Any, place: str, name: str, creation_ms: int) -> ModelView:
+    def _find_model(self, connection: Connection, name: str, *more: int) -> ModelView | None:
+        from mlflow.store.model_registry.dbmodels import models as db
+
+        place, model = self.workspace, db.SqlRegisteredModel
+        query: Any = select(model.name, model.creation_time).where(*_is(model, name, place))
+        row = connection.execute(query).first()
+        return None if row is None else self._to_view(connection, place, *row, *more)
+
+    def _to_view(
+        self, connection: Connection, place: str, name: str, creation_ms: int | None, *more: int
+    ) -> ModelView:
         from mlflow.store.model_registry.dbmodels import models as db
 
         alias, version = db.SqlRegisteredModelAlias, db.SqlModelVersion
-        aliases = session.query(alias.alias, alias.version).filter(*_is(alias, name, place)).all()
-        staged = (
-            session.query(version.current_stage, version.version)
-            .filter(*_is(version, name, place), version.current_stage.in_(STAGES))
+        query: Any = select(alias.alias, alias.version).where(*_is(alias, name, place))
+        aliases = dict(map(tuple, connection.execute(query).all()))
+        query = (
+            select(version.current_stage, version.version)
+            .where(*_is(version, name, place), version.current_stage.in_(STAGES))
             .order_by(version.version)
-            .all()
         )
         stages: dict[str, list[int]] = {}
-        for stage, number in staged:
+        for stage, number in connection.execute(query).all():
             stages.setdefault(stage, []).append(number)
-        numbers = {number for _, number in (*aliases, *staged)}
+        numbers = {*aliases.values(), *more}.union(*stages.values())
         return ModelView(
-            ModelIncarnation(self._store_id, to_bare(place), name, creation_ms),
-            dict(map(tuple, aliases)),
+            ModelIncarnation(self._store_id, to_bare(place), name, int(creation_ms or 0)),
+            aliases,
             stages,
-            self._prompts(session, place, name, numbers),
+            _prompts(connection, place, name, numbers),
         )
 
-    def _prompts(
-        self, session: Any, place: str, name: str, numbers: Iterable[int]
-    ) -> frozenset[int]:
-        """Which versions have nothing to load: model and version are marked, and it has no source.
 
-        All three, for a marker alone is set by anybody, and a source alone may name a folder. And
-        only where no version of the model has files: else an alias could be moved off one.
-        """
-        from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
-        from mlflow.store.model_registry.dbmodels import models as db
+def _prompts(
+    connection: Connection, place: str, name: str, numbers: Iterable[int]
+) -> frozenset[int]:
+    """Which versions have nothing to load: model and version are marked, and it has no source.
 
-        marker = prompt_marker()
-        model_tag, tag, version = (
-            db.SqlRegisteredModelTag,
-            db.SqlModelVersionTag,
-            db.SqlModelVersion,
-        )
-        of_model = session.query(model_tag.value).filter(
-            *_is(model_tag, name, place), model_tag.key == marker
-        )
-        if not _is_true(of_model.scalar()):
+    All three, for a marker alone is set by anybody, and a source alone may name a folder. And
+    only where no version of the model has files: else an alias could be moved off one.
+    """
+    from mlflow.store.model_registry.dbmodels import models as db
+
+    tag, version = db.SqlModelVersionTag, db.SqlModelVersion
+    of_model = db.SqlRegisteredModelTag
+    query: Any = select(of_model.value).where(
+        *_is(of_model, name, place), of_model.key == PROMPT_MARK
+    )
+    if not _is_true(connection.execute(query).scalar()):
+        return frozenset()
+    query = select(version.version, version.storage_location, version.source).where(
+        *_is(version, name, place), version.current_stage != _DELETED
+    )
+    for _, storage, source in connection.execute(query).all():
+        if source not in PROMPT_SOURCES or (storage and storage not in PROMPT_SOURCES):
             return frozenset()
-        with_files = session.query(version.version).filter(
-            *_is(version, name, place),
-            version.source.not_in(sorted(_PLACEHOLDERS)),
-            version.current_stage != STAGE_DELETED_INTERNAL,
-        )
-        if with_files.first() is not None:
-            return frozenset()
-        chosen = sorted(set(numbers))
-        tags = (
-            session.query(tag.version, tag.value)
-            .filter(*_is(tag, name, place), tag.key == marker, tag.version.in_(chosen))
-            .all()
-        )
-        sources = dict(
-            session.query(version.version, version.source)
-            .filter(*_is(version, name, place), version.version.in_(chosen))
-            .all()
-        )
-        return frozenset(
-            number
-            for number, value in tags
-            if _is_true(value) and sources.get(number) in _PLACEHOLDERS
-        )
-
-    @contextmanager
-    def _session(self) -> Iterator[Any]:
-        make = self.store.ManagedSessionMaker
-        # With a read replica MLflow sends sessions there that do not say that they write.
-        routed = "read_only" in inspect.signature(make).parameters
-        with make(read_only=False) if routed else make() as session:
-            yield session
+    query = select(tag.version, tag.value).where(
+        *_is(tag, name, place), tag.key == PROMPT_MARK, tag.version.in_(sorted(set(numbers)))
+    )
+    marked = connection.execute(query).all()
+    return frozenset(number for number, value in marked if _is_true(value))
 
 
 def _is(table: Any, name: str, place: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,15 @@ from mlflow.entities.workspace import Workspace, WorkspaceDeletionMode
 from mlflow.exceptions import MlflowException
 from mlflow.utils.workspace_context import WorkspaceContext
 
+from chain_client.registry.drafts import list_drafts
 from mlflow_chain.building import build_workspace_store
 from mlflow_chain.gating.tags import setting_reserved_tags
 from tests.governed import ALICE, BOB
 from tests.integration.gate.conftest import Refusal, World
 
 Refused = Callable[..., Refusal]
+
+RESERVED = "mlops_chain.proposal"
 
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -41,6 +45,23 @@ def test_the_same_attempt_again_makes_no_second_draft(world: World, refused: Ref
     refused(world.registry.set_registered_model_alias, "fraud", "champion", 2)
     ids = [event.subject.id for event in world.events("promotion.refused")]
     assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_refused_attempt_is_a_draft_that_somebody_can_propose(
+    world: World, refused: Refused
+) -> None:
+    refused(world.registry.set_registered_model_alias, "fraud", "champion", 3)
+    refused(world.registry.set_model_version_tag, "fraud", 1, ModelVersionTag(RESERVED, "1"))
+    refused(world.registry.transition_model_version_stage, "fraud", 2, "production", True)
+    world.client.recorder.close()
+    world.people.drain()
+    drafts = list(list_drafts(world.client.log))
+    found = {(d.model, d.version, str(d.target), d.mode, d.who) for d in drafts}
+    who = f"({getpass.getuser()})"
+    assert found == {
+        ("fraud", 3, "alias:champion", "enforce", who),
+        ("fraud", 2, "stage:Production", "enforce", who),
+    }
 
 
 def test_one_approval_of_two_is_not_enough(world: World, refused: Refused) -> None:

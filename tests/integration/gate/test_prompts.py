@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 
-from mlflow_chain.gating.view import prompt_marker
+from mlflow_chain.reading.governed import PROMPT_MARK
 from tests.integration.gate.conftest import Refusal, World
 
 Refused = Callable[..., Refusal]
@@ -28,7 +28,7 @@ def test_a_prompt_has_its_aliases_without_approval(world: World) -> None:
     assert world.events("promotion.refused") == []
 
 
-@pytest.mark.parametrize("marker", [prompt_marker(), prompt_marker().upper()])
+@pytest.mark.parametrize("marker", [PROMPT_MARK, PROMPT_MARK.upper()])
 def test_a_model_does_not_become_a_prompt(world: World, refused: Refused, marker: str) -> None:
     store = world.registry
     refused(store.set_registered_model_tag, "fraud", RegisteredModelTag(marker, "true"))
@@ -42,7 +42,7 @@ def test_a_version_with_files_below_a_prompt_is_no_prompt(world: World, refused:
     store = world.registry
     store.create_prompt("sly")
     files = world.folder / "fraud-3"
-    marked = [ModelVersionTag(prompt_marker(), "true")]
+    marked = [ModelVersionTag(PROMPT_MARK, "true")]
     store.create_model_version("sly", str(files), tags=marked)
     refused(store.set_registered_model_alias, "sly", "champion", 1)
     store.create_prompt_version("sly", "text")
@@ -52,7 +52,7 @@ def test_a_version_with_files_below_a_prompt_is_no_prompt(world: World, refused:
 def test_a_marked_version_of_a_model_moves_no_alias(world: World, refused: Refused) -> None:
     world.crown(1)
     store = world.registry
-    marked = [ModelVersionTag(prompt_marker(), "true")]
+    marked = [ModelVersionTag(PROMPT_MARK, "true")]
     made = store.create_model_version("fraud", "dummy-source", tags=marked)
     refused(store.set_registered_model_alias, "fraud", "champion", made.version)
     assert world.alias() == 1
