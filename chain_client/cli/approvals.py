@@ -90,7 +90,7 @@ def approvals(
         requester = named(document.fields.requester, names)
         print_rows([("  asked by", requester), ("  stands", standing.text)])
     waits = counted(len(found), "proposal waits", "proposals wait")
-    out.print(f"{waits}; mlops-chain model approve ID --key … shows the text and signs it")
+    out.print(f"{waits}; mlops-chain model approve ID --key … signs one")
 
 
 def _all(client: ChainClient) -> list[tuple[ProposalDocument, Standing]]:

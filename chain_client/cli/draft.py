@@ -9,8 +9,9 @@ import click
 from rich.markup import escape
 
 from chain_client.cli.governance import governing, timeout_option, to_day
+from chain_client.cli.logged import bring_in
 from chain_client.cli.model.proposing import Wish, carry_out
-from chain_client.cli.model.statements import asked_of, statement_options
+from chain_client.cli.model.statements import asked_of, signing_options
 from chain_client.cli.model.waiting import wait_option
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows
 from chain_client.client import ChainClient
@@ -42,6 +43,7 @@ def list_all(home: Path | None, everything: bool, as_json: bool) -> None:
       mlops-chain draft list
     """
     with governing(home) as client:
+        bring_in(client)
         found = sorted(list_drafts(client.log), key=lambda one: one.time_us, reverse=True)
         shop = {binding.store_id: binding.to_shown_uri() for binding in client.folder.addresses()}
     if not everything:
@@ -92,7 +94,7 @@ def show(home: Path | None, draft_id: str, as_json: bool) -> None:
 @draft.command("propose")
 @click.argument("draft_id", metavar="ID")
 @click.option("--again", is_flag=True, help="Propose although it is proposed already.")
-@statement_options("The requester's key: keystore:FILE, or the file.")
+@signing_options("The requester's key: keystore:FILE, or the file.")
 @click.option("--requester", metavar="WHO", help="Who is to sign the file of --out.")
 @wait_option("promoted")
 @timeout_option
@@ -115,8 +117,6 @@ def propose(
       mlops-chain draft propose 3f9a --key ~/keys/ada.json
     """
     asked = asked_of(options)
-    if asked.inputs or asked.offline:
-        raise click.UsageError("a draft is in the log: use model propose for files")
     with governing(context.obj) as client:
         one = find(client, draft_id)
         if one.version is None:
@@ -142,6 +142,7 @@ def find(client: ChainClient, draft_id: str) -> Draft:
     Raises:
         UnknownName: there is none, or there are several.
     """
+    bring_in(client)  # whoever was just refused looks at once
     return get_draft(client.log, draft_id.removeprefix("0x").lower())
 
 

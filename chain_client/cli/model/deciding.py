@@ -24,7 +24,7 @@ from chain_client.cli.model.waiting import tell_standing, wait_option, wait_unti
 from chain_client.cli.output import console, json_option, print_json
 from chain_client.cli.statement_file import write_statement
 from chain_client.client import ChainClient
-from chain_client.errors import InvalidInput, UnknownProposal
+from chain_client.errors import InvalidInput, PromotionDenied, UnknownProposal
 from chain_client.registry import documents
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import (
@@ -35,7 +35,7 @@ from chain_client.registry.statements import (
 )
 from chain_client.registry.typed_data import MEANING_APPROVAL, MEANING_REVIEW
 from chain_client.registry.users import to_names
-from chain_client.types import to_hex
+from chain_client.types import Address, to_hex
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _DONE = {
@@ -190,6 +190,8 @@ def _decide(
             write_statement(asked.out, wanted)
             tell_written(asked, wanted)
             return
+        if signer is not None and meaning == MEANING_APPROVAL:
+            _check_may_approve(client, found, signer.address())
         statements = gather(asked, wanted, given, signer, registry.salt, registry.users())
         if asked.out is not None:
             write_statement(asked.out, statements[-1])
@@ -213,6 +215,28 @@ def _decide(
             )
         else:
             tell_standing(found, standing)
+
+
+def _check_may_approve(client: ChainClient, document: ProposalDocument, who: Address) -> None:
+    """See that a signature would count, before anybody reads and signs.
+
+    Raises:
+        PromotionDenied: it would not; the text says why, and who may.
+    """
+    registry = client.registry
+    standing = registry.standing(document)
+    if who in standing.may_still_approve:
+        return
+    names = to_names(registry.users())
+    name = named(who, names)
+    if who in standing.approved_by:
+        why = f"{name} approved it already"
+    elif who == document.fields.requester:
+        why = f"{name} asked for it, so somebody else has to approve it"
+    else:
+        group = "" if document.terms is None else f" {document.terms.group}"
+        why = f"{name} is no approver of the group{group} who may approve it"
+    raise PromotionDenied(f"{why}: {standing.text}")
 
 
 def _submit(

@@ -12,7 +12,14 @@ from rich.markup import escape
 from chain_client.cli.governance import governing, to_day
 from chain_client.cli.model.waiting import short_id
 from chain_client.cli.models import known_incarnations
-from chain_client.cli.output import console, json_option, print_json, print_rows, shorten
+from chain_client.cli.output import (
+    console,
+    json_option,
+    print_block,
+    print_json,
+    print_rows,
+    shorten,
+)
 from chain_client.events import Json
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import Cause
@@ -140,14 +147,11 @@ def history(
 
 
 def _print_entry(entry: HistoryEntry, *, with_id: bool) -> None:
-    out = console()
     subject = [entry.what if entry.version is None else f"{entry.what}: version {entry.version}"]
     if entry.target:
         subject.append(f"for {shorten(entry.target)}")
-    out.print(
-        f"{to_day(entry.at_s)}  block {entry.block_number}  [bold]{escape(' '.join(subject))}[/]",
-        soft_wrap=True,
-    )
+    when = f"{to_day(entry.at_s)}  block {entry.block_number}"
+    print_block(f"{when}  [bold]{escape(' '.join(subject))}[/]")
     details = []
     if entry.who is not None:
         who = f"{entry.name} ({to_hex(entry.who)})" if entry.name else to_hex(entry.who)

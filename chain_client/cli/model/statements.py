@@ -43,6 +43,15 @@ _COMMANDS = {
 """Which command takes a statement; where it is not called like what it means."""
 
 
+_out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write what is (to be) signed into this file instead of submitting it; any wallet signs "
+    "it.",
+)
+_yes_option = click.option("--yes", is_flag=True, help="Don't ask.")
+
+
 def with_options(*options: Callable[[Any], Any]) -> Callable[[_Function], _Function]:
     """Several options as one decorator, shown in this order."""
 
@@ -125,12 +134,7 @@ def statement_options(key_help: str) -> Callable[[_Function], _Function]:
             multiple=True,
             help="A file that --out wrote, signed or to be signed; may be given several times.",
         ),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            help="Write what is (to be) signed into this file instead of submitting it; any "
-            "wallet signs it.",
-        ),
+        _out_option,
         click.option(
             "--offline",
             is_flag=True,
@@ -140,20 +144,25 @@ def statement_options(key_help: str) -> Callable[[_Function], _Function]:
         click.option(
             "--signer", metavar="ADDRESS", help="Whose --signature, if a contract's wallet."
         ),
-        click.option("--yes", is_flag=True, help="Don't ask."),
+        _yes_option,
     )
 
 
+def signing_options(key_help: str) -> Callable[[_Function], _Function]:
+    """Those of them that need no file of others."""
+    return with_options(key_options(key_help), _out_option, _yes_option)
+
+
 def asked_of(options: Mapping[str, Any]) -> Asked:
-    """The options of `statement_options` and ``--json`` as one value, checked."""
+    """The options of `statement_options` or `signing_options`, and ``--json``, as one value."""
     asked = Asked(
-        tuple(options["inputs"]),
+        tuple(options.get("inputs", ())),
         options["out"],
-        options["offline"],
+        options.get("offline", False),
         options["key_uri"],
         PasswordSource(options["password_file"], options["password_variable"]),
-        options["signature"],
-        options["signer"],
+        options.get("signature"),
+        options.get("signer"),
         options["yes"],
         options["as_json"],
     )

@@ -21,6 +21,7 @@ NEEDED = {
     "alarm acknowledge": ["in_doubt", "--reason", "r"],
     "draft list": [],
     "key list": [],
+    "model list": [],
     "policy show": [],
     "role list": [],
     "user list": [],
