@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from chain_client.gate.emergency_files import (
     EmergencyState,
     StoredEmergency,
 )
+from chain_client.gate.gate import Gate
 from chain_client.gate.question import (
     Action,
     Allowed,
@@ -39,6 +41,7 @@ from chain_client.registry.summaries import complete_return
 from chain_client.registry.typed_data import hash_summary
 from chain_client.signing import Signer
 from chain_client.signing.eip712 import Domain
+from tests.embedded_chains import make_chain
 from tests.unit.chain_client.gate.people import (
     ALICE,
     BOB,
@@ -147,6 +150,16 @@ def test_it_counts_only_while_the_chain_is_gone(cut_off: Governed) -> None:
     assert isinstance(found, Refused)
     assert found.code is Code.NOT_APPROVED
     assert isinstance(cut_off.check(2), Allowed)
+
+
+def test_it_does_not_count_against_a_wrong_chain(cut_off: Governed, tmp_path: Path) -> None:
+    accept(cut_off, cut_off.to_return(1, 2), ALICE, BOB)
+    other = make_chain(tmp_path / "other.db", chain_id=99)
+    gate = Gate(cut_off.settings, cut_off.client.deployment, other, cut_off.clock)
+    found = cut_off.check(1, gate=gate)
+    assert isinstance(found, Refused)
+    assert found.code is Code.WRONG_CHAIN
+    other.close()
 
 
 def test_while_the_chain_answers_none_is_accepted(governed: Governed) -> None:

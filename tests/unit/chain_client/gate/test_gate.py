@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from chain_client.gate.question import (
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger import EmbeddedLedger
 from chain_client.ledger.deployment import Deployment
+from chain_client.registry.identity import Salt
 from tests.embedded_chains import make_chain
 from tests.forked import in_fork
 from tests.unit.chain_client.gate.people import BREAKER, CHAMPION, FRAUD, NOTHING, Governed
@@ -189,6 +191,28 @@ def test_a_chain_of_the_same_id_without_the_registry_is_not_believed(
     gate = Gate(governed.settings, governed.client.deployment, other, governed.clock)
     assert code_of(governed.check(1, gate=gate)) is Code.CONTRACT_MISSING
     other.close()
+
+
+def test_other_code_at_the_registrys_address_is_not_believed(governed: Governed) -> None:
+    governed.promote(1)
+    other = replace(governed.client.deployment, registry_code_hash=NOTHING)
+    other.write(governed.client.folder.deployment_file)
+    assert code_of(governed.check(1, gate=governed.new_gate())) is Code.CONTRACT_MISSING
+
+
+def test_a_salt_that_only_the_deployments_file_names_is_not_believed(governed: Governed) -> None:
+    salt = Salt.create()
+    governed.client.folder.registry_salt.write_text(salt.value.hex())
+    forged = replace(governed.client.deployment, registry_salt_hash=salt.hash())
+    forged.write(governed.client.folder.deployment_file)
+    assert code_of(governed.check(1, gate=governed.new_gate())) is Code.SALT_WRONG
+
+
+def test_another_salt_is_seen_without_the_chain_too(governed: Governed) -> None:
+    governed.gate.refresh()
+    governed.client.folder.registry_salt.write_text(Salt.create().value.hex())
+    governed.lose_chain()
+    assert code_of(governed.check(1, gate=governed.new_gate())) is Code.SALT_WRONG
 
 
 def test_a_chain_that_was_put_back_to_an_older_copy_is_not_believed(governed: Governed) -> None:
