@@ -42,16 +42,19 @@ def ask_mlflow(store: Any, store_id: str, uri: ModelUri) -> Asked:
 
     Raises:
         MlflowException: MLflow's own: there is no such model, version or alias.
-        ConfigurationError: several versions stand in the stage.
+        ConfigurationError: several versions stand in the stage, or it is another model.
     """
     from mlflow.utils import workspace_context
 
     model = store.get_registered_model(uri.name)
+    if model.name != uri.name:
+        # Else whoever answers could give an approved model in the place of another one.
+        raise ConfigurationError(f"asked for model {uri.name!r}, MLflow answered with another one")
     version = uri.version if uri.version is not None else _held(store, uri)
     incarnation = ModelIncarnation(
         store_id,
         to_bare(workspace_context.get_request_workspace()),
-        str(model.name),
+        uri.name,
         int(model.creation_timestamp),
     )
     return Asked(

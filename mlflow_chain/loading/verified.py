@@ -75,7 +75,9 @@ def _download(
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.tracking._model_registry.utils import _get_store
 
-    if dst_path is not None and any(os.scandir(dst_path)):
+    if dst_path is not None and not Path(dst_path).is_dir():
+        raise InvalidInput(f"there is no folder {dst_path}; make it first")
+    if dst_path is not None and any(Path(dst_path).iterdir()):
         raise InvalidInput(
             f"the folder {dst_path} is not empty; what lies there would be loaded with the model"
         )
