@@ -53,7 +53,8 @@ def _set_alias(view: RegistryView, name: str, alias: str, version: Any) -> Attem
 
     _validate_model_alias_name(alias)
     _validate_model_alias_name_reserved(alias)
-    number = int(_validate_model_version(version))
+    _validate_model_version(version)  # MLflow 3.12 gives nothing back
+    number = int(version)
     model, found = need_version(view, name, number)
     if found.is_prompt:
         return Attempt()
@@ -94,7 +95,8 @@ def _transition(
     from mlflow.entities.model_registry.model_version_stages import get_canonical_stage
     from mlflow.utils.validation import _validate_model_version
 
-    number = int(_validate_model_version(version))
+    _validate_model_version(version)  # MLflow 3.12 gives nothing back
+    number = int(version)
     wanted = str(get_canonical_stage(stage))
     model, found = need_version(view, name, number)
     if found.is_prompt:
@@ -170,7 +172,8 @@ def _whole(model: ModelView, action: Action) -> Demand:
 def _delete_version(view: RegistryView, name: str, version: Any) -> Attempt:
     from mlflow.utils.validation import _validate_model_version
 
-    number = int(_validate_model_version(version))
+    _validate_model_version(version)  # MLflow 3.12 gives nothing back
+    number = int(version)
     model, _ = need_version(view, name, number)
     whole = Demand(
         model.incarnation, Change(Action.DELETE_VERSION, model.incarnation.name, version=number)
