@@ -40,6 +40,9 @@ _logger = logging.getLogger(__name__)
 _NEWEST_EVERY_US = 10_000_000
 """How often the newest block is asked for only to compare the clock with it."""
 
+_MOST_TARGETS = 10_000
+"""How many answers are kept: callers may ask about any alias."""
+
 _TEXTS = {
     Code.CHAIN_UNREACHABLE: "the chain does not answer",
     Code.WRONG_CHAIN: "the configured chain is not this deployment's",
@@ -104,6 +107,7 @@ class ChainState:
         self._snapshot: Snapshot | None = None
         self._is_saved = False
         self._targets: dict[TargetKey, TargetReading] = {}
+        self._failure: tuple[int, Trouble] | None = None
 
     def read(self) -> Snapshot | Trouble:
         """The registry at the block in force."""
@@ -118,6 +122,8 @@ class ChainState:
                 return snapshot
             reading = self._targets.get((model, target))
             if reading is None:
+                if len(self._targets) >= _MOST_TARGETS:
+                    self._targets.clear()
                 reading = self._targets[(model, target)] = self._views(snapshot, model, target)
             return reading
 
@@ -144,7 +150,11 @@ class ChainState:
         )
 
     def _told(self, ask: Callable[[], _T | Trouble]) -> _T | Trouble:
+        arrived_us = self._clock.monotonic_us()
         with self._lock.held():
+            # Who waited while another thread found no chain does not wait for it once more.
+            if self._failure is not None and self._failure[0] > arrived_us:
+                return self._failure[1]
             try:
                 return ask()
             except ChainError as exc:
@@ -152,7 +162,8 @@ class ChainState:
                 self._targets.clear()
                 code = _code_of(exc)
                 _logger.warning("the gate can't rely on the chain (%s): %s", code.value, exc)
-                return Trouble(code, _TEXTS[code])
+                self._failure = (self._clock.monotonic_us(), Trouble(code, _TEXTS[code]))
+                return self._failure[1]
 
     def _read(self) -> Snapshot | Trouble:
         if self._checked_pid != os.getpid():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chain_client.config import Settings
-from chain_client.errors import ConfigurationError
+from chain_client.errors import ConfigurationError, LedgerUnavailable
 from chain_client.gate.gate import Gate
 from chain_client.gate.question import (
     Action,
@@ -32,7 +32,14 @@ from chain_client.ledger.deployment import Deployment
 from chain_client.registry.identity import Salt
 from tests.embedded_chains import make_chain
 from tests.forked import in_fork
-from tests.unit.chain_client.gate.people import BREAKER, CHAMPION, FRAUD, NOTHING, Governed
+from tests.unit.chain_client.gate.people import (
+    BREAKER,
+    CHAMPION,
+    FRAUD,
+    NOTHING,
+    Governed,
+    OwnClock,
+)
 
 
 def code_of(decision: Decision) -> Code:
@@ -325,6 +332,46 @@ def test_threads_and_forked_children_share_a_gate(governed: Governed) -> None:
     for thread in threads:
         thread.join()
     assert found == [Allowed(True, 1)] * 4
+
+
+def test_who_waits_while_another_thread_finds_no_chain_does_not_ask_again(
+    governed: Governed,
+) -> None:
+    threads_count = 4
+    all_arrived = threading.Event()
+
+    class Arrivals(OwnClock):
+        count = 0
+
+        def monotonic_us(self) -> int:
+            self.count += 1
+            if self.count == threads_count:
+                all_arrived.set()
+            return super().monotonic_us()
+
+    class Down(EmbeddedLedger):
+        asked = 0
+
+        def chain_id(self) -> int:
+            self.asked += 1
+            all_arrived.wait(timeout=10)
+            raise LedgerUnavailable("down")
+
+    governed.gate.refresh()
+    down = Down(governed.chain_file)
+    gate = Gate(governed.settings, governed.client.deployment, down, Arrivals())
+    troubles: list[object] = []
+    threads = [
+        threading.Thread(target=lambda: troubles.append(gate.refresh()))
+        for _ in range(threads_count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(troubles) == threads_count
+    assert {getattr(found, "code", None) for found in troubles} == {Code.CHAIN_UNREACHABLE}
+    assert down.asked == 1
 
 
 def test_to_enforce_without_a_default_policy_does_not_start(ungoverned: Governed) -> None:
