@@ -26,6 +26,7 @@ from chain_client.registry.statements import (
     request_return,
     request_withdrawal,
 )
+from chain_client.registry.summaries import complete_proposal, salt_line_of
 from chain_client.types import Digest
 from tests.embedded_chains import transact
 from tests.unit.chain_client.registry.office import (
@@ -239,6 +240,30 @@ def test_a_lying_text_is_signed_and_sent_by_nobody(office: Office) -> None:
         with pytest.raises((SummaryMismatch, InvalidInput)):
             request_authorship(lie).sign(ALICE, office.client.salt)
     assert office.client.state().proposals == {}
+
+
+def test_a_text_with_another_policy_than_the_chains_is_refused(office: Office) -> None:
+    from dataclasses import replace
+
+    office.register()
+    honest = office.write()
+    assert honest.terms is not None
+    for policy in (
+        replace(honest.terms.policy, threshold=3),
+        replace(honest.terms.policy, min_delay_s=3600),
+    ):
+        terms = replace(honest.terms, policy=policy)
+        lie = complete_proposal(
+            honest.domain, honest.fields, honest.names, terms, salt_line_of(honest.summary)
+        )
+        with pytest.raises(SummaryMismatch, match="the policy"):
+            office.client.propose(lie, signer=ALICE)
+    unknown = replace(honest.fields, policy_hash=Digest(b"\x01" * 32))
+    lie = complete_proposal(
+        honest.domain, unknown, honest.names, honest.terms, salt_line_of(honest.summary)
+    )
+    with pytest.raises(SummaryMismatch, match="was never set on chain"):
+        office.client.propose(lie, signer=ALICE)
 
 
 def test_evidence_that_the_policy_asks_for_has_to_be_brought(empty_office: Office) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import threading
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,23 @@ def test_a_salt_is_made_once_kept_private_and_never_shown(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError) as caught:
         salt.check(OTHER.hash())
     assert salt.value.hex() not in str(caught.value)
+
+
+def test_processes_that_make_a_salt_at_once_get_one(tmp_path: Path) -> None:
+    path = tmp_path / "registry-salt"
+    start, made = threading.Barrier(8), []
+
+    def make() -> None:
+        start.wait(30)
+        made.append(create_salt(path))
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(made) == 8
+    assert set(made) == {read_salt(path)}
 
 
 @pytest.mark.parametrize("content", ["", "12", "zz" * 32, "11" * 33])

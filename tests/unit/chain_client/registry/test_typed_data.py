@@ -173,6 +173,9 @@ def test_other_people_or_evidence_are_refused(
         if document.names.requester:
             with pytest.raises(SummaryMismatch, match="requester's name"):
                 check_summary(document, SALT, {document.names.requester: other})
+    hidden = replace(document.fields, evidence_hash=Digest(b"\x07" * 32))
+    with pytest.raises(SummaryMismatch, match="the evidence"):
+        check_summary(replace(document, fields=hidden), SALT)
     if brought != document.names.evidence:
         lie = replace(document, names=replace(document.names, evidence=brought))
         with pytest.raises(SummaryMismatch):
