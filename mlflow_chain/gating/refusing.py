@@ -87,7 +87,7 @@ def refusal(refused: Refused, draft: str) -> Exception:
     """What MLflow's caller gets; never of a status that MLflow's clients retry."""
     helps = refused.help
     if refused.code is Code.NOT_APPROVED:
-        helps = f"Run: mlops-chain model propose --draft {draft}"
+        helps = f"Run: mlops-chain draft propose {draft}"
     text = f"{refused.reason} {helps}"
     if draft not in text:
         text = f"{text} (draft {draft})"

@@ -31,7 +31,7 @@ def test_an_alias_without_approval_is_refused_and_names_the_draft(
     found = refused(world.registry.set_registered_model_alias, "fraud", "champion", 3)
     assert found.code == "PERMISSION_DENIED"
     (event,) = world.events("promotion.refused")
-    assert f"mlops-chain model propose --draft {event.subject.id}" in found.text
+    assert f"mlops-chain draft propose {event.subject.id}" in found.text
     assert "needs 2 approvals" in found.text
     assert event.payload["target"] == "alias:champion"
     assert event.payload["version"] == 3
