@@ -68,9 +68,9 @@ class RegistrySync:
             self._launch(self._follow)
 
     def run_once(self) -> None:
-        """Look once; `is_busy` tells when that is over."""
+        """Look once, also at what failed a moment ago; `is_busy` tells when that is over."""
         if self._thread is None or not self._thread.is_alive():
-            self._launch(self._look)
+            self._launch(lambda: self._look(at_once=True))
 
     def is_busy(self, wait_s: float = 0) -> bool:
         """Whether a pass is under way, or the first look, also after ``wait_s``."""
@@ -107,11 +107,11 @@ class RegistrySync:
             pause_s = min(self._look_s * 2**self._failures, _RETRY_MAX_S)
             self._stop.wait(pause_s)
 
-    def _look(self) -> None:
+    def _look(self, *, at_once: bool = False) -> None:
         try:
             if self._syncer is None:
                 self._syncer = self._open_syncer()
-            if self._syncer.is_wanted():
+            if self._syncer.is_wanted(at_once=at_once):
                 self._idle.clear()
                 try:
                     self._syncer.run()

@@ -96,17 +96,22 @@ class Syncer:
         """Release the chain."""
         self._ledger.close()
 
-    def is_wanted(self) -> bool:
+    def is_wanted(self, *, at_once: bool = False) -> bool:
         """Whether anything happened on chain since the last pass, or it is time to try again.
 
         Costs one small question to the chain when nothing did, and imports no adapter.
+
+        Args:
+            at_once: try what failed again, also before its time.
 
         Raises:
             LedgerUnavailable: the chain does not answer.
             ConfigurationError: the salt can't be read.
         """
         state = self._known_state()
-        if state is None or (state.again_s is not None and time.time() >= state.again_s):
+        if state is None or (at_once and state.is_failed):
+            return True
+        if state.again_s is not None and time.time() >= state.again_s:
             return True
         newest = self._ledger.block()
         if newest.hash == state.block_hash:
@@ -223,7 +228,8 @@ class Syncer:
         again_s = report.due_s
         if report.troubles or final.number < block.number:
             again_s = min(time.time() + _RETRY_S, again_s or float("inf"))
-        self._state = SyncState(self._registry, block.number, block.hash, again_s, done)
+        failed = bool(report.troubles)
+        self._state = SyncState(self._registry, block.number, block.hash, again_s, failed, done)
         self._file.write(self._state)
 
     def _tell(self, report: SyncReport) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chain_client import records
-from chain_client.events import Event
+from chain_client.events import Event, Json
 from chain_client.gate.modes import GATE_MODE
 from chain_client.gate.question import Mode
 from chain_client.hosts import Finding
@@ -24,7 +24,7 @@ class OpenGate:
         mode: ``warn`` or ``off``.
         from_us: wall time of its beginning.
         until_us: of its end; infinite while it lasts.
-        sources: processes that were open so.
+        sources: journals of the processes that were open so.
     """
 
     mode: str
@@ -35,9 +35,7 @@ class OpenGate:
     def to_text(self) -> str:
         """When it was, for people."""
         end = "now" if self.until_us == _FOREVER else show_us(self.until_us)
-        count = len(self.sources)
-        processes = "1 process" if count == 1 else f"{count} processes"
-        return f"gate not enforced from {show_us(self.from_us)} to {end} ({self.mode}, {processes})"
+        return f"gate not enforced from {show_us(self.from_us)} to {end} ({self.mode})"
 
 
 class GateModes:
@@ -49,21 +47,35 @@ class GateModes:
     """
 
     def __init__(self, modes: Iterable[Event], sources: Iterable[Event]) -> None:
-        self._modes: defaultdict[bytes, list[tuple[int, str]]] = defaultdict(list)
-        self._closed: dict[bytes, int] = {}
+        self._processes: dict[bytes, tuple[Json, ...]] = {}
+        self._sources: defaultdict[tuple[Json, ...], dict[bytes, float]] = defaultdict(dict)
+        self._modes: defaultdict[tuple[Json, ...], list[tuple[int, str]]] = defaultdict(list)
+        closed: dict[bytes, int] = {}
+        for event in sources:
+            source_id = bytes(event.source_id)
+            if event.type == records.SOURCE_OPENED:
+                # A process says its mode once, and may record through several sources.
+                told = event.payload
+                key = (told.get("host"), told.get("boot"), told.get("pid"))
+                self._processes[source_id] = key
+            elif event.type == records.SOURCE_CLOSED:
+                closed[source_id] = event.time_us
+        for source_id, process in self._processes.items():
+            self._sources[process][source_id] = closed.get(source_id, _FOREVER)
         for event in modes:
             if event.type == GATE_MODE:
                 mode = str(event.payload.get("mode", ""))
-                self._modes[bytes(event.source_id)].append((event.time_us, mode))
-        for event in sources:
-            if event.type == records.SOURCE_CLOSED:
-                self._closed[bytes(event.source_id)] = event.time_us
+                self._modes[self._process(bytes(event.source_id))].append((event.time_us, mode))
         for known in self._modes.values():
             known.sort()
 
+    def _process(self, source_id: bytes) -> tuple[Json, ...]:
+        return self._processes.get(source_id, (source_id.hex(),))
+
     def at(self, source_id: bytes, time_us: int) -> str | None:
         """The mode in which a process had its gate at a time; None if it had none."""
-        found = [mode for since_us, mode in self._modes.get(source_id, ()) if since_us <= time_us]
+        known = self._modes.get(self._process(source_id), ())
+        found = [mode for since_us, mode in known if since_us <= time_us]
         return found[-1] if found else None
 
     def open_gates(self, gated: Sequence[tuple[int, int | None]]) -> list[OpenGate]:
@@ -72,22 +84,23 @@ class GateModes:
         Args:
             gated: from and to when policies stood, in block time; None: they stand.
         """
-        spans = sorted(self._spans(_joined(gated)))
+        spans = sorted(self._spans(_joined(gated)), key=lambda span: span[:3])
         found: list[OpenGate] = []
-        for mode, from_us, until_us, source_id in spans:
+        for mode, from_us, until_us, sources in spans:
             last = found[-1] if found else None
             if last is not None and last.mode == mode and from_us <= last.until_us:
                 until_us = max(until_us, last.until_us)
-                found[-1] = OpenGate(mode, last.from_us, until_us, last.sources | {source_id})
+                found[-1] = OpenGate(mode, last.from_us, until_us, last.sources | sources)
             else:
-                found.append(OpenGate(mode, from_us, until_us, frozenset({source_id})))
+                found.append(OpenGate(mode, from_us, until_us, sources))
         return found
 
     def _spans(
         self, gated: Sequence[tuple[float, float]]
-    ) -> Iterator[tuple[str, float, float, bytes]]:
-        for source_id, known in self._modes.items():
-            end: float = self._closed.get(source_id, _FOREVER)
+    ) -> Iterator[tuple[str, float, float, frozenset[bytes]]]:
+        for process, known in self._modes.items():
+            sources = self._sources.get(process, {})
+            end = max(sources.values(), default=_FOREVER)
             for number, (since_us, mode) in enumerate(known):
                 until_us = known[number + 1][0] if number + 1 < len(known) else end
                 if mode not in (Mode.WARN, Mode.OFF):
@@ -95,7 +108,7 @@ class GateModes:
                 for first_us, last_us in gated:
                     begin, stop = max(since_us, first_us), min(until_us, last_us)
                     if begin < stop:
-                        yield mode, begin, stop, source_id
+                        yield mode, begin, stop, frozenset(sources)
 
 
 def to_gate_finding(gate: OpenGate, attempts: Sequence[Attempt]) -> Finding:

@@ -176,7 +176,7 @@ def _view(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope
         [emergency for emergency, _ in emergencies],
         _SLACK_EMBEDDED_S if is_embedded else _SLACK_S,
     )
-    sources = recorded_by(evidence.log, spooled, "")(SOURCE, "", False)
+    sources = recorded_by(evidence.log, spooled, "")(SOURCE, "", True)
     view = View(
         host,
         binding,

@@ -1,8 +1,8 @@
-"""A real home, a real MLflow database on SQLite, and models in it."""
+"""One governed home and one MLflow database on SQLite, and a model of its own for each test."""
 
 from __future__ import annotations
 
-import shutil
+import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +13,7 @@ import pytest
 
 from chain_client.client import ChainClient
 from chain_client.config import Settings
+from chain_client.gate import modes
 from chain_client.verify import registry_host
 from tests.integration.gate_sync.people import People
 from tests.recorded_database import Recorded
@@ -23,105 +24,100 @@ with warnings.catch_warnings():
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-
-@pytest.fixture(scope="session")
-def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that is made once; tests work on copies."""
-    home = tmp_path_factory.mktemp("made") / "home"
-    ChainClient.open(Settings(home=home, relay_autostart=False), create=True).close()
-    return home
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A plain MLflow database that is made once; tests work on copies."""
-    file = tmp_path_factory.mktemp("made") / "mlflow.db"
-    store_class: Any = SqlAlchemyStore
-    store_class(f"sqlite:///{file}", str(file.with_name("artifacts")))._dispose_engine()
-    return file
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of home, database and files."""
+    return tmp_path_factory.mktemp("governed")
 
 
-@pytest.fixture
-def home(made_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home of this test."""
-    target = tmp_path / "home"
-    shutil.copytree(made_home, target)
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No relay is started, and no home is named: it is told to whoever needs it."""
     monkeypatch.delenv("MLOPS_CHAIN_HOME", raising=False)
     monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
     monkeypatch.setenv("MLOPS_CHAIN_SPOOL_DURABILITY", "process")
-    return target
 
 
-@pytest.fixture
-def client(home: Path) -> Iterator[ChainClient]:
-    """The home, opened."""
+@pytest.fixture(scope="session")
+def client(place: Path) -> Iterator[ChainClient]:
+    """The home; its relays do not sync, unless a test says so."""
     settings = Settings(
-        home=home, relay_autostart=False, spool_durability="process", registry_sync=False
+        home=place / "home", relay_autostart=False, spool_durability="process", registry_sync=False
     )
-    opened = ChainClient.open(settings)
+    opened = ChainClient.open(settings, create=True)
     yield opened
     opened.recorder.close()
     opened.close()
 
 
-@pytest.fixture
-def people(registry: Any, client: ChainClient, tmp_path: Path) -> People:
-    """Two of three decide about a model of three versions with files."""
-    registry.create_registered_model("fraud")
-    for number in (1, 2, 3):
-        folder = tmp_path / "files" / str(number)
-        folder.mkdir(parents=True)
-        (folder / "model.txt").write_text(f"weights {number}")
-        registry.create_model_version("fraud", folder.as_uri())
-    found = People(client)
-    found.govern()
-    return found
-
-
-@pytest.fixture
-def recorded(client: ChainClient, made_database: Path, tmp_path: Path) -> Recorded:
-    """An MLflow database with nothing in it, not yet opened with chain+."""
-    file = tmp_path / "mlflow.db"
-    shutil.copy(made_database, file)
+@pytest.fixture(scope="session")
+def recorded(client: ChainClient, place: Path) -> Recorded:
+    """The database."""
+    file = place / "mlflow.db"
+    store_class: Any = SqlAlchemyStore
+    store_class(f"sqlite:///{file}", str(place / "artifacts"))._dispose_engine()
     return Recorded(client, f"chain+sqlite:///{file}", file)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def registry(recorded: Recorded) -> Iterator[Any]:
-    """The model registry of that database, recorded, as a server opens it."""
-    import mlflow_chain
-
-    plain: Any = RegistryStore
-    store: Any = mlflow_chain.wrap(plain(recorded.uri.removeprefix("chain+")), recorded.client)
+    """The model registry of that database, recorded and gated, as a server opens it."""
+    store = _open(recorded, recorded.client)
     yield store
     store.engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def governed(registry: Any, client: ChainClient) -> People:
+    """Roles, approvers, and both targets of every model gated by two of three."""
+    people = People(client, "nobody", registry)
+    people.govern()
+    return people
+
+
 @pytest.fixture
-def age(monkeypatch: pytest.MonkeyPatch) -> Callable[[People], None]:
-    """Lets verification think that all decisions are older than what a promotion may take."""
+def people(governed: People, place: Path) -> People:
+    """Those who decide about a model of three versions with files."""
+    name = f"fraud{next(_numbers)}"
+    found = People(governed.client, name, governed.store, place / "files" / name)
+    found.create()
+    return found
 
-    def let_pass(people: People) -> None:
-        monkeypatch.setattr(registry_host, "GRACE_S", -60)
 
-    return let_pass
+@pytest.fixture
+def age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All decisions are older than what a promotion may take."""
+    monkeypatch.setattr(registry_host, "GRACE_S", -60)
 
 
 @pytest.fixture
 def open_gate(recorded: Recorded, client: ChainClient) -> Iterator[Callable[[], Any]]:
     """Opens the registry in a process whose gate only warns."""
-    opened: list[Any] = []
+    opened: list[tuple[Any, ChainClient]] = []
+
+    def end_process() -> None:
+        """What this process records from here on comes from another one."""
+        client.recorder.close()
+        modes._noted.clear()
 
     def make() -> Any:
-        import mlflow_chain
-
+        end_process()
         lenient = ChainClient(replace(client.settings, gate_mode="warn"), client.deployment)
-        plain: Any = RegistryStore
-        store = mlflow_chain.wrap(plain(recorded.uri.removeprefix("chain+")), lenient)
-        opened.append((store, lenient))
-        return store
+        opened.append((_open(recorded, lenient), lenient))
+        return opened[-1][0]
 
     yield make
+    end_process()
     for store, lenient in opened:
         store.engine.dispose()
         lenient.close()
+
+
+def _open(recorded: Recorded, client: ChainClient) -> Any:
+    import mlflow_chain
+
+    store_class: Any = RegistryStore
+    return mlflow_chain.wrap(store_class(recorded.uri.removeprefix("chain+")), client)

@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+import mlflow_chain
 from chain_client.client import ChainClient
+from chain_client.config import Settings
 from chain_client.errors import InvalidInput
 from chain_client.hosts import Governs, ModelIncarnation, ReservedTags, StoreBinding, TargetState
 from mlflow_chain.host import MlflowHost
 from tests.recorded_database import Recorded
 
 HOST = MlflowHost()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home and a plain database that are made once; tests work on copies."""
+    folder = tmp_path_factory.mktemp("made")
+    ChainClient.open(Settings(home=folder / "home", relay_autostart=False), create=True).close()
+    store_class: Any = SqlAlchemyStore
+    url = f"sqlite:///{folder / 'mlflow.db'}"
+    store_class(url, str(folder / "artifacts"))._dispose_engine()
+    return folder
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    """A home without any policy."""
+    return Path(shutil.copytree(made / "home", tmp_path / "home"))
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[ChainClient]:
+    """That home, opened."""
+    settings = Settings(home=home, relay_autostart=False, spool_durability="process")
+    opened = ChainClient.open(settings)
+    yield opened
+    opened.recorder.close()
+    opened.close()
+
+
+@pytest.fixture
+def recorded(client: ChainClient, made: Path, tmp_path: Path) -> Recorded:
+    """An empty database."""
+    file = Path(shutil.copy(made / "mlflow.db", tmp_path))
+    return Recorded(client, f"chain+sqlite:///{file}", file)
+
+
+@pytest.fixture
+def registry(recorded: Recorded) -> Iterator[Any]:
+    """Its model registry."""
+    plain: Any = RegistryStore
+    store: Any = mlflow_chain.wrap(plain(recorded.uri.removeprefix("chain+")), recorded.client)
+    yield store
+    store.engine.dispose()
 
 
 @pytest.fixture

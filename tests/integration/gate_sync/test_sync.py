@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from chain_client.errors import TransactionFailed
 from chain_client.ledger.model_registry_values import ProposalStatus
-from chain_client.log import Log
 from chain_client.types import to_hex
 from tests.governed import ALICE, BOB, BREAKER, CAROL
 from tests.integration.gate_sync.people import CHAMPION, PRODUCTION, People
 from tests.recorded_database import Recorded
-
-
-def _alarms(log: Log) -> list[str]:
-    return sorted(alarm.kind for alarm in log.alarms())
 
 
 def test_a_promotion_reaches_the_alias_and_the_tags(people: People) -> None:
@@ -122,8 +114,8 @@ def test_rollback_removal_and_broken_glass_arrive(people: People) -> None:
 
 def test_a_target_that_the_chain_never_decided_is_left(people: People, recorded: Recorded) -> None:
     recorded.edit(
-        "insert into registered_model_aliases (name, alias, version) values ('fraud', ?, 3)",
-        "champion",
+        "insert into registered_model_aliases (name, alias, version) values (?, 'champion', 3)",
+        people.name,
     )
     people.promote(1, PRODUCTION)
     people.client.sync()
@@ -135,13 +127,13 @@ def test_what_was_moved_past_the_gate_is_set_back_and_kept_in_mind(
 ) -> None:
     people.promote(1)
     people.client.sync()
-    recorded.edit("update registered_model_aliases set version = 2")
+    recorded.edit("update registered_model_aliases set version = 2 where name = ?", people.name)
     assert people.client.sync(dry_run=True).set[0].was_moved
     assert people.targets() == {CHAMPION: (2,)}
     report = people.client.sync()
     assert [(found.found, found.was_moved) for found in report.set] == [((2,), True)]
     assert people.targets() == {CHAMPION: (1,)}
-    assert _alarms(people.client.log) == ["target_moved"]
+    assert people.alarms() == ["target_moved"]
     moved = people.events("target.moved")
     assert [(e.payload["found"], e.payload["expected"]) for e in moved] == [([2], 1)]
 
@@ -151,31 +143,38 @@ def test_a_tag_that_lies_is_set_right(people: People, recorded: Recorded, statem
     people.promote(1)
     people.client.sync()
     expected = people.tags(1)
-    recorded.edit(f"update model_version_tags {statement} where key = 'mlops_chain.approvals'")
-    assert people.client.sync().tagged == ["fraud version 1"]
+    where = "where key = 'mlops_chain.approvals' and name = ?"
+    recorded.edit(f"update model_version_tags {statement} {where}", people.name)
+    assert people.client.sync().tagged == [f"{people.name} version 1"]
     assert people.tags(1) == expected
 
 
 def test_changed_files_are_refused_and_alarmed_and_stop_nothing_else(
-    people: People, tmp_path: Path
+    people: People,
 ) -> None:
     people.promote(1)
     people.promote(2, PRODUCTION)
-    (tmp_path / "files" / "1" / "model.txt").write_text("poison")
+    (people.files / "1" / "model.txt").write_text("poison")
     report = people.client.sync()
     assert people.targets() == {PRODUCTION: (2,)}
-    assert [trouble.subject for trouble in report.troubles] == [f"fraud {CHAMPION}"]
+    assert [trouble.subject for trouble in report.troubles] == [f"{people.name} {CHAMPION}"]
     assert people.tags(1) == {}
-    assert _alarms(people.client.log) == ["sync"]
+    assert people.alarms() == ["sync"]
+    (people.files / "1" / "model.txt").write_text("weights 1")
+    people.remove()
+    assert people.client.sync().troubles == []
+    assert people.alarms() == []
 
 
 def test_models_of_nobody_here_are_counted_and_passed_over(
     people: People, recorded: Recorded
 ) -> None:
     people.promote(1)
-    recorded.edit("update registered_models set creation_time = creation_time + 1")
+    before = people.client.sync(dry_run=True).foreign
+    statement = "update registered_models set creation_time = creation_time + 1 where name = ?"
+    recorded.edit(statement, people.name)
     report = people.client.sync()
-    assert (report.foreign, report.set, report.troubles) == (1, [], [])
+    assert (report.foreign, report.set, report.troubles) == (before + 1, [], [])
     assert people.targets() == {}
 
 
@@ -199,21 +198,14 @@ def test_a_promotion_by_somebody_else_at_the_same_time_is_success(
 
 
 def test_a_member_that_left_approved_nothing(people: People) -> None:
+    for key in (ALICE, BOB, CAROL):
+        people.registry.add_approver("audit", key.address(), signer=people.owner)
+    people.set_policy(CHAMPION, group="audit")
     document = people.propose(1)
     people.approve(document, ALICE, BOB)
-    people.registry.remove_approver("risk", BOB.address(), signer=people.owner)
+    people.registry.remove_approver("audit", BOB.address(), signer=people.owner)
     assert people.client.sync().promoted == []
     people.approve(document, CAROL)
     assert people.client.sync().promoted == [document.id]
     alice, carol = to_hex(ALICE.address()), to_hex(CAROL.address())
     assert people.tags(1)["approvals"] == f"2 of 2: {alice}, {carol}"
-
-
-def test_nothing_is_read_of_the_host_while_nothing_was_decided(
-    people: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(name: str) -> object:
-        raise TransactionFailed("the host was asked")
-
-    report = people.client.sync(load=refuse)  # type: ignore[arg-type]
-    assert report.troubles == []

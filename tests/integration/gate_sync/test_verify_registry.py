@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from chain_client.client import ChainClient
+from chain_client.config import Settings
+from chain_client.events import Subject
+from chain_client.hosts import Scope
 from chain_client.verify import Report, Verdict
 from tests.integration.gate_sync.people import CHAMPION, PRODUCTION, People
 from tests.recorded_database import Recorded
@@ -30,14 +34,17 @@ def _detail(report: Report) -> str:
 def _kinds(people: People) -> dict[str, str]:
     """Kinds of what the registry's step found, by subject; the comparison's own left out."""
     ours = ("promotion_", "model_digest_", "registry_", "revoked_", "gate_")
-    return {f.subject: f.kind for f in people.verify().findings if f.kind.startswith(ours)}
+    found = [f for f in people.verify().findings if f.kind.startswith(ours)]
+    return {f.subject.removeprefix(f"model {people.name}/"): f.kind for f in found}
 
 
-def test_nothing_is_said_while_nothing_was_ever_gated(registry: Any, recorded: Recorded) -> None:
-    from chain_client.hosts import Scope
-
-    registry.create_registered_model("fraud")
-    report = recorded.client.verify(Scope())
+def test_nothing_is_said_while_nothing_was_ever_gated(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", relay_autostart=False, spool_durability="process")
+    client = ChainClient.open(settings, create=True)
+    client.recorder.note("item.seen", Subject("", "item", "one"), {"number": 1})
+    client.recorder.close()
+    report = client.verify(Scope())
+    client.close()
     assert report.verdict is Verdict.HOLDS
     assert [check.name for check in report.checks if "registry" in check.name] == []
 
@@ -50,7 +57,7 @@ def test_honest_use_gives_no_finding(promoted: People) -> None:
     report = promoted.verify()
     assert report.findings == []
     assert report.verdict is Verdict.HOLDS
-    assert _detail(report) == "3 versions and 4 decisions on chain"
+    assert promoted.name not in _detail(report)
 
 
 def test_a_promotion_that_sync_has_not_reached_yet_is_no_finding(promoted: People) -> None:
@@ -62,85 +69,85 @@ def test_a_promotion_that_sync_has_not_reached_yet_is_no_finding(promoted: Peopl
 
 _EDITS: dict[str, tuple[str, dict[str, str]]] = {
     "alias moved": (
-        "update registered_model_aliases set version = 3",
-        {f"model fraud/{CHAMPION}": "promotion_differs"},
+        "update registered_model_aliases set version = 3 where name = :name",
+        {CHAMPION: "promotion_differs"},
     ),
     "alias removed": (
-        "delete from registered_model_aliases",
-        {f"model fraud/{CHAMPION}": "promotion_differs"},
+        "delete from registered_model_aliases where name = :name",
+        {CHAMPION: "promotion_differs"},
     ),
     "stage moved": (
-        "update model_versions set current_stage = 'Production' where version = 3",
-        {f"model fraud/{PRODUCTION}": "promotion_differs"},
+        "update model_versions set current_stage = 'Production' where version = 3 and name = :name",
+        {PRODUCTION: "promotion_differs"},
     ),
     "tag edited": (
         "update model_version_tags set value = '3 of 3: me' "
-        "where version = 1 and key = 'mlops_chain.approvals'",
-        {"model fraud/version 1/tag mlops_chain.approvals": "registry_tag_changed"},
+        "where version = 1 and key = 'mlops_chain.approvals' and name = :name",
+        {"version 1/tag mlops_chain.approvals": "registry_tag_changed"},
     ),
     "tag invented": (
         "insert into model_version_tags (name, version, key, value) "
-        "values ('fraud', 3, 'mlops_chain.target', 'alias:champion')",
-        {"model fraud/version 3/tag mlops_chain.target": "registry_tag_changed"},
+        "values (:name, 3, 'mlops_chain.target', 'alias:champion')",
+        {"version 3/tag mlops_chain.target": "registry_tag_changed"},
     ),
     "tag of a digest edited": (
         "update model_version_tags set value = '0x' || printf('%064d', 7) "
-        "where version = 1 and key = 'mlops_chain.digest'",
-        {"model fraud/version 1/tag mlops_chain.digest": "registry_tag_changed"},
+        "where version = 1 and key = 'mlops_chain.digest' and name = :name",
+        {"version 1/tag mlops_chain.digest": "registry_tag_changed"},
     ),
 }
 
 
-def test_tampering_by_sql_is_named(promoted: People, recorded: Recorded, age: Any) -> None:
+@pytest.mark.usefixtures("age")
+def test_tampering_by_sql_is_named(promoted: People, recorded: Recorded) -> None:
     copy = recorded.file.read_bytes()
-    age(promoted)
     for name, (statement, expected) in _EDITS.items():
-        assert recorded.edit(statement) > 0, name
+        assert recorded.edit(statement.replace(":name", f"'{promoted.name}'")) > 0, name
         assert _kinds(promoted) == expected, name
         recorded.file.write_bytes(copy)
     assert _kinds(promoted) == {}
 
 
-def test_changed_files_of_a_registered_version_are_named(promoted: People, tmp_path: Path) -> None:
-    files = tmp_path / "files"
+def test_changed_files_of_a_registered_version_are_named(promoted: People) -> None:
+    files = promoted.files
     (files / "1" / ".gitignore").write_text("model.txt")
     (files / "2" / "model.txt").rename(files / "2" / "weights.txt")
     assert _kinds(promoted) == {
-        "model fraud/version 1": "model_digest_differs",
-        "model fraud/version 2": "model_digest_differs",
+        "version 1": "model_digest_differs",
+        "version 2": "model_digest_differs",
     }
 
 
 def test_a_revoked_version_that_is_still_current_is_named(promoted: People) -> None:
     promoted.revoke(1)
-    assert _kinds(promoted) == {f"model fraud/{CHAMPION}": "revoked_version_current"}
+    assert _kinds(promoted) == {CHAMPION: "revoked_version_current"}
     promoted.promote(3)
     promoted.client.sync()
     assert _kinds(promoted) == {}
 
 
+@pytest.mark.usefixtures("age")
 def test_what_was_set_past_an_open_gate_is_named_with_its_time(
-    promoted: People, age: Any, open_gate: Callable[[], Any]
+    promoted: People, open_gate: Callable[[], Any]
 ) -> None:
-    age(promoted)
     store = open_gate()
-    store.set_registered_model_alias("fraud", "champion", 3)
-    store.transition_model_version_stage("fraud", 3, "Production", True)
+    store.set_registered_model_alias(promoted.name, "champion", 3)
+    store.transition_model_version_stage(promoted.name, 3, "Production", True)
     promoted.client.sync()
     found = _kinds(promoted)
     assert found == {
-        f"model fraud/{CHAMPION}": "promotion_without_approval",
-        f"model fraud/{PRODUCTION}": "promotion_without_approval",
+        CHAMPION: "promotion_without_approval",
+        PRODUCTION: "promotion_without_approval",
         "gate/warn": "gate_not_enforced",
     }
     (gate,) = [f for f in promoted.verify().findings if f.kind == "gate_not_enforced"]
-    assert f"model fraud/{CHAMPION} at 20" in gate.detail
+    assert f"model {promoted.name}/{CHAMPION} at 20" in gate.detail
 
 
 def test_an_open_gate_that_nobody_used_is_remarked(
     promoted: People, open_gate: Callable[[], Any]
 ) -> None:
-    open_gate().set_registered_model_alias("fraud", "shadow", 3)
+    open_gate().set_registered_model_alias(promoted.name, "shadow", 3)
     report = promoted.verify()
     assert report.findings == []
     assert "gate: gate not enforced from 20" in _detail(report)
@@ -149,15 +156,16 @@ def test_an_open_gate_that_nobody_used_is_remarked(
 def test_a_rename_past_an_open_gate_carries_no_approval_along(
     promoted: People, open_gate: Callable[[], Any]
 ) -> None:
-    open_gate().rename_registered_model("fraud", "scoring")
+    open_gate().rename_registered_model(promoted.name, f"new-{promoted.name}")
+    promoted.name = f"new-{promoted.name}"
     found = _kinds(promoted)
     assert {subject for subject, kind in found.items() if kind != "registry_tag_changed"} == {
-        f"model scoring/{CHAMPION}",
-        f"model scoring/{PRODUCTION}",
+        CHAMPION,
+        PRODUCTION,
         "gate/warn",
     }
     # The tags went along too, and say of the new name what nobody decided.
-    assert found["model scoring/version 1/tag mlops_chain.proposal"] == "registry_tag_changed"
+    assert found["version 1/tag mlops_chain.proposal"] == "registry_tag_changed"
 
 
 def test_broken_glass_is_remarked_for_ever(promoted: People) -> None:
@@ -167,13 +175,12 @@ def test_broken_glass_is_remarked_for_ever(promoted: People) -> None:
     promoted.client.sync()
     report = promoted.verify()
     assert report.findings == []
-    assert f"model fraud/{CHAMPION}: version 3 broke the glass at 20" in _detail(report)
+    assert f"model {promoted.name}/{CHAMPION}: version 3 broke the glass at 20" in _detail(report)
 
 
-def test_what_stood_before_the_policy_is_remarked(people: People, registry: Any) -> None:
-    people.set_policy(CHAMPION, threshold=0)
-    registry.set_registered_model_alias("fraud", "champion", 2)
-    people.set_policy(CHAMPION)
+def test_what_stood_before_the_policy_is_remarked(people: People) -> None:
+    people.store.set_registered_model_alias(people.name, "canary", 2)
+    people.set_policy("alias:canary")
     people.promote(1, PRODUCTION)
     people.client.sync()
     report = people.verify()
@@ -182,7 +189,7 @@ def test_what_stood_before_the_policy_is_remarked(people: People, registry: Any)
 
 
 def test_what_sync_set_back_is_remarked_for_ever(promoted: People, recorded: Recorded) -> None:
-    recorded.edit("update registered_model_aliases set version = 3")
+    recorded.edit("update registered_model_aliases set version = 3 where name = ?", promoted.name)
     promoted.client.sync()
     report = promoted.verify()
     assert report.findings == []
