@@ -172,7 +172,7 @@ def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording
     server_uri = to_server_uri(store.get_host_creds().host)
     open_recording = partial(_open_remote, server_uri, client)
     with mlflow_errors():
-        settings = client.settings if client else _settings()
+        settings = client.settings if client else own_settings()
     return RemoteRecording(
         role,
         store.get_host_creds,
@@ -182,7 +182,8 @@ def _remote_recording(store: Any, client: ChainClient | None) -> RemoteRecording
     )
 
 
-def _settings(home: Path | None = None) -> Settings:
+def own_settings(home: Path | None = None) -> Settings:
+    """The settings of this process, read now; ``home`` in the place of theirs."""
     return Settings.from_environment(os.environ, Path.cwd(), home=home)
 
 
@@ -211,7 +212,7 @@ def open_client(home: Path) -> ChainClient:
 def _client(expected_deployment_id: str | None, home: Path | None = None) -> ChainClient:
     from chain_client.client import ChainClient
 
-    settings = _settings(home)
+    settings = own_settings(home)
     key = (settings.home, expected_deployment_id or "")
     client = _clients.get(key)
     if client is None or not client.folder.exists():

@@ -12,6 +12,7 @@ from chain_client.config import Settings
 from chain_client.errors import ConfigurationError, HomeMismatch
 from chain_client.hosts import ModelIncarnation
 from mlflow_chain.adopting.row import read_adoption
+from mlflow_chain.building import own_settings
 from mlflow_chain.loading.model_uris import ModelUri
 from mlflow_chain.mapping.workspaces import to_bare
 from mlflow_chain.reading.server_uri import to_server_uri
@@ -94,7 +95,7 @@ def open_home(store: Any) -> tuple[ChainClient, str]:
         HomeMismatch: it is another deployment's.
         HostUnavailable: the registry does not answer.
     """
-    settings = Settings.from_environment(os.environ, Path.cwd())
+    settings = own_settings()
     if is_behind_server(store):
         return _of_server(store, settings)
     engine = getattr(store, "engine", None)

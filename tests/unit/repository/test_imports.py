@@ -71,7 +71,8 @@ def test_public_names_of_the_client() -> None:
 
 
 def test_public_names_of_the_mlflow_adapter() -> None:
-    assert mlflow_chain.__all__ == ["wrap"]
+    assert mlflow_chain.__all__ == ["load_model", "wrap"]
+    assert callable(mlflow_chain.load_model)
     assert callable(mlflow_chain.wrap)
 
 
