@@ -335,6 +335,20 @@ def test_a_home_of_another_deployment_is_refused(
     assert not (tmp_path / "none").exists()
 
 
+def test_a_home_with_the_salt_and_no_key_and_no_log_is_enough(
+    promoted: Promoted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, small = promoted.keeping.site.home, tmp_path / "small"
+    (small / "keys").mkdir(parents=True)
+    (small / "keys" / "registry-salt").write_text("ab" * 32 + "\n")
+    shutil.copy(home / "deployment.json", small)
+    shutil.copytree(home / "chain", small / "chain")
+    monkeypatch.setenv("MLOPS_CHAIN_HOME", str(small))
+    assert refusal(promoted.champion)
+    shutil.copy(home / "keys" / "registry-salt", small / "keys")
+    assert mlflow.artifacts.download_artifacts(f"chain+{promoted.champion}")
+
+
 def test_a_copy_is_gone_when_its_process_has_ended(promoted: Promoted) -> None:
     script = textwrap.dedent(
         """
