@@ -29,9 +29,10 @@ class Baselines:
         """Whether the event, given in log order, is part of a baseline; then it was kept."""
         baseline_id = event.payload.get("baseline")
         if not isinstance(baseline_id, str):
-            # Of each source, the first one that was settled has the least before it.
-            is_settled = event.subject.kind != SOURCE and stamp.settled_at is not None
-            if is_settled and stamp.source not in self._ordinary:
+            # Of each source, the first one that was settled has the least before it. What is of no
+            # database, such as a bound user, says nothing, nor that a process opened its gate.
+            is_ordinary = bool(event.subject.store) and event.subject.kind not in (SOURCE, "gate")
+            if is_ordinary and stamp.settled_at is not None and stamp.source not in self._ordinary:
                 self._ordinary[stamp.source] = stamp
             return False
         if event.type == FINISHED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -88,3 +89,15 @@ def test_the_end_of_another_process_is_no_event_of_the_store() -> None:
     state = replay([closed, *baseline("a", "one", LATER)], Scope())
     assert state.experiments["1"].exists.must()
     assert state.findings == []
+
+
+def test_what_is_decided_before_a_database_is_adopted_does_not_make_it_an_old_one() -> None:
+    bound = replace(event("user.bound", "b", 0, {"user": "bob"}, "bob", 0), subject=_of("", "user"))
+    opened = replace(event("gate.mode", "a", 0, {"mode": "off"}, "", 0), subject=_of(STORE, "gate"))
+    state = replay([bound, opened, *baseline("a", "one", LATER)], Scope())
+    assert state.experiments["1"].fields["name"].values() == ["one"]
+    assert state.findings == []
+
+
+def _of(store: str, kind: str) -> Subject:
+    return Subject(store, kind, "")
