@@ -294,10 +294,10 @@ class ChainClient:
         syncer = Syncer(
             self.settings, self.deployment, self.ledger, self.log, load, lambda: self.recorder
         )
-        try:
-            return syncer.run(dry_run=dry_run)
-        finally:
+        report = syncer.run(dry_run=dry_run)
+        if report.has_recorded and not dry_run:
             self.recorder.close()
+        return report
 
     def verify(
         self,

@@ -113,9 +113,7 @@ class RegistrySync:
                 self._syncer = self._open_syncer()
             if self._syncer.is_wanted(at_once=at_once):
                 self._idle.clear()
-                try:
-                    self._syncer.run()
-                finally:
+                if self._syncer.run().has_recorded:
                     self._close_recorder()
             if self._failures:
                 self._log.clear_alarm(ALARM, SUBJECT)

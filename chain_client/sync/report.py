@@ -72,6 +72,11 @@ class SyncReport:
     troubles: list[Trouble] = field(default_factory=list)
     due_s: float | None = None
 
+    @property
+    def has_recorded(self) -> bool:
+        """Whether anything may have been recorded."""
+        return bool(self.set or self.tagged or self.troubles)
+
     def fail(self, subject: str, error: object) -> None:
         """Note what could not be done."""
         self.troubles.append(Trouble(subject, str(error)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from chain_client.cli import cli
 from chain_client.ledger.model_registry_values import ProposalStatus
 from chain_client.types import to_hex
 from tests.governed import ALICE, BOB, BREAKER, CAROL
@@ -209,3 +212,27 @@ def test_a_member_that_left_approved_nothing(people: People) -> None:
     assert people.client.sync().promoted == [document.id]
     alice, carol = to_hex(ALICE.address()), to_hex(CAROL.address())
     assert people.tags(1)["approvals"] == f"2 of 2: {alice}, {carol}"
+
+
+def test_the_command_says_what_it_would_do_and_what_it_could_not(
+    people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> tuple[int, str]:
+        home = str(people.client.home)
+        code = cli(["--home", home, "sync", *words], standalone_mode=False)
+        return int(code or 0), capsys.readouterr().out
+
+    people.promote(1)
+    code, out = run("--dry-run", "--json")
+    wanted = [found for found in json.loads(out)["set"] if found["model"] == people.name]
+    assert code == 0
+    assert [(w["target"], w["version"], w["found"]) for w in wanted] == [(CHAMPION, 1, [])]
+    assert people.targets() == {}
+    (people.files / "1" / "model.txt").write_text("poison")
+    code, out = run()
+    assert code == 2
+    assert f"not done {people.name} {CHAMPION}" in out.replace("\n", " ")
+    (people.files / "1" / "model.txt").write_text("weights 1")
+    people.remove()
+    code, out = run()
+    assert (code, out.strip()) == (0, "MLflow is equal to the chain; nothing was to be done")
