@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from chain_client.cli.governance import governing, timeout_option
+from chain_client.cli.governance import governing
 from chain_client.cli.logged import bring_in
 from chain_client.cli.model.seen_last import write_from_snapshot
 from chain_client.cli.model.statements import (
@@ -47,7 +47,6 @@ _options = with_options(
         help="How long the signatures count.",
     ),
     statement_options("An approver's key: keystore:FILE, or the file."),
-    timeout_option,
     json_option,
     click.pass_obj,
 )
@@ -62,7 +61,6 @@ def rollback(
     target: str | None,
     open_for: str,
     version: int | None,
-    timeout_s: float,
     **options: Any,
 ) -> None:
     """Return a target of the model NAME to a version that was current before, at once.
@@ -94,7 +92,6 @@ def remove(
     name: str | None,
     target: str | None,
     open_for: str,
-    timeout_s: float,
     **options: Any,
 ) -> None:
     """Leave a target of the model NAME without a current version, at once.
