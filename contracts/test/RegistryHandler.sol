@@ -250,7 +250,8 @@ contract RegistryHandler is TestBase {
         _becomes(number % matters, IModelRegistry.Cause.Promoted);
     }
 
-    /// @dev The straight way: asked for, approved by all who may, waited for, promoted.
+    /// @dev The straight way: asked for, approved by all who may, waited for, promoted; sometimes for
+    /// too long, or while the registry is paused.
     function decide(uint256 which, uint256 target) external {
         uint256 number = matters;
         propose(which, target, which, true);
@@ -259,7 +260,8 @@ contract RegistryHandler is TestBase {
             if (i % 2 == 0) approve(number, i);
             else approveBySignature(number, i);
         }
-        _now += 100;
+        _now += which % 5 == 1 ? 4000 : 100;
+        if (which % 5 == 2) this.pause(0);
         promote(number);
     }
 

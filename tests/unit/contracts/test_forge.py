@@ -9,6 +9,7 @@ import pytest
 from tests.unit.contracts.npm_project import CONTRACTS, run
 
 
+@pytest.mark.timeout(900)  # half a minute of work, on a machine with nothing else to do
 def test_the_forge_tests_pass() -> None:
     result = run("test")
     assert result.returncode == 0, result.stdout
