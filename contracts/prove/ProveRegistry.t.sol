@@ -7,15 +7,13 @@ import {Proposal} from "../src/Proposals.sol";
 import {Prove} from "./Prove.sol";
 
 /// @dev One call of any function with any arguments by anybody, in a registry in which a proposal was
-/// promoted and another one rejected: closed proposals stay closed, a digest stays, and a sequence
-/// grows by one or not at all. Lists in the call have up to two members.
+/// promoted and another one rejected: a version's digest stays. Lists in the call have up to two
+/// members.
 contract ProveRegistry is Prove {
     bytes32 private constant MODEL = keccak256("model");
     bytes32 private constant TARGET = keccak256("target");
 
     ModelRegistry private registry;
-    bytes32 private _promoted;
-    bytes32 private _rejected;
 
     function setUp() public {
         vm.warp(1_800_000_000);
@@ -35,24 +33,18 @@ contract ProveRegistry is Prove {
         vm.prank(address(0x103));
         registry.approve(p);
         registry.promote(p);
-        _promoted = registry.idOf(p);
         p.nonce = bytes32(uint256(2));
         vm.prank(address(0x102));
         registry.propose(p, "");
         vm.prank(address(0x103));
         registry.reject(p, 0, address(0x103), "");
-        _rejected = registry.idOf(p);
     }
 
-    function check_what_is_settled_stays_settled(address caller) external {
+    function check_a_digest_stays(address caller) external {
         act(caller);
-        assert(registry.proposal(_promoted).status == IModelRegistry.Status.Promoted);
-        assert(registry.proposal(_rejected).status == IModelRegistry.Status.Rejected);
         IModelRegistry.Version memory v = registry.versionOf(MODEL, 1);
         assert(v.digest == keccak256("digest"));
         assert(v.registrant == address(0x101));
-        (,, uint64 sequence,,,) = registry.current(MODEL, TARGET);
-        assert(sequence == 1 || sequence == 2);
     }
 
     function act(address caller) private {
