@@ -135,6 +135,18 @@ contract RegistryReturnsTest is RegistryBase {
         );
     }
 
+    /// @dev The values of halmos's counterexample; see AUDIT.md.
+    function test_fields_that_nobody_proposed_are_no_aim_of_a_rollback() public {
+        Proposal memory none;
+        (none.model, none.target, none.version) = (MODEL, TARGET, 0x8000000000000001);
+        former = none;
+        refusedRollback(
+            list(alice),
+            list(new bytes(65)),
+            abi.encodeWithSelector(IModelRegistry.NotFormerlyCurrent.selector, idOf(none))
+        );
+    }
+
     function test_a_revoked_version_is_no_aim_of_a_rollback() public {
         vm.prank(breaker);
         registry.revokeVersion(MODEL, 1, REASON);
