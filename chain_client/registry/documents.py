@@ -141,6 +141,29 @@ def find_proposal(log: Log, proposal_id: bytes) -> ProposalDocument | None:
     return None
 
 
+def written_proposals(log: Log, proposal_id: bytes) -> Iterator[ProposalDocument]:
+    """Every document with that id that the log holds, whether its text is true or not."""
+    for event in _events(log, "proposal", to_hex(proposal_id)):
+        if event.type == PROPOSAL_WRITTEN:
+            try:
+                document = ProposalDocument.from_json(event.payload.get("document"))
+            except ChainError:
+                continue
+            if document.id == proposal_id:
+                yield document
+
+
+def written_returns(log: Log) -> Iterator[ReturnDocument]:
+    """Every rollback and removal that the log holds, whether its text is true or not."""
+    for event in _events(log, "return", "", exact=False):
+        if event.type == RETURN_WRITTEN:
+            try:
+                document = ReturnDocument.from_json(event.payload.get("document"))
+            except ChainError:
+                continue
+            yield document
+
+
 def get_proposal(log: Log, prefix: str) -> ProposalDocument:
     """The document of the one proposal whose id begins so.
 
