@@ -108,6 +108,11 @@ def settings_of(home: Path | None) -> Settings:
     return Settings.from_environment(os.environ, Path.cwd(), home=home)
 
 
+def read_variable(name: str) -> str | None:
+    """A variable of the environment that a person named; None if it is not set."""
+    return os.environ.get(name)
+
+
 def open_client(home: Path | None) -> ChainClient:
     """Open an existing home without contacting chain or log."""
     from chain_client.errors import HomeMissing

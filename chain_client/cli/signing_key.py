@@ -5,15 +5,15 @@ A password never stands on the command line: there every process of the machine 
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from chain_client.cli.output import read_variable
 from chain_client.errors import ConfigurationError, InvalidInput
 from chain_client.signing import Signer, open_signer
 from chain_client.signing.keystore import PASSWORD_FILE
@@ -34,7 +34,7 @@ class PasswordSource:
     file: Path | None = None
     variable: str | None = None
 
-    def find(self, environment: Mapping[str, str] = os.environ) -> str | None:
+    def find(self) -> str | None:
         """The password; None if neither a file nor a variable is named.
 
         Raises:
@@ -45,7 +45,7 @@ class PasswordSource:
         if self.file is not None:
             return _not_empty(_read(self.file), f"the file {self.file} (--password-file)")
         if self.variable is not None:
-            found = environment.get(self.variable)
+            found = read_variable(self.variable)
             if found is None:
                 raise ConfigurationError(
                     f"the variable {self.variable} (--password-env) is not set: set it in the "
