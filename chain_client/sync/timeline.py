@@ -100,6 +100,10 @@ class Timeline:
         changes = self.changes.get(key)
         return changes[-1] if changes else None
 
+    def sequence_at(self, key: TargetKey, at_s: float) -> int:
+        """How often a target had changed at a time."""
+        return max((c.sequence for c in self.changes.get(key, ()) if c.at_s <= at_s), default=0)
+
     def policy(self, key: TargetKey) -> Policy | None:
         """The policy in force: the model's own, else the default."""
         found = self.state.policy(Digest(key[0]), Digest(key[1]))

@@ -11,21 +11,7 @@ from chain_client.hosts import Finding, ModelIncarnation, TargetEvent
 from chain_client.registry.documents import NameBook
 from chain_client.registry.targets import Target
 from chain_client.sync.timeline import TargetKey, Timeline
-
-
-@dataclass(frozen=True, slots=True)
-class Emergency:
-    """What enough approvers signed while the chain could not be reached.
-
-    Args:
-        key: of which target.
-        version: current from then on; zero for none.
-        time_us: when it was accepted.
-    """
-
-    key: TargetKey
-    version: int
-    time_us: int
+from chain_client.verify.registry_emergencies import Emergencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +40,7 @@ def find_attempts(
     book: NameBook,
     now_here: Mapping[tuple[str, str], ModelIncarnation],
     store_id: str,
-    emergencies: Sequence[Emergency],
+    emergencies: Sequence[Emergencies],
     slack_s: float,
 ) -> Iterator[Attempt]:
     """Every recorded change of a target that was gated then.
@@ -66,7 +52,7 @@ def find_attempts(
         now_here: models of the database by workspace and name, for events of models whose
             creation nobody recorded.
         store_id: of the database.
-        emergencies: that were accepted.
+        emergencies: that were signed for those registries.
         slack_s: how far the hosts' clocks and block times may be apart.
     """
     for event in events:
@@ -112,15 +98,13 @@ def _is_allowed(
     event: TargetEvent,
     key: TargetKey,
     timelines: Sequence[Timeline],
-    emergencies: Sequence[Emergency],
+    emergencies: Sequence[Emergencies],
     slack_s: float,
 ) -> bool:
     at_s = event.time_us / 1e6
     span = (at_s - slack_s, at_s + slack_s)
     wanted = event.version or 0
-    if any(
-        e.key == key and e.version == wanted and e.time_us <= event.time_us for e in emergencies
-    ):
+    if any(found.allow(key, wanted, event.time_us, slack_s) for found in emergencies):
         return True
     if event.version is None and event.left is not None and event.target.startswith("stage:"):
         # What has no business in a gated stage may leave it; what is current may not.

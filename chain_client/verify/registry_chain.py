@@ -21,12 +21,14 @@ class RegistryChain:
 
     Args:
         timelines: of each, in the order in which they followed each other.
+        addresses: of each.
         time_s: time of the block up to which they were read.
         is_succeeded: whether another registry took the place of the home's.
         doubt: why a successor was not followed; None if all were.
     """
 
     timelines: tuple[Timeline, ...]
+    addresses: tuple[Address, ...]
     time_s: int
     is_succeeded: bool = False
     doubt: str | None = None
@@ -54,6 +56,7 @@ def read_registries(ledger: Ledger, deployment: Deployment) -> RegistryChain | N
     if address is None:
         return None
     timelines: list[Timeline] = []
+    addresses: list[Address] = []
     time_s, doubt = 0, None
     while address is not None and len(timelines) < _MOST_SUCCESSORS:
         contract = ModelRegistryContract(ledger, address)
@@ -66,8 +69,10 @@ def read_registries(ledger: Ledger, deployment: Deployment) -> RegistryChain | N
         reader = TimelineReader(ledger, contract, deployment.registry_block or 0)
         time_s = reader.advance()[0].timestamp_s
         timelines.append(reader.timeline)
+        addresses.append(address)
         address = reader.timeline.state.successor
-    return RegistryChain(tuple(timelines), time_s, len(timelines) > 1 or doubt is not None, doubt)
+    is_succeeded = len(timelines) > 1 or doubt is not None
+    return RegistryChain(tuple(timelines), tuple(addresses), time_s, is_succeeded, doubt)
 
 
 def _has_salt(contract: ModelRegistryContract, deployment: Deployment) -> bool:

@@ -11,11 +11,15 @@ from chain_client.events import Event, Subject
 from chain_client.gate.emergency_files import EMERGENCY_SIGNED, EMERGENCY_SUBJECT
 from chain_client.hosts import Recorded, Remark
 from chain_client.log import Log
+from chain_client.registry.identity import Salt
 from chain_client.registry.returns import ReturnDocument
+from chain_client.registry.summaries import check_return_summary
+from chain_client.signing.eip712 import Domain
 from chain_client.sync.hosting import TARGET_MOVED, TARGET_SUBJECT
 from chain_client.sync.timeline import Timeline
 from chain_client.types import Address, Digest, from_hex
-from chain_client.verify.registry_attempts import Emergency, show_us
+from chain_client.verify.registry_attempts import show_us
+from chain_client.verify.registry_emergencies import Emergency
 from chain_client.verify.spooled import Spooled
 
 
@@ -41,29 +45,50 @@ def recorded_by(log: Log, spooled: Spooled, store_id: str) -> Recorded:
     return recorded
 
 
-def read_emergencies(recorded: Recorded, timeline: Timeline) -> Iterator[tuple[Emergency, Remark]]:
-    """What enough approvers signed while the chain was out of reach, with a word for people.
+def read_emergencies(
+    recorded: Recorded, timeline: Timeline, domain: Domain, salt: Salt
+) -> dict[Emergency, Remark]:
+    """What enough approvers signed for a registry while it was out of reach, with a word for
+    people.
 
-    One whose signatures do not hold, or are too few, counts for nothing.
+    One that is for another registry, whose text lies, whose signatures do not hold, or are too
+    few, counts for nothing. How long the others count is said by `Emergencies`.
+
+    Args:
+        recorded: of one database.
+        timeline: of the registry.
+        domain: under which it is signed for that registry.
+        salt: the deployment's.
     """
+    found: dict[Emergency, Remark] = {}
     for event in recorded(EMERGENCY_SUBJECT, "", True):
         if event.type != EMERGENCY_SIGNED:
             continue
         try:
             document = ReturnDocument.from_json(event.payload.get("return"))
+            check_return_summary(document, salt)
             signatures: Any = event.payload.get("signatures")
-            signers = {_signer(document, who, text) for who, text in signatures}
+            signers = {_signer(document, who, text) for who, text in signatures} - {None}
         except (ChainError, TypeError, ValueError):
             continue
-        if not _are_enough(timeline, document, signers - {None}, event.time_us / 1e6):
+        at_s = event.time_us / 1e6
+        if document.domain != domain or not _is_known(timeline, document):
             continue
-        key = (document.model_id, document.target_id)
+        if not _are_enough(timeline, document, signers, at_s):
+            continue
+        emergency = Emergency(
+            (document.model_id, document.target_id),
+            document.version,
+            document.sequence,
+            document.deadline_s,
+            event.time_us,
+        )
         wanted = f"version {document.version}" if document.version else "no version"
-        remark = Remark(
+        found[emergency] = Remark(
             f"model {document.model.name}/{document.target}",
             f"{len(signers)} approvers signed offline for {wanted} at {show_us(event.time_us)}",
         )
-        yield Emergency(key, document.version, event.time_us), remark
+    return found
 
 
 def read_moves(recorded: Recorded) -> Iterator[Remark]:
@@ -84,16 +109,32 @@ def _signer(document: ReturnDocument, who: str, signature: str) -> Address | Non
     return claimed if found == claimed else None
 
 
+def _is_known(timeline: Timeline, document: ReturnDocument) -> bool:
+    """Whether it goes back to what had been current there, or to nothing."""
+    former = document.former
+    changes = timeline.changes.get((document.model_id, document.target_id), ())
+    known = {change.proposal for change in changes if change.sequence <= document.sequence}
+    return former is None or former.id in known
+
+
 def _are_enough(
     timeline: Timeline, document: ReturnDocument, signers: set[Any], at_s: float
 ) -> bool:
-    policy = timeline.policy_at((document.model_id, document.target_id), at_s)
+    key = (document.model_id, document.target_id)
+    policy = timeline.policy_at(key, at_s)
     if policy is None:
         return False
     seats = timeline.state.groups.get(Digest(policy.group), [])
-    members = {
-        seat.address
-        for seat in seats
-        if seat.since_s <= at_s and (seat.until_s is None or at_s < seat.until_s)
-    }
+    began_s = max(
+        (c.at_s for c in timeline.changes.get(key, ()) if c.sequence <= document.sequence),
+        default=0,
+    )
+    taken: set[Address] = set()
+    members: set[Address] = set()
+    for seat in sorted(seats, key=lambda found: found.since_s):
+        is_member = seat.since_s <= at_s and (seat.until_s is None or at_s < seat.until_s)
+        # What somebody signed before leaving the group does not count again on coming back.
+        if is_member and (seat.address not in taken or seat.since_s < began_s):
+            members.add(seat.address)
+        taken.add(seat.address)
     return len(signers & members) >= policy.threshold

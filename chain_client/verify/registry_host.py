@@ -22,7 +22,8 @@ from chain_client.sync.plan import Gap, HostState, Nameless, find_gaps, held_on_
 from chain_client.sync.tags import find_lies
 from chain_client.sync.timeline import Change, TargetKey, Timeline
 from chain_client.types import Address, Digest, to_hex
-from chain_client.verify.registry_attempts import Attempt, Emergency, show_us
+from chain_client.verify.registry_attempts import Attempt, show_us
+from chain_client.verify.registry_emergencies import Emergencies
 
 GRACE_S = 60
 """How long a promotion on chain may take to reach the host before it is a difference."""
@@ -42,7 +43,7 @@ class View:
         salt: the deployment's.
         book: what ids stand for.
         names: everything that people were ever called.
-        emergencies: that were accepted.
+        emergencies: that were signed for that registry.
         attempts: recorded changes of gated targets.
         now_s: the later of local time and the newest block's.
     """
@@ -54,7 +55,7 @@ class View:
     salt: Salt
     book: NameBook
     names: Mapping[Address, Collection[str]]
-    emergencies: Collection[Emergency]
+    emergencies: Emergencies
     attempts: Collection[Attempt] = field(repr=False)
     now_s: float
 
@@ -205,9 +206,8 @@ def compare_revoked(view: View) -> Iterator[Finding]:
 
 
 def _is_emergency(view: View, key: TargetKey, gap: Gap) -> bool:
-    after_us = gap.change.at_s * 1e6
-    found = [e for e in view.emergencies if e.key == key and e.time_us >= after_us]
-    return bool(found) and gap.found == ((found[-1].version,) if found[-1].version else ())
+    found = view.emergencies.standing(key, view.now_s)
+    return found is not None and gap.found == ((found.version,) if found.version else ())
 
 
 def _is_under_way(view: View, key: TargetKey, gap: Gap) -> bool:

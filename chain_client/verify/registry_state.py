@@ -24,6 +24,7 @@ from chain_client.hosts import (
 from chain_client.records import SOURCE
 from chain_client.registry.documents import NameBook
 from chain_client.registry.users import all_names
+from chain_client.signing.eip712 import Domain
 from chain_client.sync.hosting import learn_targets, read_host
 from chain_client.sync.plan import HostState, shown
 from chain_client.types import to_hex
@@ -31,6 +32,7 @@ from chain_client.verify.evidence import Evidence
 from chain_client.verify.explanations import read_explanations
 from chain_client.verify.registry_attempts import Attempt, find_attempts, show_us, to_finding
 from chain_client.verify.registry_chain import RegistryChain, read_registries
+from chain_client.verify.registry_emergencies import Emergencies
 from chain_client.verify.registry_evidence import read_emergencies, read_moves, recorded_by
 from chain_client.verify.registry_gate import GateModes, to_gate_finding, within
 from chain_client.verify.registry_host import (
@@ -165,16 +167,21 @@ def _view(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope
         learn_targets(evidence.log, timeline, book)
     spooled = evidence.spooled()
     recorded = recorded_by(evidence.log, spooled, binding.store_id)
-    emergencies = list(read_emergencies(recorded, chain.newest))
-    is_embedded = evidence.deployment.ledger_url.startswith("embedded:")
+    slack_s = _slack_s(evidence)
+    emergencies, remarks = list[Emergencies](), list[Remark]()
+    for address, timeline in zip(chain.addresses, chain.timelines, strict=True):
+        domain = Domain(evidence.deployment.chain_id, address)
+        signed = read_emergencies(recorded, timeline, domain, salt)
+        emergencies.append(Emergencies(timeline, signed))
+        remarks += (signed[found] for found in emergencies[-1].counted(slack_s))
     attempts = find_attempts(
         (e for e in host.target_events(binding, recorded) if _concerns(e, scope)),
         chain.timelines,
         book,
         {(model.workspace, model.name): model for model in state.models.values()},
         binding.store_id,
-        [emergency for emergency, _ in emergencies],
-        _SLACK_EMBEDDED_S if is_embedded else _SLACK_S,
+        emergencies,
+        slack_s,
     )
     sources = recorded_by(evidence.log, spooled, "")(SOURCE, "", True)
     view = View(
@@ -185,7 +192,7 @@ def _view(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope
         salt,
         book,
         all_names(evidence.log, evidence.deployment),
-        [emergency for emergency, _ in emergencies],
+        emergencies[-1],
         list(attempts),
         max(time.time(), chain.time_s),
     )
@@ -193,8 +200,13 @@ def _view(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope
         view,
         chain,
         GateModes(recorded("gate", "", True), sources),
-        (*(remark for _, remark in emergencies), *read_moves(recorded)),
+        (*remarks, *read_moves(recorded)),
     )
+
+
+def _slack_s(evidence: Evidence) -> float:
+    is_embedded = evidence.deployment.ledger_url.startswith("embedded:")
+    return _SLACK_EMBEDDED_S if is_embedded else _SLACK_S
 
 
 def _look(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope) -> _Found:
