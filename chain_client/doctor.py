@@ -18,6 +18,7 @@ from chain_client.gate.decision import MAX_CLOCK_LAG_S
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.hosts import ENTRY_POINT_GROUP, load_host
 from chain_client.ledger.model_registry import REGISTRAR_ROLE
+from chain_client.ledger.registry_deployment import find_admins
 from chain_client.relay.lock import is_relay_running
 from chain_client.signing import open_signer
 from chain_client.status import read_status
@@ -107,6 +108,12 @@ def _registry(client: ChainClient) -> tuple[bool, str]:
         return True, f"it was succeeded by {to_hex(successor)}: use the home of that one"
     if registry.paused():
         return True, "it is paused: nothing is promoted until an admin ends that"
+    beside = _admins_beside_timelock(client)
+    if beside:
+        return True, (
+            f"{', '.join(beside)} can administer it beside the timelock, without any delay: let "
+            "them be revoked (`mlops-chain role revoke admin ADDRESS`) or renounce it"
+        )
     registrar = open_signer(client.settings.registry_registrar, base=client.home).address()
     if not registry.has_role(REGISTRAR_ROLE, registrar):
         return True, (
@@ -121,6 +128,15 @@ def _registry(client: ChainClient) -> tuple[bool, str]:
             "uses this home: who breaks into the server approves too. Keep such keys elsewhere"
         )
     return False, found
+
+
+def _admins_beside_timelock(client: ChainClient) -> list[str]:
+    timelock = client.deployment.timelock
+    if timelock is None:
+        return []
+    first = client.deployment.registry_block or 0
+    found = find_admins(client.ledger, client.model_registry, first)
+    return [to_hex(account) for account in sorted(found - {timelock})]
 
 
 def _approver_keys(client: ChainClient) -> list[str]:

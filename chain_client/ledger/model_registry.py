@@ -32,6 +32,7 @@ from chain_client.ledger.model_registry_values import (
     RegistryEvent,
     VersionRecord,
 )
+from chain_client.ledger.ranges import block_ranges
 from chain_client.ledger.views import read_view
 from chain_client.types import Address, Digest
 
@@ -150,14 +151,19 @@ class ModelRegistryContract(ModelRegistryCalls):
     def events(self, from_block: int, to_block: int, *topics: Digest | None) -> list[RegistryEvent]:
         """The contract's events in a range of blocks (both ends included), in chain order.
 
+        However long the range is, no single question to the chain is about too much of it.
+
         Args:
             from_block: first block.
             to_block: last block.
             topics: what the events' topics have to be, from the first on (`event_topic`); None
                 lets every value pass.
         """
-        found = self._ledger.events(self.address, topics, from_block, to_block)
-        decoded = (decode_event(record) for record in found)
+        decoded = (
+            decode_event(record)
+            for first, last in block_ranges(from_block, to_block)
+            for record in self._ledger.events(self.address, topics, first, last)
+        )
         return [event for event in decoded if event is not None]
 
     def _view(self, function: str, *args: object, at: BlockTag | int = "latest") -> tuple[Any, ...]:

@@ -16,7 +16,12 @@ from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import Call, Ledger, Receipt
 from chain_client.ledger.deployment import Queue
 from chain_client.ledger.deployment_file import Deployment
-from chain_client.ledger.model_registry import ADMIN_ROLE, REGISTRAR_ROLE, ModelRegistryContract
+from chain_client.ledger.model_registry import (
+    ADMIN_ROLE,
+    REGISTRAR_ROLE,
+    ModelRegistryContract,
+    event_topic,
+)
 from chain_client.ledger.timelock import TimelockContract
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, to_hex
@@ -97,8 +102,8 @@ def hand_to_timelock(
         the deployment with its timelock.
 
     Raises:
-        ConfigurationError: a timelock with another delay stands already, or the owner's key is
-            no admin of the registry.
+        ConfigurationError: a timelock with another delay stands already, the owner's key is no
+            admin of the registry, or others are beside it.
         ContractMissing: other code than ours stands where it was deployed.
         ContractReverted: the contract refused.
         LedgerUnavailable: the chain does not answer; call again later.
@@ -117,16 +122,47 @@ def hand_to_timelock(
             f"the owner's key {to_hex(owner)} is no admin of the registry any more: whoever is has "
             "to hand it to a timelock"
         )
+    others = find_admins(ledger, registry, deployment.registry_block or 0) - {owner}
+    if not sent and others:
+        raise ConfigurationError(_others_text(others))
     call = timelock.deploy_call(min_delay_s, [owner], [owner])
     receipt = _deploy(ledger, queue, call, DEPLOY_TIMELOCK_PURPOSE, timelock.CONTRACT)
     lock = TimelockContract(ledger, _address(receipt))
     _check_delay(lock, min_delay_s)
+    if others - {lock.address}:
+        raise ConfigurationError(_others_text(others - {lock.address}))
     _grant(registry, queue, ADMIN_ROLE, lock.address)
     if registry.has_role(ADMIN_ROLE, owner):
         renounce = registry.renounce_role_call(ADMIN_ROLE, owner)
         queue.settle(queue.submit(renounce, f"renounce:{to_hex(owner)}"), final=True)
     _logger.info("a timelock of %d s at %s has the registry", min_delay_s, to_hex(lock.address))
     return replace(deployment, timelock=lock.address)
+
+
+def find_admins(ledger: Ledger, registry: ModelRegistryContract, first_block: int) -> set[Address]:
+    """Everybody who administers the registry now.
+
+    Args:
+        ledger: the chain.
+        registry: the registry.
+        first_block: block in which it was deployed.
+
+    Raises:
+        LedgerUnavailable: the chain does not answer.
+    """
+    granted = registry.events(
+        first_block, ledger.block().number, event_topic("RoleGranted"), ADMIN_ROLE
+    )
+    known = {Address(event.args["account"]) for event in granted}
+    return {account for account in known if registry.has_role(ADMIN_ROLE, account)}
+
+
+def _others_text(others: set[Address]) -> str:
+    names = ", ".join(to_hex(account) for account in sorted(others))
+    return (
+        f"{names} can administer the registry too, and would not have to wait for a timelock: "
+        "revoke the role admin there first, with `mlops-chain role revoke admin ADDRESS`"
+    )
 
 
 def _check_delay(lock: TimelockContract, min_delay_s: int) -> None:

@@ -17,6 +17,7 @@ from chain_client.ledger.abi import load_abi
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import BlockTag, Call, Ledger
 from chain_client.ledger.model_registry_values import ROLE_NAMES
+from chain_client.ledger.ranges import block_ranges
 from chain_client.ledger.revert import explain_revert
 from chain_client.ledger.views import read_view
 from chain_client.types import Address, Digest, TxHash
@@ -171,7 +172,11 @@ class TimelockContract:
     def scheduled(self, from_block: int, to_block: int) -> list[ScheduledOperation]:
         """Operations scheduled in a range of blocks (both ends included), in chain order."""
         abi = load_abi(CONTRACT)
-        records = self._ledger.events(self.address, (), from_block, to_block)
+        records = [
+            record
+            for first, last in block_ranges(from_block, to_block)
+            for record in self._ledger.events(self.address, (), first, last)
+        ]
         salts = {}  # the contract leaves a salt of zero out
         for record in records:
             if abi.find_event(record) == "CallSalt":

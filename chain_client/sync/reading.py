@@ -6,10 +6,8 @@ from typing import Literal
 
 from chain_client.ledger.base import Block, Ledger
 from chain_client.ledger.model_registry import ModelRegistryContract
+from chain_client.ledger.ranges import block_ranges
 from chain_client.sync.timeline import Timeline
-
-_BLOCKS_A_CALL = 10_000
-"""What nodes give in one answer is bounded."""
 
 
 class TimelineReader:
@@ -47,9 +45,8 @@ class TimelineReader:
         if self._last is not None and not self._is_still_there(self._last, newest):
             self._begin()
         found = 0
-        while self._next <= newest.number:
-            last = min(self._next + _BLOCKS_A_CALL - 1, newest.number)
-            found += self._read(self._next, last)
+        for first, last in block_ranges(self._next, newest.number):
+            found += self._read(first, last)
             self._next = last + 1
         self._last = newest
         return newest, found

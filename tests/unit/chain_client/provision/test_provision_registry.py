@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from chain_client import ChainClient, Settings
+from chain_client.doctor import examine
 from chain_client.errors import ConfigurationError, ContractMissing, HomeNotWritable
+from chain_client.home import OWNER_KEY
 from chain_client.ledger import open_ledger
 from chain_client.ledger.deployment import Deployment, check_deployment
 from chain_client.ledger.model_registry import (
@@ -31,8 +33,9 @@ from chain_client.log import Log
 from chain_client.provision import provision, provision_registry
 from chain_client.registry.identity import Salt, read_salt
 from chain_client.signing import open_signer
-from chain_client.types import Address, Digest
+from chain_client.types import Address, Digest, to_hex
 from tests.earlier_homes import make_home_without_registry, settings_of
+from tests.embedded_chains import KeyInMemory, transact
 
 DELAY_S = 172_800
 
@@ -225,6 +228,46 @@ def test_an_owner_that_is_no_admin_any_more_can_not_hand_over(settings: Settings
     forgotten.write(settings.home / "deployment.json")
     with pytest.raises(ConfigurationError, match="is no admin of the registry any more"):
         provision_registry(settings, forgotten, DELAY_S)
+
+
+def test_a_registry_with_other_admins_is_not_handed_to_a_timelock(settings: Settings) -> None:
+    made = provision(settings)
+    registry, other = contract_of(settings, made), KeyInMemory(44)
+    ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+    owner = open_signer(OWNER_KEY, base=settings.home)
+    grant = registry.grant_role_call(ADMIN_ROLE, other.address())
+    assert transact(ledger, owner, grant).succeeded
+    sent = nonce_of_owner(settings)
+    with pytest.raises(ConfigurationError, match=f"{to_hex(other.address())} can administer"):
+        provision_registry(settings, made, DELAY_S)
+    assert nonce_of_owner(settings) == sent
+    assert registry.has_role(ADMIN_ROLE, owner.address())
+    revoke = registry.revoke_role_call(ADMIN_ROLE, other.address())
+    assert transact(ledger, owner, revoke).succeeded
+    assert provision_registry(settings, made, DELAY_S).timelock is not None
+
+
+def test_doctor_names_an_admin_beside_the_timelock(settings: Settings) -> None:
+    made = provision(settings)
+    client = ChainClient(settings, made)
+    registry, owner = client.model_registry, open_signer(OWNER_KEY, base=settings.home)
+    # Both are admins, as after a hand-over that somebody undid in part.
+    lock = KeyInMemory(45).address()
+    grant = registry.grant_role_call(ADMIN_ROLE, lock)
+    assert transact(client.ledger, owner, grant).succeeded
+
+    def detail() -> tuple[bool, str]:
+        client.deployment = replace(made, timelock=lock)
+        (found,) = [check for check in examine(client) if check.name == "registry"]
+        return found.ok, found.detail
+
+    is_whole, text = detail()
+    assert not is_whole
+    assert f"{to_hex(owner.address())} can administer it beside the timelock" in text
+    renounce = registry.renounce_role_call(ADMIN_ROLE, owner.address())
+    assert transact(client.ledger, owner, renounce).succeeded
+    assert detail()[0]
+    client.close()
 
 
 def test_a_registry_that_was_exchanged_is_refused(settings: Settings) -> None:
