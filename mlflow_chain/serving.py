@@ -51,6 +51,9 @@ def _on_flask(module: Any) -> None:
 
 
 def _on_fastapi(module: Any) -> None:
+    from mlflow_chain.files.assistant import guard_assistant
+
+    guard_assistant()
     announce_on_fastapi(module, read_announcement)
 
 

@@ -12,7 +12,7 @@ import functools
 import logging
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,13 +56,33 @@ def async_once(original: Callable[..., Any], targets: Targets) -> Callable[..., 
     return act
 
 
+def refuse_to_change(recording: Recording, targets: Iterable[tuple[str, bool]]) -> None:
+    """Refuse to change attested files.
+
+    Args:
+        recording: of the store whose files they may be.
+        targets: each location that would be changed, and whether all below it would be.
+
+    Raises:
+        MlflowException: attested files are there, or nobody can tell.
+    """
+    _refuse_attested(recording, lambda attested: targets)
+
+
 def _check(repository: Any, targets: Targets, args: Any, kwargs: Any) -> None:
     recording = _recording_of(repository)
-    if recording is None or recording.client.settings.gate_mode == "off":
+    if recording is not None:
+        _refuse_attested(recording, lambda attested: targets(repository, attested, *args, **kwargs))
+
+
+def _refuse_attested(
+    recording: Recording, targets: Callable[[Attested], Iterable[tuple[str, bool]]]
+) -> None:
+    if recording.client.settings.gate_mode == "off":
         return
     attested = _attested(recording.client, recording.store_id)
     try:
-        for target, is_whole in targets(repository, attested, *args, **kwargs):
+        for target, is_whole in targets(attested):
             found = attested.find_inside(target)
             if found is None and is_whole:
                 found = attested.find_below(target)

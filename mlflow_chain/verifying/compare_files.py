@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from chain_client.events import Json
 from chain_client.hosts import Finding, Progress, Remark, Unchecked
 from mlflow_chain.files.locations import (
+    PROXIED,
     Storage,
-    is_proxied,
     join,
     relative,
     to_location,
@@ -88,37 +88,39 @@ class FileComparison:
         known = {spelled[root]: about for root, about in reversed(roots.items())}
         expected: dict[str, dict[str, Register]] = {location: {} for location in known}
         kept: dict[str, dict[str, str]] = {location: {} for location in known}
-        scoped: dict[str, str] = {}
+        scoped: dict[str, list[str]] = {}
         for written, register in self._files.items():
+            place = folder = _root_of(written, known)
             location = written
-            folder = _root_of(location, known)
-            within = without_workspace(location) if folder is None else None
+            within = without_workspace(written) if folder is None else None
             if within is not None:
                 location, prefix = within
                 folder = _root_of(location, known)
                 if folder is not None:
-                    scoped[folder] = prefix
+                    # Its owner's files, if they are in that workspace. Anybody may put files
+                    # there, so they stand beside those at the root itself and never for them.
+                    place = f"{PROXIED}/{prefix}{folder.removeprefix(PROXIED)}"
+                    if place not in expected:
+                        expected[place], kept[place] = {}, {}
+                        scoped.setdefault(folder, []).append(place)
             path = None if folder is None else relative(folder, location)
-            if folder is not None and path is not None:
-                expected[folder][path] = register
+            if place is not None and path is not None:
+                expected[place][path] = register
                 if written in self._kept:
-                    kept[folder][path] = self._kept[written]
+                    kept[place][path] = self._kept[written]
         found: list[FileRoot] = []
         unknown = 0
         for location in spelled.values():
             owner, before = known.pop(location, ("", False))
             if not owner:
                 continue
-            spots = self._storage.find(location)
-            if location in scoped and is_proxied(location):
-                below = location.partition(":")[2]
-                spots = self._storage.find(f"mlflow-artifacts:/{scoped[location]}{below}")
-            if not spots:
-                unknown += 1
-                continue
-            copies = tuple(StoredFiles(spot, self._storage.tracking_uri) for spot in spots)
-            about = (expected[location], kept[location])
-            found.append(FileRoot(location, owner, before, copies, *about))
+            for place in (location, *scoped.get(location, ())):
+                spots = self._storage.find(place)
+                if not spots:
+                    unknown += 1
+                    break
+                copies = tuple(StoredFiles(spot, self._storage.tracking_uri) for spot in spots)
+                found.append(FileRoot(place, owner, before, copies, expected[place], kept[place]))
         _nest(found)
         return found, unknown
 
