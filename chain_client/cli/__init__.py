@@ -6,6 +6,7 @@ be done; the text says why.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -15,6 +16,7 @@ import click
 
 from chain_client.cli.output import print_error
 from chain_client.errors import ChainError
+from chain_client.shown_text import escape_unprintable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,7 +83,9 @@ def main() -> None:
         print_error("aborted")
         sys.exit(2)
     except click.ClickException as exc:
-        exc.show()
+        said = io.StringIO()
+        exc.show(said)
+        click.echo(escape_unprintable(said.getvalue(), "\n"), nl=False, err=True)
         sys.exit(2)
     except ChainError as exc:
         print_error(str(exc))

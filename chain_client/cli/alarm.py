@@ -15,6 +15,7 @@ from chain_client.cli.output import (
     open_client,
     print_json,
     print_rows,
+    safe,
 )
 from chain_client.log import Alarm
 
@@ -90,7 +91,7 @@ def acknowledge(
         print_json({"ok": True, "acknowledged": [_to_json(one) for one in found]})
     else:
         for one in found:
-            console().print(f"[green]acknowledged[/] {one.kind} {one.subject}")
+            console().print(f"[green]acknowledged[/] {one.kind} {safe(one.subject)}")
 
 
 def _to_json(one: Alarm) -> dict[str, object]:

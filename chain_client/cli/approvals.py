@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import governing, named, to_address
 from chain_client.cli.model.waiting import short_id, wish_of
-from chain_client.cli.output import console, counted, json_option, print_json, print_rows
+from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError
@@ -83,10 +82,10 @@ def approvals(
     out = console()
     if not found:
         whom = "" if approver is None else f" for {named(approver, names)}"
-        out.print(f"nothing waits{whom}", soft_wrap=True)
+        out.print(f"nothing waits{safe(whom)}", soft_wrap=True)
         return
     for document, standing in found:
-        out.print(f"[bold]{short_id(document.id)}[/]  {escape(wish_of(document))}", soft_wrap=True)
+        out.print(f"[bold]{short_id(document.id)}[/]  {safe(wish_of(document))}", soft_wrap=True)
         requester = named(document.fields.requester, names)
         print_rows([("  asked by", requester), ("  stands", standing.text)])
     waits = counted(len(found), "proposal waits", "proposals wait")

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import governing, timeout_option, to_day
 from chain_client.cli.logged import bring_in
 from chain_client.cli.model.proposing import Wish, carry_out
 from chain_client.cli.model.statements import asked_of, signing_options
 from chain_client.cli.model.waiting import wait_option
-from chain_client.cli.output import console, counted, json_option, print_json, print_rows
+from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.client import ChainClient
 from chain_client.registry.drafts import Draft, get_draft, list_drafts
+from chain_client.shown_text import escape_unprintable, quote_word
 
 
 @click.group()
@@ -56,10 +56,10 @@ def list_all(home: Path | None, everything: bool, as_json: bool) -> None:
         console().print("nothing was refused" if everything else "no draft waits")
         return
     for one in shown:
-        console().print(f"[bold]{one.id}[/]  {escape(wish_of(one))}", soft_wrap=True)
+        console().print(f"[bold]{one.id}[/]  {safe(wish_of(one))}", soft_wrap=True)
         where = f" in {shop[one.store_id]}" if len(shop) > 1 and one.store_id in shop else ""
         text = f"  {one.who}, {to_day(one.time_us / 1e6)}{where}"
-        console().print(escape(text), soft_wrap=True)
+        console().print(safe(text), soft_wrap=True)
     console().print(f"{counted(len(shown), 'draft')}; mlops-chain draft propose ID proposes one")
 
 
@@ -119,14 +119,15 @@ def propose(
     asked = asked_of(options)
     with governing(context.obj) as client:
         one = find(client, draft_id)
+        name = f"{one.workspace}/{one.model}" if one.workspace else one.model
         if one.version is None:
             raise click.UsageError(
                 f"the draft is to leave {one.target}, which no proposal can: approvers do that "
-                f"with mlops-chain model remove {one.model} --target {one.target}"
+                f"with mlops-chain model remove {quote_word(name)} --target {one.target}"
             )
         stores = {binding.store_id: binding.uri for binding in client.folder.addresses()}
         wish = Wish(
-            f"{one.workspace}/{one.model}" if one.workspace else one.model,
+            name,
             one.version,
             one.target,
             tracking_uri=stores.get(one.store_id),
@@ -148,9 +149,10 @@ def find(client: ChainClient, draft_id: str) -> Draft:
 
 def wish_of(one: Draft) -> str:
     """What was wanted, in a line."""
+    model = escape_unprintable(one.model)
     if one.version is None:
-        return f"{one.model}: leave {one.target}"
-    return f"{one.model} {one.version} → {one.target}"
+        return f"{model}: leave {one.target}"
+    return f"{model} {one.version} → {one.target}"
 
 
 def _latest(found: list[Draft]) -> list[Draft]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.output import (
     account_name,
@@ -12,6 +11,7 @@ from chain_client.cli.output import (
     open_client,
     print_json,
     progress_bars,
+    safe,
     shorten,
 )
 from chain_client.cli.verify import bindings_of, short
@@ -128,9 +128,7 @@ def explain(
             }
         )
     elif found:
-        console().print(
-            f"[green]recorded[/] by {escape(who)}, signed by {to_hex(signer.address())}"
-        )
+        console().print(f"[green]recorded[/] by {safe(who)}, signed by {to_hex(signer.address())}")
 
 
 def _trusted(client: ChainClient, key_uri: str) -> Signer:
@@ -188,8 +186,8 @@ def _print(found: list[tuple[str, Finding]]) -> None:
     out = console()
     for _, finding in found[:_SHOWN]:
         # Ids and values are searched and copied: no line is broken by us.
-        out.print(f"[bold]{finding.kind}[/]  {escape(shorten(finding.subject))}", soft_wrap=True)
+        out.print(f"[bold]{finding.kind}[/]  {safe(shorten(finding.subject))}", soft_wrap=True)
         change = f"{short(finding.expected)} → {short(finding.actual)}"
-        out.print(f"  {escape(change)}", soft_wrap=True)
+        out.print(f"  {safe(change)}", soft_wrap=True)
     if len(found) > _SHOWN:
         out.print(f"… and {len(found) - _SHOWN} more; verify --json prints all")

@@ -15,6 +15,7 @@ from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput
 from chain_client.registry.client import AdminResult, Scheduled
 from chain_client.registry.users import resolve_address
+from chain_client.shown_text import escape_unprintable
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, to_hex
 
@@ -84,7 +85,7 @@ def to_checksum(address: Address) -> str:
 def named(address: Address, names: Mapping[Address, str]) -> str:
     """An address for people: whole, with the name that is bound to it."""
     name = names.get(address)
-    return f"{name} ({to_hex(address)})" if name else to_hex(address)
+    return f"{escape_unprintable(name)} ({to_hex(address)})" if name else to_hex(address)
 
 
 def to_day(time_s: float) -> str:

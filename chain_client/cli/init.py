@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chain_client.cli.output import console, json_option, print_json, settings_of
+from chain_client.cli.output import console, json_option, print_json, safe, settings_of
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput
 from chain_client.home import Home
@@ -78,7 +78,7 @@ def init(home: Path | None, timelock_delay_s: int | None, as_json: bool) -> None
         print_json(document)
         return
     out = console()
-    out.print(f"[green]{'ready' if existed else 'created'}[/] {document['home']}")
+    out.print(f"[green]{'ready' if existed else 'created'}[/] {safe(str(document['home']))}")
     out.print(f"  deployment  {document['deployment_id']}")
     out.print(f"  chain       {document['chain_id']} ({settings.ledger_url})")
     out.print(f"  EventLog    {document['event_log']}")

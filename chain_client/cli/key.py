@@ -15,6 +15,7 @@ from chain_client.cli.output import (
     print_json,
     print_note,
     print_rows,
+    safe,
     settings_of,
 )
 from chain_client.cli.signing_key import (
@@ -142,7 +143,7 @@ def list_keys(home: Path | None, as_json: bool) -> None:
         print_json({"ok": not damaged, "keys": found, "damaged": damaged})
     else:
         for one in found:
-            print_rows([(f"[bold]{one['uri']}[/]", one["purpose"])])
+            print_rows([(f"[bold]{safe(one['uri'])}[/]", one["purpose"])])
             print_rows([("  " + one["address"], "")])
     for text in damaged:
         print_error(text)

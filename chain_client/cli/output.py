@@ -20,6 +20,7 @@ from rich.table import Table
 from chain_client.client import ChainClient
 from chain_client.config import Settings
 from chain_client.hosts import Progress as ProgressCallback
+from chain_client.shown_text import escape_unprintable
 
 _LONG_HEX = re.compile(r"\b((?:0x)?[0-9a-f]{8})[0-9a-f]{48}([0-9a-f]{8})\b")
 
@@ -33,6 +34,19 @@ def json_option(function: _Function) -> _Function:
     )
 
 
+def safe(text: str, keep: str = "") -> str:
+    """Text from outside for rich: its brackets are no markup, and what shows nothing is an escape.
+
+    Every name, reason, path and error that goes to a terminal goes through here, or through
+    `print_rows`, `print_error` or `print_note`, which do the same.
+
+    Args:
+        text: as others wrote it.
+        keep: characters that are let through, such as a line break.
+    """
+    return escape(escape_unprintable(text, keep))
+
+
 def console() -> Console:
     """Standard output for people."""
     return Console(highlight=False)
@@ -40,14 +54,12 @@ def console() -> Console:
 
 def print_error(text: str) -> None:
     """One error line on standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"[bold red]error:[/] {escape(text)}"
-    )
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {safe(text)}")
 
 
 def print_note(text: str) -> None:
     """Something a person should know, on standard error."""
-    Console(stderr=True, highlight=False).print(f"[yellow]note:[/] {escape(text)}")
+    Console(stderr=True, highlight=False).print(f"[yellow]note:[/] {safe(text)}")
 
 
 def shorten(text: str) -> str:
@@ -67,7 +79,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def print_rows(rows: Iterable[tuple[str, ...]]) -> None:
-    """Aligned rows on standard output: the last cell of each is plain text and wraps.
+    """Aligned rows on standard output: the last cell of each is any text and wraps in its column.
 
     Args:
         rows: cells; all but the last may carry rich's markup.
@@ -78,7 +90,7 @@ def print_rows(rows: Iterable[tuple[str, ...]]) -> None:
             for _ in cells:
                 table.add_column(no_wrap=True)
             table.add_column(overflow="fold")
-        table.add_row(*cells, escape(text))
+        table.add_row(*cells, safe(text, "\n"))
     print_block(table)
 
 
@@ -92,7 +104,7 @@ def print_block(block: RenderableType) -> None:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """A JSON document on standard output."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    click.echo(escape_unprintable(json.dumps(document, indent=2, ensure_ascii=False), "\n"))
 
 
 def account_name() -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import (
     admin_json,
@@ -14,7 +13,7 @@ from chain_client.cli.governance import (
     governing,
 )
 from chain_client.cli.models import find_models
-from chain_client.cli.output import console, counted, json_option, print_json, print_rows
+from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.client import ChainClient
 from chain_client.home import OWNER_KEY
@@ -26,6 +25,7 @@ from chain_client.registry.evidence import to_kinds
 from chain_client.registry.history import Lookup, show_policy
 from chain_client.registry.policies import PlanStep, PolicyPlan, apply_plan, plan_policies
 from chain_client.registry.policy_files import read_policy_file
+from chain_client.shown_text import quote_word
 from chain_client.types import Digest, to_hex
 
 _TRACKING_HELP = "Look for the file's models in this database only."
@@ -78,7 +78,8 @@ def plan(context: click.Context, file: Path, tracking_uri: str | None, as_json: 
         console().print("nothing to do: the chain says what the file says")
     else:
         _print_plan(found)
-        console().print(f"{counted(len(found.steps), 'step')}; mlops-chain policy apply {file}")
+        command = f"mlops-chain policy apply {quote_word(str(file))}"
+        console().print(f"{counted(len(found.steps), 'step')}; {safe(command)}")
     context.exit(0 if found.is_empty else 1)
 
 
@@ -177,12 +178,12 @@ def show(home: Path | None, as_json: bool) -> None:
     if not policies:
         out.print("no policy is on chain: nothing is gated")
     for model, target, one in policies:
-        out.print(f"[bold]{escape(model)}[/]  {escape(target)}", soft_wrap=True)
-        out.print(f"  {escape(show_policy(one, lookup))}", soft_wrap=True)
+        out.print(f"[bold]{safe(model)}[/]  {safe(target)}", soft_wrap=True)
+        out.print(f"  {safe(show_policy(one, lookup))}", soft_wrap=True)
     for name, members in groups.items():
-        out.print(f"[bold]group {escape(name)}[/]", soft_wrap=True)
+        out.print(f"[bold]group {safe(name)}[/]", soft_wrap=True)
         for member in members:
-            out.print(f"  {member['address']}  {escape(member['user'] or '')}".rstrip())
+            out.print(f"  {member['address']}  {safe(member['user'] or '')}".rstrip())
     out.print(f"the gate of this home: {mode}")
 
 

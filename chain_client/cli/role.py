@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import (
     admin_json,
@@ -19,7 +18,7 @@ from chain_client.cli.governance import (
     to_day,
 )
 from chain_client.cli.key import stated_address
-from chain_client.cli.output import console, json_option, print_json, print_note, print_rows
+from chain_client.cli.output import console, json_option, print_json, print_note, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError
@@ -173,9 +172,9 @@ def list_roles(home: Path | None, as_json: bool) -> None:
         return
     for one, accounts in holders:
         meaning = _MEANING.get(one, "")
-        console().print(f"[bold]{one}[/]" + (f"  {meaning}" if meaning else ""))
+        console().print(f"[bold]{safe(one)}[/]" + (f"  {meaning}" if meaning else ""))
         for line in [_shown(account, names, client) for account in accounts] or ["nobody"]:
-            console().print(f"  {escape(line)}", soft_wrap=True)
+            console().print(f"  {safe(line)}", soft_wrap=True)
     for one_waiting in waiting:
         console().print(
             f"[yellow]waits[/]  {one_waiting['operation']}\n  can be carried out from "

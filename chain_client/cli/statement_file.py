@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chain_client.errors import ChainError, ConfigurationError, InvalidInput, SignatureRefused
 from chain_client.registry.statements import SignedStatement
+from chain_client.shown_text import escape_unprintable
 from chain_client.types import to_hex
 
 STANDARD = Path("-")
@@ -72,7 +73,7 @@ def write_statement(path: Path, statement: SignedStatement) -> None:
         ConfigurationError: the file exists, or can't be written.
     """
     if path == STANDARD:
-        sys.stdout.write(statement.to_text())
+        sys.stdout.write(escape_unprintable(statement.to_text(), "\n"))
         return
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.output import (
     console,
@@ -15,6 +14,7 @@ from chain_client.cli.output import (
     open_client,
     print_json,
     print_rows,
+    safe,
 )
 from chain_client.status import Status, read_status
 
@@ -43,11 +43,11 @@ def _print(found: Status) -> None:
     print_rows(_rows(found))
     for alarm in found.alarms:
         out.print(
-            f"[bold red]alarm[/] {alarm['kind']} {escape(str(alarm['subject']))}: "
-            f"{escape(str(alarm['detail']))} ({alarm['count']}×)"
+            f"[bold red]alarm[/] {alarm['kind']} {safe(str(alarm['subject']))}: "
+            f"{safe(str(alarm['detail']))} ({alarm['count']}×)"
         )
     for text in found.trouble:
-        out.print(f"[yellow]not readable[/] {escape(text)}")
+        out.print(f"[yellow]not readable[/] {safe(text)}")
 
 
 def _rows(found: Status) -> Iterator[tuple[str, str]]:

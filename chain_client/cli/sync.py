@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.output import (
     console,
@@ -14,6 +13,7 @@ from chain_client.cli.output import (
     open_client,
     print_json,
     print_rows,
+    safe,
 )
 from chain_client.sync.report import SyncReport, TargetSet
 from chain_client.types import to_hex
@@ -52,7 +52,7 @@ def _print(report: SyncReport, *, dry_run: bool) -> None:
         console().print("MLflow is equal to the chain; nothing was to be done")
     print_rows(rows)
     for trouble in report.troubles:
-        console().print(f"[red]not done[/] {escape(trouble.subject)}: {escape(trouble.text)}")
+        console().print(f"[red]not done[/] {safe(trouble.subject)}: {safe(trouble.text)}")
     if dry_run and rows:
         console().print("nothing was changed: run it again without --dry-run")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 
 from chain_client.cli.output import (
@@ -20,6 +19,7 @@ from chain_client.cli.output import (
     print_json,
     print_rows,
     progress_bars,
+    safe,
     shorten,
 )
 from chain_client.client import ChainClient
@@ -175,20 +175,20 @@ def _mark(check: Check) -> str:
 
 def _print_finding(out: Console, finding: Finding) -> None:
     # Nothing is cut or folded by us here: these lines are searched and copied.
-    out.print(f"\n[bold red]{finding.kind}[/]  [bold]{escape(finding.subject)}[/]", soft_wrap=True)
+    out.print(f"\n[bold red]{finding.kind}[/]  [bold]{safe(finding.subject)}[/]", soft_wrap=True)
     sides = (("expected", finding.expected), ("actual", finding.actual))
     if any(value is not None for _, value in sides):
         for name, value in sides:
-            out.print(f"  {name:9} {escape(short(value))}", soft_wrap=True)
-    print_block(Padding(escape(shorten(finding.detail)), (0, 0, 0, 2)))
+            out.print(f"  {name:9} {safe(short(value))}", soft_wrap=True)
+    print_block(Padding(safe(shorten(finding.detail), "\n"), (0, 0, 0, 2)))
 
 
 def _print_explained(out: Console, explained: Explained) -> None:
     found = explained.finding
     when = datetime.fromtimestamp(explained.time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    out.print(f"  [cyan]{found.kind}[/]  {escape(found.subject)}", soft_wrap=True)
+    out.print(f"  [cyan]{found.kind}[/]  {safe(found.subject)}", soft_wrap=True)
     said = f"{explained.kind}, {explained.reason} ({explained.who}, {when})"
-    print_block(Padding(escape(said), (0, 0, 0, 4)))
+    print_block(Padding(safe(said, "\n"), (0, 0, 0, 4)))
 
 
 def short(value: Json) -> str:

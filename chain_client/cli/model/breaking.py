@@ -13,13 +13,14 @@ from chain_client.cli.model.proposing import Wish, teller, write
 from chain_client.cli.model.statements import show_document, with_options
 from chain_client.cli.model.waiting import tell_standing
 from chain_client.cli.models import find_model, known_incarnations
-from chain_client.cli.output import console, json_option, print_json
+from chain_client.cli.output import console, json_option, print_json, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.client import ChainClient
 from chain_client.errors import UnknownName
 from chain_client.registry.client import RegistryClient
 from chain_client.registry.targets import Target
 from chain_client.registry.users import to_names
+from chain_client.shown_text import escape_unprintable, quote_word
 from chain_client.types import Digest, to_hex
 
 _options = with_options(
@@ -75,6 +76,7 @@ def break_glass(
         )
         if proposal is not None:
             document = find_document(client, proposal)
+            registry.check_document(document)
         else:
             wish = Wish(
                 name or "",
@@ -133,9 +135,9 @@ def revoke(
         )
         if not yes:
             who = named(signer.address(), to_names(registry.users()))
-            click.confirm(
-                f"Revoke version {version} of {name} as {who}, for ever?", abort=True, err=True
-            )
+            shown = escape_unprintable(name)
+            question = f"Revoke version {version} of {shown} as {who}, for ever?"
+            click.confirm(question, abort=True, err=True)
         done = registry.revoke_version(model, version, reason, signer=signer)
         state = registry.state()
         lookup = registry.lookup(state)
@@ -149,11 +151,11 @@ def revoke(
         found: dict[str, Any] = {"model": name, "version": version, "still_current": current}
         print_json({"ok": True, "transaction": transaction, **found})
         return
-    console().print(f"[green]revoked[/] version {version} of {name}", soft_wrap=True)
+    console().print(f"[green]revoked[/] version {version} of {safe(name)}", soft_wrap=True)
     for place in current:
         console().print(
-            f"[yellow]it is still current[/] for {place}: go back with\n"
-            f"  mlops-chain model rollback {name} --target {place}",
+            f"[yellow]it is still current[/] for {safe(place)}: go back with\n"
+            f"  mlops-chain model rollback {safe(quote_word(name))} --target {safe(place)}",
             soft_wrap=True,
         )
 

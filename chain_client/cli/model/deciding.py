@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import governing, named, timeout_option
 from chain_client.cli.model.statements import (
@@ -21,7 +20,7 @@ from chain_client.cli.model.statements import (
     with_options,
 )
 from chain_client.cli.model.waiting import tell_standing, wait_option, wait_until
-from chain_client.cli.output import console, json_option, print_json
+from chain_client.cli.output import console, json_option, print_json, safe
 from chain_client.cli.statement_file import write_statement
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput, PromotionDenied, UnknownProposal
@@ -254,5 +253,5 @@ def _submit(
 def _tell(statements: list[SignedStatement], names: Mapping[Any, str]) -> None:
     for one in statements:
         if one.signer is not None:
-            text = f"{_DONE[one.meaning]}[/] by {escape(named(one.signer, names))}"
+            text = f"{_DONE[one.meaning]}[/] by {safe(named(one.signer, names))}"
             console().print(f"[green]{text}", soft_wrap=True)

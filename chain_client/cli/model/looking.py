@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import governing, to_day
 from chain_client.cli.model.waiting import short_id
@@ -18,6 +17,7 @@ from chain_client.cli.output import (
     print_block,
     print_json,
     print_rows,
+    safe,
     shorten,
 )
 from chain_client.events import Json
@@ -67,7 +67,7 @@ def list_models(home: Path | None, as_json: bool) -> None:
     if not rows:
         console().print("nothing was ever proposed: mlops-chain model propose NAME VERSION …")
     for row in rows:
-        title = f"[bold]{escape(shorten(row['model']))}[/]  {escape(shorten(row['target']))}"
+        title = f"[bold]{safe(shorten(row['model']))}[/]  {safe(shorten(row['target']))}"
         console().print(f"{title}  {_current_text(row)}", soft_wrap=True)
         for waiting in row["open"]:
             text = f"  version {waiting['version']} waits for approval: {waiting['proposal'][2:14]}"
@@ -151,7 +151,7 @@ def _print_entry(entry: HistoryEntry, *, with_id: bool) -> None:
     if entry.target:
         subject.append(f"for {shorten(entry.target)}")
     when = f"{to_day(entry.at_s)}  block {entry.block_number}"
-    print_block(f"{when}  [bold]{escape(' '.join(subject))}[/]")
+    print_block(f"{when}  [bold]{safe(' '.join(subject))}[/]")
     details = []
     if entry.who is not None:
         who = f"{entry.name} ({to_hex(entry.who)})" if entry.name else to_hex(entry.who)
@@ -285,10 +285,10 @@ def _open_json(
 
 def _print_incarnation(one: Mapping[str, Any], *, is_only: bool) -> None:
     out = console()
-    made = f"  registered {to_day(one['created_ms'] / 1000)} in {one['store']}"
-    out.print(f"[bold]{escape(one['model'])}[/]{'' if is_only else made}", soft_wrap=True)
+    made = f"  registered {to_day(one['created_ms'] / 1000)} in {safe(one['store'])}"
+    out.print(f"[bold]{safe(one['model'])}[/]{'' if is_only else made}", soft_wrap=True)
     for place in one["targets"]:
-        out.print(f"{escape(shorten(place['target']))}  {_current_text(place)}", soft_wrap=True)
+        out.print(f"{safe(shorten(place['target']))}  {_current_text(place)}", soft_wrap=True)
         policy = place["policy"] or "none: not gated"
         rows = [("  [dim]policy[/]", policy)]
         rows += [

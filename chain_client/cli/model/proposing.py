@@ -35,7 +35,7 @@ from chain_client.cli.model.waiting import (
     wait_until,
 )
 from chain_client.cli.models import FoundModel, find_model
-from chain_client.cli.output import account_name, console, json_option, print_json
+from chain_client.cli.output import account_name, console, json_option, print_json, safe
 from chain_client.cli.statement_file import write_statement
 from chain_client.client import ChainClient
 from chain_client.errors import PromotionConflict
@@ -46,6 +46,7 @@ from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import SignedStatement, request_authorship
 from chain_client.registry.targets import Target
 from chain_client.registry.users import to_names
+from chain_client.shown_text import quote_word
 from chain_client.types import Address, to_hex
 
 Tell = Callable[[str], None]
@@ -299,8 +300,8 @@ def _check_not_open(client: ChainClient, wish: Wish, found: FoundModel) -> None:
             raise PromotionConflict(
                 f"version {wish.version} is proposed for {wish.target} already, by "
                 f"{named(fields.requester, to_names(registry.users()))}: "
-                f"`mlops-chain model show {wish.name}` says how it stands, and --again makes "
-                f"another proposal beside {short_id(record.id)}"
+                f"`mlops-chain model show {quote_word(wish.name)}` says how it stands, and --again "
+                f"makes another proposal beside {short_id(record.id)}"
             )
 
 
@@ -333,6 +334,6 @@ def teller(*, shown: bool) -> Tell:
 
     def tell(text: str) -> None:
         if shown:
-            error.print(f"[dim]{text}[/]")
+            error.print(f"[dim]{safe(text)}[/]")
 
     return tell

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import governing
 from chain_client.cli.logged import bring_in
@@ -23,7 +22,7 @@ from chain_client.cli.model.statements import (
     with_options,
 )
 from chain_client.cli.models import known_incarnations
-from chain_client.cli.output import console, counted, json_option, open_client, print_json
+from chain_client.cli.output import console, counted, json_option, open_client, print_json, safe
 from chain_client.cli.statement_file import check_signed, write_statement
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput, PromotionDenied, UnknownProposal
@@ -230,7 +229,7 @@ def _accept(home: Path | None, asked: Asked, meaning: str) -> None:
         print_json({"ok": True, "return": to_hex(document.id), "state": stored.state.value})
         return
     console().print(
-        f"[green]accepted[/] {escape(_wish(document))}: whoever sets it in MLflow passes the gate. "
+        f"[green]accepted[/] {safe(_wish(document))}: whoever sets it in MLflow passes the gate. "
         "It is recorded, flagged, and goes to the chain when that answers (a relay does it)."
     )
 
@@ -292,7 +291,7 @@ def _tell(
         return
     out = console()
     out.print(
-        f"[green]done[/] {escape(_wish(document))}, signed by {counted(len(signers), 'approver')}",
+        f"[green]done[/] {safe(_wish(document))}, signed by {counted(len(signers), 'approver')}",
         soft_wrap=True,
     )
     out.print("next  a relay sets it in MLflow within seconds; without one: mlops-chain sync")

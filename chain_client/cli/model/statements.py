@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.markup import escape
 
 from chain_client.cli.governance import named
-from chain_client.cli.output import console, print_block, print_json, print_note, settings_of
+from chain_client.cli.output import console, print_block, print_json, print_note, safe, settings_of
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.cli.statement_file import (
     STANDARD,
@@ -29,6 +28,7 @@ from chain_client.registry.identity import Salt, read_salt
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import Document, SignedStatement
 from chain_client.registry.users import to_names
+from chain_client.shown_text import quote_word
 from chain_client.signing import Signer
 from chain_client.types import Address, from_hex, to_hex
 
@@ -264,7 +264,7 @@ def gather(
 
 def show_document(document: Document) -> None:
     """The text that is signed, as it is; and the files where there is more to say."""
-    print_block(escape(document.summary))
+    print_block(safe(document.summary, "\n"))
     console().print()
 
 
@@ -288,18 +288,21 @@ def tell_written(asked: Asked, statement: SignedStatement) -> None:
     if asked.out == STANDARD:
         return
     command = _COMMANDS.get(statement.meaning, statement.meaning)
-    out = console()
+    out, file, word = console(), safe(str(asked.out)), safe(quote_word(str(asked.out)))
     if is_signed:
-        out.print(f"[green]signed[/] by {signer}, written to {asked.out}", soft_wrap=True)
+        out.print(f"[green]signed[/] by {signer}, written to {file}", soft_wrap=True)
         out.print("anybody submits it:", soft_wrap=True)
     else:
-        out.print(f"[green]written[/] to {asked.out}, not signed", soft_wrap=True)
+        out.print(f"[green]written[/] to {file}, not signed", soft_wrap=True)
         out.print(
             "a wallet signs what stands there under typedData (eth_signTypedData_v4); then",
             soft_wrap=True,
         )
     more = "" if is_signed else " --signature 0x…"
-    out.print(f"  mlops-chain model {command} --in {asked.out}{more}", soft_wrap=True)
+    out.print(
+        f"  mlops-chain model {command} --in {word}{more}",
+        soft_wrap=True,
+    )
 
 
 def _kind(document: Document) -> str:

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
-from chain_client.cli.output import print_rows
+from chain_client.cli.output import print_rows, safe
 from chain_client.client import ChainClient
 from chain_client.ledger.model_registry_values import ProposalStatus
 from chain_client.registry.proposals import ProposalDocument, show_model
 from chain_client.registry.standing import Standing
+from chain_client.shown_text import escape_unprintable
 from chain_client.types import Digest
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -38,7 +38,8 @@ def short_id(proposal_id: Digest) -> str:
 
 def wish_of(document: ProposalDocument) -> str:
     """What is proposed, in a line."""
-    return f"{show_model(document.names.model)} {document.version} → {document.names.target}"
+    model = escape_unprintable(show_model(document.names.model))
+    return f"{model} {document.version} → {document.names.target}"
 
 
 def tell_standing(document: ProposalDocument, standing: Standing) -> None:
@@ -63,7 +64,7 @@ def wait_until(
 
     def tell(standing: Standing) -> None:
         if shown:
-            error.print(f"[dim]waiting:[/] {escape(standing.text)}", soft_wrap=True)
+            error.print(f"[dim]waiting:[/] {safe(standing.text)}", soft_wrap=True)
 
     return client.registry.wait_for(document, until, timeout_s=timeout_s, progress=tell)
 
