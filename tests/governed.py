@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass, field
 
 from chain_client.attestations import find_attestation, note_attestation, recorded_in
 from chain_client.client import ChainClient
 from chain_client.home import OWNER_KEY
-from chain_client.hosts import StoreBinding
+from chain_client.hosts import ModelIncarnation, StoreBinding
 from chain_client.ledger.base import Call
 from chain_client.ledger.model_registry_values import (
     ANY_MODEL,
@@ -19,8 +18,9 @@ from chain_client.ledger.model_registry_values import (
     Policy,
     ProposalFields,
 )
+from chain_client.registry.documents import note_document
 from chain_client.registry.identity import digest_commitment, group_id, model_id, target_id
-from chain_client.registry.typed_data import hash_summary
+from chain_client.registry.targets import Target
 from chain_client.signing import Signer, open_signer
 from chain_client.types import Digest
 from mlflow_chain.host import MlflowHost
@@ -95,10 +95,15 @@ class Registry:
         (found,) = self.client.folder.bindings()
         return found
 
-    def id_of(self, name: str, workspace: str = "") -> Digest:
-        """What stands on chain for a model as it is now."""
+    def find(self, name: str, workspace: str = "") -> ModelIncarnation:
+        """A model as it is now."""
         found = MlflowHost().find_model(self.binding(), name, workspace)
         assert found is not None
+        return found
+
+    def id_of(self, name: str, workspace: str = "") -> Digest:
+        """What stands on chain for a model as it is now."""
+        found = self.find(name, workspace)
         return model_id(
             self.client.salt, found.store_id, found.workspace, found.name, found.creation_ms
         )
@@ -126,7 +131,7 @@ class Registry:
             relay.close()
 
     def register(self, name: str, version: int, workspace: str = "") -> Digest:
-        """Attest a version and register it on chain; its salted digest."""
+        """Attest a version and register it on chain; its model digest."""
         digest, leaf = self.attest(name, version, workspace)
         model = self.id_of(name, workspace)
         commitment = digest_commitment(self.client.salt, model, version, digest)
@@ -135,31 +140,21 @@ class Registry:
                 model, version, commitment, leaf
             )
             self.send(REGISTRAR, call)
-        return commitment
+        return digest
 
     def propose(
         self, name: str, version: int, target: str = "alias:champion", workspace: str = ""
     ) -> ProposalFields:
-        """Ask for a promotion."""
-        commitment = self.register(name, version, workspace)
-        model, gated = self.id_of(name, workspace), target_id(self.client.salt, target)
-        contract = self.client.model_registry
-        fields = ProposalFields(
-            model=model,
-            target=gated,
-            version=version,
-            digest=commitment,
-            policy_hash=contract.policy(model, gated).policy_hash,
-            summary_hash=hash_summary(f"{name} {version} {target}"),
-            evidence_hash=_NOTHING,
-            evidence_kinds=0,
-            deadline_s=int(time.time()) + 3600,
-            requester=REQUESTER.address(),
-            supersedes=_NOTHING,
-            nonce=Digest(secrets.token_bytes(32)),
+        """Ask for a promotion; the log has its text."""
+        digest = self.register(name, version, workspace)
+        document = self.client.registry.write_proposal(
+            self.find(name, workspace), version, Target.parse(target), digest, REQUESTER.address()
         )
-        self.send(REQUESTER, contract.propose_call(fields))
-        return fields
+        note_document(self.client.recorder, document)
+        self.client.recorder.close()
+        self.drain()
+        self.send(REQUESTER, self.client.model_registry.propose_call(document.fields))
+        return document.fields
 
     def approve(self, fields: ProposalFields, *approvers: Signer) -> None:
         """Approve, each in a transaction of their own."""

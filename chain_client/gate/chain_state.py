@@ -264,13 +264,20 @@ class ChainState:
         contract = self._contract()
         policy = contract.policy(model, target, at).policy
         current = contract.current(model, target, at)
-        reading = TargetReading(policy, current, contract.paused(at), contract.successor(at), at)
+        reading = TargetReading(
+            policy,
+            current,
+            contract.paused(at),
+            contract.successor(at),
+            at,
+            snapshot.signed_text(model, target),
+        )
         expected = snapshot.policy_of(model, target)
         if (
             (policy and (policy.group, policy.threshold))
             != (expected and (expected.group, expected.threshold))
-            or (current.version, current.sequence, current.is_revoked)
-            != (told.version, told.sequence, told.is_revoked)
+            or (current.version, current.sequence, current.cause, current.is_revoked)
+            != (told.version, told.sequence, told.cause, told.is_revoked)
             or (current.version and current.digest != told.digest)
             or (reading.is_paused, reading.successor) != (snapshot.is_paused, snapshot.successor)
         ):

@@ -22,6 +22,7 @@ from chain_client.gate.question import (
     WouldBlock,
 )
 from chain_client.ledger.model_registry_values import Current
+from chain_client.registry.texts import TextVerdict
 from chain_client.types import Digest, to_hex
 
 __all__ = [
@@ -55,6 +56,7 @@ def decide(
     files: FilesCheck | None = None,
     commitment: Digest | None = None,
     emergency: str | None = None,
+    text: TextVerdict | None = None,
 ) -> Decision:
     """What the gate says to a change.
 
@@ -65,6 +67,7 @@ def decide(
         files: of the version, where `needs_files` says so.
         commitment: salted digest that `files` give, to be compared with the one on chain.
         emergency: id of the emergency file that ``reading`` takes into account.
+        text: what became of the look at the text of ``reading.signed``, likewise.
     """
     if mode is Mode.OFF:
         return Allowed(is_gated=False)
@@ -73,14 +76,15 @@ def decide(
     elif isinstance(reading, ModelReading):
         found = _of_model(reading, change)
     else:
-        found = _of_target(reading, change, files, commitment, emergency)
+        found = _of_target(reading, change, files, commitment, emergency, text)
     if isinstance(found, Refused) and mode is Mode.WARN:
         return WouldBlock(found)
     return found
 
 
 def needs_files(mode: Mode, reading: TargetReading, change: Change) -> bool:
-    """Whether the decision depends on the version's files; looking at them costs time."""
+    """Whether the decision depends on the version's files and on the text that was signed for
+    it; looking at them costs time."""
     return (
         mode is not Mode.OFF
         and change.action is Action.SET
@@ -128,6 +132,7 @@ def _of_target(
     files: FilesCheck | None,
     commitment: Digest | None,
     emergency: str | None,
+    text: TextVerdict | None,
 ) -> Decision:
     if reading.policy is None:
         return Allowed(is_gated=False, sequence=reading.current.sequence)
@@ -145,7 +150,7 @@ def _of_target(
             "Ask an administrator to unpause it.",
         )
     if change.action is Action.SET:
-        found = _of_set(reading, change, files, commitment)
+        found = _of_set(reading, change, files, commitment) or _of_text(reading, change, text)
     else:
         found = _of_leave(reading, change)
     return found or Allowed(True, reading.current.sequence, emergency)
@@ -218,6 +223,25 @@ def _of_files(
             verify,
         )
     return None
+
+
+def _of_text(reading: TargetReading, change: Change, text: TextVerdict | None) -> Refused | None:
+    if reading.signed is None or text is TextVerdict.TRUE:
+        return None
+    what = _what(change)
+    if text is TextVerdict.UNTRUE:
+        return Refused(
+            Code.TEXT_NOT_TRUE,
+            f"{what} is refused: the text that its approvers signed does not say what stands on "
+            "chain.",
+            "Ask them what they were shown, and revoke the version if they did not want this.",
+        )
+    return Refused(
+        Code.TEXT_UNKNOWN,
+        f"{what} is refused: the log does not hold the text that its approvers signed.",
+        "If a relay is still taking it in, try again; else propose it again with "
+        "`mlops-chain model propose`.",
+    )
 
 
 def _of_leave(reading: TargetReading, change: Change) -> Refused | None:

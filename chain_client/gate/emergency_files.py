@@ -21,6 +21,7 @@ from chain_client.gate.modes import Records
 from chain_client.gate.sealed_file import SealBroken, lock_beside, read_sealed, write_sealed
 from chain_client.gate.snapshot import Snapshot
 from chain_client.ledger.model_registry_values import Current
+from chain_client.registry.documents import note_document
 from chain_client.registry.identity import Salt
 from chain_client.registry.returns import ReturnDocument
 from chain_client.types import Address, from_hex, to_hex
@@ -115,6 +116,8 @@ class EmergencyFiles:
                 },
                 required=True,
             )
+            # Once the chain has it, the gate asks for its text as for any other's.
+            note_document(records, document)
             self._write(stored)
             return stored
 

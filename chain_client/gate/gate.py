@@ -40,11 +40,13 @@ from chain_client.gate.question import (
     Trouble,
 )
 from chain_client.gate.registry_of_home import RegistryOfHome
+from chain_client.gate.signed_text import SignedText
 from chain_client.gate.snapshot import Snapshot
 from chain_client.hosts import ModelIncarnation
 from chain_client.registry.identity import digest_commitment, model_id, target_id
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.statements import SignedStatement
+from chain_client.registry.texts import TextVerdict
 from chain_client.registry.typed_data import hash_summary
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
     from chain_client.ledger.deployment_file import Deployment
 
 _logger = logging.getLogger(__name__)
+
+_MOST_TEXTS = 10_000
+"""How many texts that were true are kept in mind."""
 
 _SALT = "the registry's salt is missing in the home, or is not the registry's"
 
@@ -84,6 +89,7 @@ class Gate:
         self._emergencies = EmergencyFiles(
             settings.home / "gate" / "emergency", self._registry.salt, chosen
         )
+        self._true_texts: set[SignedText] = set()
 
     def mode(self) -> Mode:
         """The mode in force now."""
@@ -106,7 +112,11 @@ class Gate:
         return None if chain is None else chain.read()
 
     def check(
-        self, model: ModelIncarnation, change: Change, files: Callable[[], FilesCheck]
+        self,
+        model: ModelIncarnation,
+        change: Change,
+        files: Callable[[], FilesCheck],
+        text: Callable[[SignedText], TextVerdict],
     ) -> Decision:
         """Whether an alias or stage may be given to, or taken from, a version.
 
@@ -114,6 +124,8 @@ class Gate:
             model: as the host has it now.
             change: SET or LEAVE.
             files: looks at the version's files; called only where the answer depends on it.
+            text: looks for the text that approvers signed, likewise; what was true stays so, and
+                is not asked again.
         """
         mode, seen = self._look()
         if mode is Mode.OFF or seen is None:
@@ -127,9 +139,9 @@ class Gate:
             assert chain is not None
             reading = chain.target(mid, tid)
             if isinstance(reading, TargetReading):
-                return self._decide(mode, reading, change, mid, files)
+                return self._decide(mode, reading, change, mid, files, text)
             seen = reading
-        return self._without_chain(mode, seen, change, (mid, tid), files)
+        return self._without_chain(mode, seen, change, (mid, tid), files, text)
 
     def check_model(
         self, model: ModelIncarnation, change: Change, held: Sequence[str] = ()
@@ -268,13 +280,31 @@ class Gate:
         change: Change,
         mid: bytes,
         files: Callable[[], FilesCheck],
+        text: Callable[[SignedText], TextVerdict],
         emergency: str | None = None,
     ) -> Decision:
-        seen = files() if needs_files(mode, reading, change) else None
+        seen, verdict = None, None
+        if needs_files(mode, reading, change):
+            seen = files()
+            verdict = self._judge(reading.signed, text)
         commitment = None
         if seen is not None and seen.digest is not None:
             commitment = digest_commitment(self._registry.salt(), mid, change.version, seen.digest)
-        return decide(mode, reading, change, seen, commitment, emergency)
+        return decide(mode, reading, change, seen, commitment, emergency, verdict)
+
+    def _judge(
+        self, signed: SignedText | None, text: Callable[[SignedText], TextVerdict]
+    ) -> TextVerdict | None:
+        if signed is None:
+            return None
+        if signed in self._true_texts:
+            return TextVerdict.TRUE
+        verdict = text(signed)
+        if verdict is TextVerdict.TRUE:
+            if len(self._true_texts) >= _MOST_TEXTS:
+                self._true_texts.clear()
+            self._true_texts.add(signed)
+        return verdict
 
     def _without_chain(
         self,
@@ -283,6 +313,7 @@ class Gate:
         change: Change,
         ids: tuple[bytes, bytes],
         files: Callable[[], FilesCheck],
+        text: Callable[[SignedText], TextVerdict],
     ) -> Decision:
         known = self._registry.remembered()
         if known is None:
@@ -295,7 +326,7 @@ class Gate:
                 reading = TargetReading(
                     policy, current, known.is_paused, known.successor, known.block.number
                 )
-                return self._decide(mode, reading, change, ids[0], files, emergency.id)
+                return self._decide(mode, reading, change, ids[0], files, text, emergency.id)
         return decide(mode, replace(trouble, is_gated=policy is not None), change)
 
     def _ids(self, model: ModelIncarnation, target: str) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from chain_client.gate.signed_text import SignedText
 from chain_client.ledger.model_registry_values import Current, Policy
 from chain_client.types import Address, Digest
 
@@ -56,6 +57,8 @@ class Code(StrEnum):
     FILES_NOT_ATTESTED = "files_not_attested"
     FILES_CHANGED = "files_changed"
     DIGEST_DIFFERS = "digest_differs"
+    TEXT_UNKNOWN = "text_unknown"
+    TEXT_NOT_TRUE = "text_not_true"
 
 
 _CONFLICTS = frozenset(
@@ -131,6 +134,8 @@ class TargetReading:
         is_paused: the registry is paused.
         successor: the registry that took its place.
         block_number: the block.
+        signed: the text that approvers signed for what is current; None where nobody did, as
+            after broken glass, or where it was looked at before, as of an emergency.
     """
 
     policy: Policy | None
@@ -138,6 +143,7 @@ class TargetReading:
     is_paused: bool
     successor: Address | None
     block_number: int
+    signed: SignedText | None = None
 
 
 @dataclass(frozen=True, slots=True)

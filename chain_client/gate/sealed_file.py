@@ -21,7 +21,7 @@ from chain_client.errors import ChainError, ConfigurationError, HomeNotWritable,
 from chain_client.events import Json
 from chain_client.registry.identity import Salt
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the files' format."""
 
 

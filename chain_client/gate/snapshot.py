@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from chain_client.gate.signed_text import SignedText
 from chain_client.ledger.base import Block
 from chain_client.ledger.model_registry_values import (
     ANY_MODEL,
@@ -37,12 +38,14 @@ class Standing:
         sequence: counts every change of the target.
         cause: how it became so.
         proposal: by which it was promoted; zero for none.
+        summary_hash: of the text that was signed for a rollback; None if it was none.
     """
 
     version: int
     sequence: int
     cause: Cause
     proposal: bytes
+    summary_hash: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,16 @@ class Snapshot:
             (model, stands.version) in self.revoked,
         )
 
+    def signed_text(self, model: bytes, target: bytes) -> SignedText | None:
+        """The text that approvers signed for what is current; None where nobody signed."""
+        stands = self.currents.get((model, target))
+        if stands is None or stands.cause not in (Cause.PROMOTED, Cause.ROLLED_BACK):
+            return None
+        place = (self.chain_id, self.registry, Digest(stands.proposal))
+        if stands.cause is Cause.PROMOTED:
+            return SignedText(*place)
+        return SignedText(*place, stands.sequence - 1, stands.summary_hash or _NO_DIGEST)
+
     def versions_in_use(self, model: bytes) -> tuple[int, ...]:
         """Versions of a model that are current for a gated target."""
         found = {
@@ -153,6 +166,7 @@ class _Fold:
         self._open = dict(begin.open)
         self._former = dict(begin.former)
         self._revoked = set(begin.revoked)
+        self._returns: dict[tuple[bytes, bytes, int], Digest] = {}
         self._is_paused = begin.is_paused
         self._successor = begin.successor
 
@@ -173,6 +187,9 @@ class _Fold:
                 self._open[args["proposalId"]] = args["proposal"]
             case "ProposalRejected" | "ProposalWithdrawn":
                 self._open.pop(args["proposalId"], None)
+            case "ReturnApproved":
+                place = (args["model"], args["target"], args["sequence"])
+                self._returns[place] = args["summaryHash"]
             case "CurrentChanged":
                 self._change(event)
             case "VersionRevoked":
@@ -215,6 +232,9 @@ class _Fold:
         made = self._open.pop(args["proposalId"], None)
         if made is not None:
             self._former[args["proposalId"]] = made
-        self._currents[(args["model"], args["target"])] = Standing(
-            args["version"], args["sequence"], args["cause"], args["proposalId"]
+        key, sequence = (args["model"], args["target"]), args["sequence"]
+        # The approvals of a return stand in the same transaction, before it.
+        summary_hash = self._returns.pop((*key, sequence - 1), None)
+        self._currents[key] = Standing(
+            args["version"], sequence, args["cause"], args["proposalId"], summary_hash
         )

@@ -95,7 +95,13 @@ def _to_json(snapshot: Snapshot) -> dict[str, Json]:
             [
                 to_hex(model),
                 to_hex(target),
-                [s.version, s.sequence, int(s.cause), to_hex(s.proposal)],
+                [
+                    s.version,
+                    s.sequence,
+                    int(s.cause),
+                    to_hex(s.proposal),
+                    None if s.summary_hash is None else to_hex(s.summary_hash),
+                ],
             ]
             for (model, target), s in snapshot.currents.items()
         ],
@@ -126,9 +132,13 @@ def _from_json(body: Any) -> Snapshot:
         },
         currents={
             (_digest(model), _digest(target)): Standing(
-                version, sequence, Cause(cause), _digest(proposal)
+                version,
+                sequence,
+                Cause(cause),
+                _digest(proposal),
+                None if summary is None else _digest(summary),
             )
-            for model, target, (version, sequence, cause, proposal) in body["currents"]
+            for model, target, (version, sequence, cause, proposal, summary) in body["currents"]
         },
         open=_proposals(body["open"]),
         former=_proposals(body["former"]),

@@ -37,6 +37,8 @@ from mlflow_chain.stores.recording import CarriesOut
 
 if TYPE_CHECKING:
     from chain_client.client import ChainClient
+    from chain_client.gate.signed_text import SignedText
+    from chain_client.registry.texts import TextVerdict
 
 _logger = logging.getLogger(__name__)
 
@@ -148,13 +150,18 @@ class StoreGate:
     def _decide(self, demand: Demand) -> Decision:
         gate, change = self._client.gate, demand.change
         if change.action in (Action.SET, Action.LEAVE):
-            return gate.check(demand.model, change, lambda: self._check_files(demand))
+            return gate.check(
+                demand.model, change, lambda: self._check_files(demand), self._judge_text
+            )
         return gate.check_model(demand.model, change, demand.standing)
 
     def _check_files(self, demand: Demand) -> FilesCheck:
         change = demand.change
         shown = f"version {change.version} of model {change.model!r}"
         return check_files(self._client, self._store_id, demand.location, shown)
+
+    def _judge_text(self, signed: SignedText) -> TextVerdict:
+        return signed.judge(self._client.log, self._client.salt)
 
     def _refuse(self, demand: Demand, decision: Refused | WouldBlock) -> None:
         actor = current_actor()

@@ -13,6 +13,7 @@ from chain_client.clock import SystemClock
 from chain_client.events import Actor, Json, Subject
 from chain_client.gate.gate import Gate
 from chain_client.gate.question import Action, Change, Decision, Files, FilesCheck
+from chain_client.gate.signed_text import SignedText
 from chain_client.home import OWNER_KEY
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.base import Call
@@ -24,16 +25,20 @@ from chain_client.ledger.model_registry_values import (
     Policy,
     ProposalFields,
 )
+from chain_client.registry.documents import note_document
 from chain_client.registry.identity import digest_commitment, group_id, model_id, target_id
 from chain_client.registry.proposals import PolicyTerms, ProposalDocument, ProposalNames
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.statements import SignedStatement, request_return
 from chain_client.registry.summaries import complete_proposal, complete_return
 from chain_client.registry.targets import Target
+from chain_client.registry.texts import TextVerdict
+from chain_client.registry.typed_data import hash_summary
 from chain_client.signing import Signer, open_signer
 from chain_client.signing.eip712 import Domain
 from chain_client.types import Digest
 from tests.embedded_chains import KeyInMemory, transact
+from tests.unit.chain_client.registry.office import LoggedRecords
 
 REQUESTER, REGISTRAR, BREAKER = KeyInMemory(11), KeyInMemory(12), KeyInMemory(13)
 ALICE, BOB, CAROL = KeyInMemory(21), KeyInMemory(22), KeyInMemory(23)
@@ -100,6 +105,7 @@ class Governed:
         self.clock = OwnClock()
         self.gate = self.new_gate()
         self.documents: dict[int, ProposalDocument] = {}
+        self.records = LoggedRecords(self.client.log)
 
     def new_gate(self, **settings: str) -> Gate:
         """A gate as another process would have it."""
@@ -164,7 +170,22 @@ class Governed:
         self.send(REGISTRAR, call)
         return commitment
 
-    def propose(self, version: int, target: str = CHAMPION) -> ProposalDocument:
+    def propose(
+        self,
+        version: int,
+        target: str = CHAMPION,
+        *,
+        told: ModelIncarnation = FRAUD,
+        is_noted: bool = True,
+    ) -> ProposalDocument:
+        """Ask for a promotion, with a text in the log.
+
+        Args:
+            version: of `FRAUD`.
+            target: alias or stage.
+            told: the model of which the text tells.
+            is_noted: whether the log gets the text.
+        """
         commitment = self.register(version)
         in_force = self.contract.policy(self.model, self.target(target))
         assert in_force.policy is not None
@@ -185,16 +206,26 @@ class Governed:
         document = complete_proposal(
             self.domain,
             fields,
-            ProposalNames(FRAUD, Target.parse(target), digest_of(version)),
+            ProposalNames(told, Target.parse(target), digest_of(version)),
             PolicyTerms("risk", in_force.policy, in_force.is_default),
             secrets.token_bytes(32),
         )
+        if is_noted:
+            note_document(self.records, document)
         self.send(REQUESTER, self.contract.propose_call(document.fields))
         self.documents[version] = document
         return document
 
-    def promote(self, version: int, target: str = CHAMPION) -> None:
-        document = self.propose(version, target)
+    def promote(
+        self,
+        version: int,
+        target: str = CHAMPION,
+        *,
+        told: ModelIncarnation = FRAUD,
+        is_noted: bool = True,
+    ) -> None:
+        """Two of three approve what `propose` asked for."""
+        document = self.propose(version, target, told=told, is_noted=is_noted)
         for key in (ALICE, BOB):
             self.send(key, self.contract.approve_call(document.fields))
         self.send(REQUESTER, self.contract.promote_call(document.fields))
@@ -222,18 +253,43 @@ class Governed:
     def signed(self, document: ReturnDocument, *signers: Signer) -> list[SignedStatement]:
         return [request_return(document).sign(key, self.client.salt) for key in signers]
 
+    def roll_back(self, document: ReturnDocument) -> None:
+        """Alice and Bob sign, whatever it says; anybody sends it."""
+        assert document.former is not None
+        statement = document.statement()
+        people = sorted((key.address(), statement.sign(key)) for key in (ALICE, BOB))
+        call = self.contract.rollback_call(
+            document.former.fields,
+            document.sequence,
+            document.deadline_s,
+            hash_summary(document.summary),
+            [signer for signer, _ in people],
+            [signature for _, signature in people],
+        )
+        self.send(OWNER_OF_NOTHING, call)
+
     def check(self, version: int, target: str = CHAMPION, gate: Gate | None = None) -> Decision:
         """Ask for an alias, with the files of that version as they were attested."""
         archives = target.startswith("stage:")
         change = Change(Action.SET, FRAUD.name, target, version, archives_others=archives)
         return (gate or self.gate).check(
-            FRAUD, change, lambda: FilesCheck(Files.UNCHANGED, digest_of(version))
+            FRAUD, change, lambda: FilesCheck(Files.UNCHANGED, digest_of(version)), self.judge
         )
 
     def check_removal(self, version: int, gate: Gate | None = None) -> Decision:
         change = Change(Action.LEAVE, FRAUD.name, CHAMPION, version)
-        return (gate or self.gate).check(FRAUD, change, _never)
+        return (gate or self.gate).check(FRAUD, change, no_files, no_text)
+
+    def judge(self, signed: SignedText) -> TextVerdict:
+        """What the gate is told of a text."""
+        return signed.judge(self.client.log, self.client.salt)
 
 
-def _never() -> FilesCheck:
-    raise AssertionError("files of a removal are nobody's business")
+def no_files() -> FilesCheck:
+    """For questions in which they are nobody's business."""
+    raise AssertionError("nobody has to look at the files")
+
+
+def no_text(signed: SignedText) -> TextVerdict:
+    """For questions in which the text is nobody's business."""
+    raise AssertionError(f"nobody has to look for {signed}")

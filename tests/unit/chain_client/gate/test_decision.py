@@ -21,7 +21,9 @@ from chain_client.gate.question import (
     Trouble,
     WouldBlock,
 )
+from chain_client.gate.signed_text import SignedText
 from chain_client.ledger.model_registry_values import Cause, Current, Policy
+from chain_client.registry.texts import TextVerdict
 from chain_client.types import Address, Digest
 
 DIGEST, COMMITMENT = Digest(b"\1" * 32), Digest(b"\2" * 32)
@@ -29,6 +31,7 @@ POLICY = Policy(Digest(b"\3" * 32), 2, 0, 3600)
 CURRENT = Current(3, COMMITMENT, 7, 1_700_000_000, Cause.PROMOTED, False)
 NONE_CURRENT = Current(0, Digest(bytes(32)), 8, 1_700_000_000, Cause.REMOVED, False)
 READING = TargetReading(POLICY, CURRENT, False, None, 42)
+SIGNED = replace(READING, signed=SignedText(1, Address(b"\6" * 20), COMMITMENT))
 SET = Change(Action.SET, "fraud", "alias:champion", 3)
 SET_STAGE = Change(Action.SET, "fraud", "stage:Production", 3, archives_others=True)
 LEAVE = Change(Action.LEAVE, "fraud", "alias:champion", 3)
@@ -265,9 +268,26 @@ def test_it_is_refused(
     assert isinstance(decide(Mode.OFF, reading, change, files, COMMITMENT), Allowed)
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (None, Code.TEXT_UNKNOWN),
+        (TextVerdict.UNKNOWN, Code.TEXT_UNKNOWN),
+        (TextVerdict.UNTRUE, Code.TEXT_NOT_TRUE),
+    ],
+)
+def test_what_was_signed_has_to_be_known_and_true(text: TextVerdict | None, code: Code) -> None:
+    found = decide(Mode.ENFORCE, SIGNED, SET, GOOD, COMMITMENT, text=text)
+    assert isinstance(found, Refused)
+    assert (found.code, found.status) == (code, 403)
+    assert decide(Mode.WARN, SIGNED, SET, GOOD, COMMITMENT, text=text) == WouldBlock(found)
+    true = decide(Mode.ENFORCE, SIGNED, SET, GOOD, COMMITMENT, text=TextVerdict.TRUE)
+    assert true == Allowed(True, 7)
+
+
 def test_every_code_is_in_the_table_and_no_status_is_one_that_clients_retry() -> None:
     seen = {row.values[3] for row in REFUSE}
-    assert seen == set(Code)
+    assert seen | {Code.TEXT_UNKNOWN, Code.TEXT_NOT_TRUE} == set(Code)
     assert {row.values[4] for row in REFUSE} == {403, 409}
 
 

@@ -24,6 +24,7 @@ from chain_client.gate.emergency_files import (
     StoredEmergency,
 )
 from chain_client.gate.gate import Gate
+from chain_client.gate.modes import Records
 from chain_client.gate.question import (
     Action,
     Allowed,
@@ -35,6 +36,7 @@ from chain_client.gate.question import (
     Refused,
 )
 from chain_client.ledger.model_registry import Cause, explain
+from chain_client.registry.documents import RETURN_WRITTEN
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.statements import SignedStatement
 from chain_client.registry.summaries import complete_return
@@ -52,6 +54,7 @@ from tests.unit.chain_client.gate.people import (
     REQUESTER,
     Governed,
     Notes,
+    no_text,
 )
 
 
@@ -66,7 +69,7 @@ def cut_off(governed: Governed) -> Governed:
 
 
 def accept(
-    governed: Governed, document: ReturnDocument, *signers: Signer, notes: Notes | None = None
+    governed: Governed, document: ReturnDocument, *signers: Signer, notes: Records | None = None
 ) -> StoredEmergency:
     files = governed.signed(document, *signers)
     return governed.gate.accept_emergency(files, notes or Notes())
@@ -122,8 +125,8 @@ def test_a_rollback_by_two_of_three_lets_that_version_pass_and_no_other(
         assert _is_refused(cut_off.check(3, gate=gate))
         assert _is_refused(cut_off.check_removal(1, gate=gate))
 
-    ((type_, subject, payload),) = notes.found
-    assert type_ == EMERGENCY_SIGNED
+    (type_, subject, payload), (written, _, _) = notes.found
+    assert (type_, written) == (EMERGENCY_SIGNED, RETURN_WRITTEN)
     assert (subject.store, subject.id) == (FRAUD.store_id, stored.emergency.id)
     assert len(payload["signatures"]) == 2  # type: ignore[arg-type]
 
@@ -138,7 +141,7 @@ def test_the_files_of_the_version_it_goes_back_to_are_looked_at(cut_off: Governe
 
     accept(cut_off, cut_off.to_return(1, 2), ALICE, BOB)
     change = Change(Action.SET, FRAUD.name, CHAMPION, 1)
-    found = cut_off.gate.check(FRAUD, change, lambda: FilesCheck(Files.CHANGED, None, ""))
+    found = cut_off.gate.check(FRAUD, change, lambda: FilesCheck(Files.CHANGED), no_text)
     assert isinstance(found, Refused)
     assert found.code is Code.FILES_NOT_ATTESTED
 
@@ -326,7 +329,7 @@ def test_the_same_files_again_change_nothing(cut_off: Governed) -> None:
     document, notes = cut_off.to_return(1, 2), Notes()
     first = accept(cut_off, document, ALICE, BOB, notes=notes)
     assert accept(cut_off, document, ALICE, BOB, notes=notes) == first
-    assert len(notes.found) == 1
+    assert [type_ for type_, _, _ in notes.found] == [EMERGENCY_SIGNED, RETURN_WRITTEN]
 
 
 def test_a_second_one_builds_on_the_first_and_both_reach_the_chain_in_order(
@@ -347,7 +350,7 @@ def test_a_second_one_builds_on_the_first_and_both_reach_the_chain_in_order(
 
 
 def test_what_was_accepted_is_submitted_when_the_chain_is_back(cut_off: Governed) -> None:
-    accept(cut_off, cut_off.to_return(1, 2), ALICE, BOB)
+    accept(cut_off, cut_off.to_return(1, 2), ALICE, BOB, notes=cut_off.records)
     assert submit(cut_off) == ([], [])
     cut_off.find_chain()
     changed, alarms = submit(cut_off)

@@ -29,6 +29,7 @@ from chain_client.gate.question import (
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger import EmbeddedLedger
 from chain_client.ledger.deployment import Deployment
+from chain_client.registry.documents import note_document
 from chain_client.registry.identity import Salt
 from tests.embedded_chains import make_chain
 from tests.forked import in_fork
@@ -39,6 +40,9 @@ from tests.unit.chain_client.gate.people import (
     NOTHING,
     Governed,
     OwnClock,
+    digest_of,
+    no_files,
+    no_text,
 )
 
 
@@ -61,7 +65,7 @@ def test_another_incarnation_of_the_model_has_no_approval(governed: Governed) ->
     governed.promote(1)
     again = ModelIncarnation(FRAUD.store_id, "", "fraud", FRAUD.creation_ms + 1)
     change = Change(Action.SET, "fraud", CHAMPION, 1)
-    found = governed.gate.check(again, change, lambda: FilesCheck(Files.UNCHANGED, None))
+    found = governed.gate.check(again, change, lambda: FilesCheck(Files.UNCHANGED, None), no_text)
     assert code_of(found) is Code.NOT_APPROVED
 
 
@@ -74,14 +78,52 @@ def test_other_files_than_the_approved_ones_are_refused(governed: Governed) -> N
         FilesCheck(Files.UNCHANGED, NOTHING): Code.DIGEST_DIFFERS,
         FilesCheck(Files.UNREACHABLE): Code.FILES_UNREACHABLE,
     }.items():
-        assert code_of(governed.gate.check(FRAUD, change, lambda f=files: f)) is code  # type: ignore[misc]
+        found = governed.gate.check(FRAUD, change, lambda f=files: f, governed.judge)  # type: ignore[misc]
+        assert code_of(found) is code
+
+
+def test_a_text_that_approvers_could_not_read_or_that_lied_lets_nothing_through(
+    governed: Governed,
+) -> None:
+    governed.promote(1, is_noted=False)
+    assert code_of(governed.check(1)) is Code.TEXT_UNKNOWN
+    note_document(governed.records, governed.documents[1])
+    assert governed.check(1) == Allowed(True, 1)
+    governed.promote(2, told=replace(FRAUD, name="toy"))
+    assert code_of(governed.check(2)) is Code.TEXT_NOT_TRUE
+    warned = governed.check(2, gate=governed.new_gate(gate_mode="warn"))
+    assert isinstance(warned, WouldBlock)
+
+
+def test_a_text_that_was_true_is_not_looked_for_again(governed: Governed) -> None:
+    governed.promote(1)
+    assert isinstance(governed.check(1), Allowed)
+    change = Change(Action.SET, "fraud", CHAMPION, 1)
+    files = FilesCheck(Files.UNCHANGED, digest_of(1))
+    assert isinstance(governed.gate.check(FRAUD, change, lambda: files, no_text), Allowed)
+
+
+def test_nobody_signs_for_broken_glass_but_for_the_return_from_it(governed: Governed) -> None:
+    governed.promote(1)
+    hasty = governed.propose(2, told=replace(FRAUD, name="toy"))
+    governed.send(BREAKER, governed.contract.break_glass_call(hasty.fields, NOTHING))
+    assert governed.check(2) == Allowed(True, 2)
+    back = governed.to_return(1, 2)
+    governed.roll_back(back)
+    assert code_of(governed.check(1)) is Code.TEXT_UNKNOWN
+    note_document(governed.records, back)
+    assert governed.check(1) == Allowed(True, 3)
+    again = governed.to_return(2, 3)
+    note_document(governed.records, again)
+    governed.roll_back(again)
+    assert code_of(governed.check(2)) is Code.TEXT_NOT_TRUE
 
 
 def test_a_target_without_a_policy_passes_and_the_files_are_not_looked_at(
     governed: Governed,
 ) -> None:
     change = Change(Action.SET, "fraud", "alias:candidate", 9)
-    assert governed.gate.check(FRAUD, change, _no_files) == Allowed(False, 0)
+    assert governed.gate.check(FRAUD, change, no_files, no_text) == Allowed(False, 0)
 
 
 def test_a_removal_needs_the_chain_to_have_none_current(governed: Governed) -> None:
@@ -392,7 +434,3 @@ def test_opening_a_gate_does_no_io(tmp_path: Path, governed: Governed) -> None:
     nowhere = Settings(tmp_path / "nowhere")
     Gate(nowhere, governed.client.deployment, EmbeddedLedger(tmp_path / "no.db"))
     assert not nowhere.home.exists()
-
-
-def _no_files() -> FilesCheck:
-    raise AssertionError("nobody has to look at the files")
