@@ -128,6 +128,7 @@ class People:
             for key in (ALICE, CAROL)
         ]
         self.registry.rollback(document, signed=signed)
+        self.settle()
 
     def remove(self, target: str = CHAMPION) -> None:
         """Leave a target without a version, by two approvers."""
