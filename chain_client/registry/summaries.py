@@ -32,6 +32,7 @@ from chain_client.registry.proposals import (
 )
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.typed_data import hash_summary
+from chain_client.shown_text import escape_unprintable
 from chain_client.signing.eip712 import Domain
 from chain_client.types import Address, from_hex, to_hex
 
@@ -292,17 +293,10 @@ def _policy_text(terms: PolicyTerms | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text in quotes; what could hide or turn other text is written as an escape."""
-    shown = json.dumps(text, ensure_ascii=False)
-    return "".join(
-        char if char.isprintable() else "".join(f"\\u{unit:04x}" for unit in _utf16(char))
-        for char in shown
-    )
-
-
-def _utf16(char: str) -> list[int]:
-    data = char.encode("utf-16-be", "surrogatepass")
-    return [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
+    """The text in quotes; what could hide or turn other text is written as an escape. Letters that
+    may look like others are told apart by a second form in ASCII."""
+    shown = escape_unprintable(json.dumps(text, ensure_ascii=False))
+    return shown if shown.isascii() else f"{shown} (in ASCII: {json.dumps(text)})"
 
 
 def _check_names(
