@@ -10,11 +10,6 @@ from chain_client.cli.governance import governing, named, to_address
 from chain_client.cli.model.waiting import short_id, wish_of
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
-from chain_client.client import ChainClient
-from chain_client.errors import ChainError
-from chain_client.registry.documents import find_proposal
-from chain_client.registry.proposals import ProposalDocument
-from chain_client.registry.standing import Standing
 from chain_client.registry.users import to_names
 from chain_client.types import Address, to_hex
 
@@ -55,7 +50,7 @@ def approvals(
             approver = open_key(key_uri, client.home, source).address()
         elif who is not None:
             approver = to_address(who, users)
-        found = _all(client) if approver is None else registry.inbox(approver)
+        found = registry.waiting() if approver is None else registry.inbox(approver)
         names = to_names(users)
     if as_json:
         print_json(
@@ -90,19 +85,3 @@ def approvals(
         print_rows([("  asked by", requester), ("  stands", standing.text)])
     waits = counted(len(found), "proposal waits", "proposals wait")
     out.print(f"{waits}; mlops-chain model approve ID --key … signs one")
-
-
-def _all(client: ChainClient) -> list[tuple[ProposalDocument, Standing]]:
-    """Everything that can still be approved and lacks approvals, and can be read."""
-    registry = client.registry
-    found = []
-    for record in registry.state().open_proposals(registry.now_s()):
-        document = find_proposal(client.log, record.id)
-        if document is None:
-            continue
-        try:
-            registry.check_document(document)
-        except ChainError:
-            continue  # nobody should sign it
-        found.append((document, registry.standing(document)))
-    return found

@@ -1,36 +1,32 @@
-"""Writing proposals, rollbacks and removals, and checking what others wrote. Sends nothing."""
+"""Writing proposals, rollbacks and removals. Sends nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from secrets import token_bytes
 
-from chain_client.errors import InvalidInput, SummaryMismatch
+from chain_client.errors import InvalidInput
 from chain_client.hosts import ModelIncarnation
-from chain_client.ledger.model_registry import PolicyInForce, ProposalFields
+from chain_client.ledger.model_registry import ProposalFields
 from chain_client.registry.documents import NameBook
 from chain_client.registry.evidence import EvidenceItem, to_kinds, to_mask
 from chain_client.registry.proposals import PolicyTerms, ProposalDocument, ProposalNames
 from chain_client.registry.reading import RegistryReader
 from chain_client.registry.returns import ReturnDocument
-from chain_client.registry.statements import Document
 from chain_client.registry.summaries import (
-    check_return_summary,
-    check_summary,
-    check_terms,
     complete_proposal,
     complete_return,
     new_salt_line,
 )
 from chain_client.registry.targets import Target
 from chain_client.registry.users import to_names
-from chain_client.types import Address, Digest, to_hex
+from chain_client.types import Address, Digest
 
 _NONE = Digest(bytes(32))
 
 
 class Authoring(RegistryReader):
-    """Writes and checks what people sign. Signatures here are stable."""
+    """Writes what people sign. Signatures here are stable."""
 
     def write_proposal(
         self,
@@ -147,30 +143,6 @@ class Authoring(RegistryReader):
             return None, in_force.policy_hash
         group = NameBook.read(self._log, self.salt).groups.get(in_force.policy.group, "")
         return PolicyTerms(group, in_force.policy, in_force.is_default), in_force.policy_hash
-
-    def check_document(self, document: Document) -> None:
-        """See that a document is of this registry and that its text is true.
-
-        Raises:
-            SummaryMismatch: it is not; nobody should sign it.
-        """
-        if document.domain != self.domain:
-            raise SummaryMismatch(
-                f"this is for the registry {to_hex(document.domain.contract)} on chain "
-                f"{document.domain.chain_id}, not for this home's"
-            )
-        if isinstance(document, ProposalDocument):
-            check_summary(document, self.salt, self.users())
-            check_terms(document, self._policy_of(document.fields))
-        else:
-            check_return_summary(document, self.salt)
-
-    def _policy_of(self, fields: ProposalFields) -> PolicyInForce | None:
-        """The policy that the fields name, in force now or once."""
-        now = self.contract.policy(fields.model, fields.target)
-        if now.policy_hash == fields.policy_hash:
-            return now
-        return self.state().policy_by_hash(fields.model, fields.target, fields.policy_hash)
 
 
 def _check_evidence(terms: PolicyTerms, evidence: Sequence[EvidenceItem]) -> None:

@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain_client.errors import ContractReverted, InvalidInput, PromotionDenied, SignatureRefused
-from chain_client.ledger.base import Call
+from chain_client.errors import InvalidInput
 from chain_client.ledger.model_registry import Cause, ProposalStatus
 from chain_client.registry import documents
-from chain_client.registry.administration import (
-    Administration,
-    AdminResult,
-    Done,
-    Scheduled,
-)
+from chain_client.registry.administration import AdminResult, Done, Scheduled
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.statements import (
-    Document,
     SignedStatement,
     request_approval,
     request_authorship,
@@ -29,18 +22,21 @@ from chain_client.registry.statements import (
     request_return,
     request_withdrawal,
 )
+from chain_client.registry.submitting import Submitting
 from chain_client.registry.typed_data import MEANING_APPROVAL, MEANING_REVIEW
 from chain_client.signing import Signer
-from chain_client.types import Address, Digest, to_hex
+from chain_client.types import Address, Digest
 
 __all__ = ["AdminResult", "Done", "RegistryClient", "Scheduled"]
 
 
-class RegistryClient(Administration):
+class RegistryClient(Submitting):
     """Decides about models: proposes, approves, promotes, returns.
 
     Whoever decides gives a key (``signer``), which signs typed data that the submitter's key
     brings to the chain, so that approvers need no funds; or statements that were signed elsewhere.
+    Whoever left the group and joined it again has to send what they sign about an earlier proposal
+    themselves: their key does, where it is given.
     Nothing is signed or sent before the text was compared with the fields.
 
     Guarantee: what is done on chain already is a success, so every method may be called again
@@ -78,6 +74,9 @@ class RegistryClient(Administration):
                 f"this proposal was {status.name.lower()}; write a new one that takes it up"
             )
         if status is not ProposalStatus.NONE:
+            if documents.find_proposal(self._log, document.id) is None:
+                # It was made past this home, and without its text nothing is promoted.
+                documents.note_document(self._recorder(), document)
             return document.id
         statement = self._signed(request_authorship(document), signer, signed)
         documents.note_document(self._recorder(), document)
@@ -108,28 +107,17 @@ class RegistryClient(Administration):
         self._check_policy(document)
         request = request_approval(document, MEANING_APPROVAL)
         statements = [self._signed(request, None, one) for one in signed]
-        if signer is not None:
+        if signer is not None and signer.address() not in {one.signer for one in statements}:
             statements.append(self._signed(request, signer, None))
         if not statements:
             raise InvalidInput("expected a key or signed approvals")
         known = set(self.standing(document).approved_by)
         fresh = {one.signer: one for one in statements if one.signer not in known}
-        if not fresh:
-            return Done()
         approvers = [address for address in fresh if address is not None]
-        signatures = [one.signature or b"" for one in fresh.values()]
-        call = self.contract.approve_by_signatures_call(document.fields, approvers, signatures)
-
-        def stand() -> bool:
-            return set(approvers) <= set(self.standing(document).approved_by)
-
-        try:
-            done = self._once("approve", call, stand, self._submitter())
-        except ContractReverted as exc:
-            if exc.name != "StaleSignature" or signer is None or len(fresh) > 1:
-                raise
-            # Who left the group and joined it again has to send the approval itself.
-            done = self._once("approve", self.contract.approve_call(document.fields), stand, signer)
+        if not approvers:
+            return Done()
+        signatures = [fresh[one].signature or b"" for one in approvers]
+        done = self._approve(document, approvers, signatures, signer)
         for one in fresh.values():
             documents.note_statement(self._recorder(), one)
         return done
@@ -152,12 +140,12 @@ class RegistryClient(Administration):
         one = self._signed(request_approval(document, MEANING_REVIEW), signer, signed)
         assert one.signer is not None
         reviewer = one.signer
-        call = self.contract.review_call(document.fields, reviewer, one.signature or b"")
-        done = self._once(
+        done = self._bring(
             "review",
-            call,
+            lambda signature: self.contract.review_call(document.fields, reviewer, signature),
+            one,
             lambda: reviewer in self.standing(document).reviewed_by,
-            self._submitter(),
+            signer,
         )
         documents.note_statement(self._recorder(), one)
         return done
@@ -182,7 +170,7 @@ class RegistryClient(Administration):
         salted = documents.salt_reason(reason)
         documents.note_reason(self._recorder(), salted)
         request = request_rejection(document, documents.hash_reason(salted))
-        return self.submit(self._signed(request, signer, None))
+        return self.submit(self._signed(request, signer, None), signer=signer)
 
     def withdraw(
         self,
@@ -203,8 +191,12 @@ class RegistryClient(Administration):
         self.check_document(document)
         return self.submit(self._signed(request_withdrawal(document), signer, signed))
 
-    def submit(self, statement: SignedStatement) -> Done:
+    def submit(self, statement: SignedStatement, *, signer: Signer | None = None) -> Done:
         """Bring a statement about a proposal that was signed elsewhere, whatever it says.
+
+        Args:
+            statement: what was signed.
+            signer: the key of who signed it, if it is here.
 
         Raises:
             InvalidInput: it is about a rollback or removal, which need several (`rollback`,
@@ -215,31 +207,43 @@ class RegistryClient(Administration):
             raise InvalidInput(
                 f"a {statement.meaning} needs the signatures of several; bring them together"
             )
+        if signer is not None and signer.address() != statement.signer:
+            signer = None
         if statement.meaning == "authorship":
             self.propose(document, signed=statement)
             return Done()
         if statement.meaning == MEANING_APPROVAL:
-            return self.approve(document, signed=[statement])
+            return self.approve(document, signer=signer, signed=[statement])
         if statement.meaning == MEANING_REVIEW:
-            return self.review(document, signed=statement)
+            return self.review(document, signer=signer, signed=statement)
         self._check(statement, document)
         assert statement.signer is not None
-        assert statement.signature is not None
-        reason = statement.reason
+        member, reason = statement.signer, statement.reason
         if reason is None:
             status = ProposalStatus.WITHDRAWN
-            call = self.contract.withdraw_call(document.fields, statement.signature)
+            call = self.contract.withdraw_call(document.fields, statement.signature or b"")
+            done = self._submit(statement.meaning, call, document, status) or Done()
         else:
-            status = ProposalStatus.REJECTED
-            call = self.contract.reject_call(
-                document.fields, reason, statement.signer, statement.signature
+            hashed = reason
+            done = self._bring(
+                statement.meaning,
+                lambda signature: self.contract.reject_call(
+                    document.fields, hashed, member, signature
+                ),
+                statement,
+                lambda: self._is(document, ProposalStatus.REJECTED),
+                signer,
             )
-        done = self._submit(statement.meaning, call, document, status) or Done()
         documents.note_statement(self._recorder(), statement)
         return done
 
     def promote(self, document: ProposalDocument) -> Done:
-        """Make an approved version current, once nothing is missing; anybody can."""
+        """Make an approved version current, once nothing is missing; anybody can.
+
+        Raises:
+            SummaryMismatch: what was signed does not say what would become current.
+        """
+        self.check_text(document)
         call = self.contract.promote_call(document.fields)
         return self._submit("promote", call, document, ProposalStatus.PROMOTED) or Done()
 
@@ -336,59 +340,3 @@ class RegistryClient(Administration):
             )
 
         return self._once(cause.name.lower(), call, stands, self._submitter())
-
-    def _signed(
-        self, request: SignedStatement, signer: Signer | None, signed: SignedStatement | None
-    ) -> SignedStatement:
-        """What a key signs now, or what was signed elsewhere, checked."""
-        if signed is not None:
-            if signed.statement != request.statement:
-                raise SignatureRefused(
-                    f"expected a signed {request.meaning} of this very document, got "
-                    f"{signed.meaning}"
-                )
-            self._check(signed, request.document)
-            return signed
-        if signer is None:
-            raise InvalidInput("expected a key, or what was signed elsewhere")
-        if request.signer is not None and signer.address() != request.signer:
-            raise SignatureRefused(
-                f"{to_hex(request.signer)} has to sign this, and {signer.uri} is the key of "
-                f"{to_hex(signer.address())}"
-            )
-        return request.sign(signer, self.salt, self.users())
-
-    def _check(self, statement: SignedStatement, document: Document) -> None:
-        self.check_document(document)
-        statement.check_text(self.salt, self.users())
-        if statement.signer is not None and self._ledger.code(statement.signer):
-            return  # a contract's wallet (ERC-1271): the registry asks it
-        statement.check_signature()
-
-    def _check_policy(self, document: ProposalDocument) -> None:
-        fields = document.fields
-        in_force = self.contract.policy(fields.model, fields.target)
-        if in_force.policy_hash != fields.policy_hash:
-            raise PromotionDenied(
-                "the policy was changed since this was proposed, so it can be promoted no more; "
-                "propose it again"
-            )
-
-    def _submit(
-        self, action: str, call: Call, document: ProposalDocument, wanted: ProposalStatus
-    ) -> Done | None:
-        """Send what moves a proposal on; None if it stood there, or beyond, already."""
-
-        def stands() -> bool:
-            status = self.contract.proposal(document.id).status
-            return status is wanted or (wanted is ProposalStatus.OPEN and status > wanted)
-
-        if stands():
-            return None
-        return self._once(action, call, stands, self._submitter())
-
-    def _is(self, document: ProposalDocument, status: ProposalStatus) -> bool:
-        return self.contract.proposal(document.id).status is status
-
-    def _submitter(self) -> Signer:
-        return self._key(self._settings.registry_submitter)

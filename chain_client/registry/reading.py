@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +15,15 @@ from chain_client.errors import (
     ConfigurationError,
     InvalidInput,
     NotInTime,
+    SummaryMismatch,
 )
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.model_registry import (
     ModelRegistryContract,
+    PolicyInForce,
+    ProposalFields,
     ProposalStatus,
     RegistryEvent,
 )
@@ -38,11 +41,12 @@ from chain_client.registry.identity import (
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.standing import Standing, stand
 from chain_client.registry.state import RegistryState, fold
-from chain_client.registry.summaries import check_summary, check_terms
+from chain_client.registry.statements import Document
+from chain_client.registry.summaries import check_return_summary, check_summary, check_terms
 from chain_client.registry.targets import Target
 from chain_client.registry.users import bindings, resolve_address, to_names
 from chain_client.signing.eip712 import Domain
-from chain_client.types import Address, Digest
+from chain_client.types import Address, Digest, to_hex
 
 _NONE = Digest(bytes(32))
 _UNTIL = ("quorum", "promotable", "closed", "promoted")
@@ -171,6 +175,42 @@ class RegistryReader:
         """
         return documents.get_proposal(self._log, prefix)
 
+    def check_document(self, document: Document) -> None:
+        """See that a document is of this registry and that its text is true.
+
+        Raises:
+            SummaryMismatch: it is not; nobody should sign it.
+        """
+        self._check_text(document, self.users())
+        if isinstance(document, ProposalDocument):
+            check_terms(document, self._policy_of(document.fields))
+
+    def check_text(self, document: Document) -> None:
+        """The same by what never changes: neither policies nor the names of users are asked for.
+
+        Raises:
+            SummaryMismatch: it is not; nothing should come of it.
+        """
+        self._check_text(document, None)
+
+    def _check_text(self, document: Document, users: Mapping[str, Address] | None) -> None:
+        if document.domain != self.domain:
+            raise SummaryMismatch(
+                f"this is for the registry {to_hex(document.domain.contract)} on chain "
+                f"{document.domain.chain_id}, not for this home's"
+            )
+        if isinstance(document, ProposalDocument):
+            check_summary(document, self.salt, users)
+        else:
+            check_return_summary(document, self.salt)
+
+    def _policy_of(self, fields: ProposalFields) -> PolicyInForce | None:
+        """The policy that the fields name, in force now or once."""
+        now = self.contract.policy(fields.model, fields.target)
+        if now.policy_hash == fields.policy_hash:
+            return now
+        return self.state().policy_by_hash(fields.model, fields.target, fields.policy_hash)
+
     # --- how it stands
 
     def standing(self, document: ProposalDocument) -> Standing:
@@ -193,19 +233,30 @@ class RegistryReader:
             to_names(self.users()),
         )
 
-    def inbox(self, approver: Address) -> list[tuple[ProposalDocument, Standing]]:
-        """Open proposals that an approver may still approve, the most urgent first.
+    def waiting(self) -> list[tuple[ProposalDocument, Standing]]:
+        """Open proposals and how they stand, the most urgent first.
 
-        Proposals whose text is not in the log are left out: nobody signs them blind.
+        Those whose text is not in the log, or not true, are left out: nobody should sign them.
         """
         found = []
         for record in self.state().open_proposals(self.now_s()):
-            document = documents.find_proposal(self._log, record.id)
+            document = self._find_true(record.id)
             if document is not None:
-                standing = self.standing(document)
-                if approver in standing.may_still_approve:
-                    found.append((document, standing))
+                found.append((document, self.standing(document)))
         return found
+
+    def inbox(self, approver: Address) -> list[tuple[ProposalDocument, Standing]]:
+        """Those of them that an approver may still approve."""
+        return [item for item in self.waiting() if approver in item[1].may_still_approve]
+
+    def _find_true(self, proposal_id: Digest) -> ProposalDocument | None:
+        for document in documents.written_proposals(self._log, proposal_id):
+            try:
+                self.check_document(document)
+            except ChainError:
+                continue
+            return document
+        return None
 
     def wait_for(
         self,

@@ -34,6 +34,7 @@ from chain_client.registry.statements import (
 )
 from chain_client.registry.typed_data import MEANING_APPROVAL, MEANING_REVIEW
 from chain_client.registry.users import to_names
+from chain_client.signing import Signer
 from chain_client.types import Address, to_hex
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -196,7 +197,7 @@ def _decide(
             write_statement(asked.out, statements[-1])
             tell_written(asked, statements[-1])
             return
-        transactions = _submit(client, found, statements)
+        transactions = _submit(client, found, statements, signer)
         if not asked.as_json:
             _tell(statements, to_names(registry.users()))
         standing = registry.standing(found)
@@ -239,14 +240,17 @@ def _check_may_approve(client: ChainClient, document: ProposalDocument, who: Add
 
 
 def _submit(
-    client: ChainClient, document: ProposalDocument, statements: list[SignedStatement]
+    client: ChainClient,
+    document: ProposalDocument,
+    statements: list[SignedStatement],
+    signer: Signer | None,
 ) -> list[str]:
     """Send them; the hashes of the transactions that it took."""
     registry = client.registry
     if statements[0].meaning == MEANING_APPROVAL:
-        done = [registry.approve(document, signed=statements)]
+        done = [registry.approve(document, signer=signer, signed=statements)]
     else:
-        done = [registry.submit(one) for one in statements]
+        done = [registry.submit(one, signer=signer) for one in statements]
     return [to_hex(one.tx_hash) for one in done if one.tx_hash is not None]
 
 

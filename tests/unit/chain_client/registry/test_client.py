@@ -15,8 +15,10 @@ from chain_client.errors import (
 )
 from chain_client.ledger.base import Call
 from chain_client.ledger.model_registry import Cause, ProposalStatus
+from chain_client.registry import documents
 from chain_client.registry.client import Done
 from chain_client.registry.evidence import EvidenceItem
+from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.standing import Standing
 from chain_client.registry.statements import (
     SignedStatement,
@@ -27,6 +29,8 @@ from chain_client.registry.statements import (
     request_withdrawal,
 )
 from chain_client.registry.summaries import complete_proposal, salt_line_of
+from chain_client.registry.targets import Target
+from chain_client.registry.users import bind
 from chain_client.types import Digest
 from tests.embedded_chains import transact
 from tests.unit.chain_client.registry.office import (
@@ -325,6 +329,50 @@ def test_an_inbox_holds_what_its_owner_may_still_approve(office: Office) -> None
     assert client.inbox(BOB.address()) == []
 
 
+def _lie(office: Office) -> ProposalDocument:
+    """Alice proposes version 6 of fraud with a text about another model's sandbox."""
+    from dataclasses import replace
+
+    office.register(6)
+    true = office.write(6)
+    toy = replace(FRAUD, name="toy")
+    names = replace(true.names, model=toy, target=Target.parse("@sandbox"))
+    lie = complete_proposal(true.domain, true.fields, names, true.terms, b"\x01" * 32)
+    call = office.client.contract.propose_call(lie.fields)
+    assert transact(office.chain.ledger, ALICE, call).succeeded
+    documents.note_document(office.records, lie)
+    return lie
+
+
+def test_a_proposal_whose_text_lies_waits_in_no_inbox(office: Office) -> None:
+    lie, true = _lie(office), office.propose()
+    assert lie.id in {one.id for one in office.client.state().open_proposals(0)}
+    assert [one.id for one, _ in office.client.inbox(BOB.address())] == [true.id]
+    assert [one.id for one, _ in office.client.waiting()] == [true.id]
+
+
+def test_a_proposal_whose_text_lies_is_not_promoted(office: Office) -> None:
+    client, lie = office.client, _lie(office)
+    for key in (BOB, CAROL):
+        call = client.contract.approve_call(lie.fields)
+        assert transact(office.chain.ledger, key, call).succeeded
+    assert client.standing(lie).is_promotable
+    with pytest.raises(SummaryMismatch):
+        client.promote(lie)
+    assert client.contract.current(lie.fields.model, lie.fields.target).version == 0
+
+
+def test_a_name_that_is_bound_to_another_later_keeps_nothing_from_being_promoted(
+    office: Office,
+) -> None:
+    document = office.propose()
+    for key in (BOB, CAROL):
+        office.client.approve(document, signer=key)
+    bind(office.records, office.chain.deployment, office.owner, "alice", STRANGER.address())
+    office.client.promote(document)
+    assert office.client.standing(document).text == "promoted"
+
+
 def test_a_member_that_joined_again_approves_by_an_own_transaction(office: Office) -> None:
     client = office.client
     client.remove_approver("risk", BOB.address())
@@ -332,6 +380,41 @@ def test_a_member_that_joined_again_approves_by_an_own_transaction(office: Offic
     client.add_approver("risk", BOB.address())
     client.approve(document, signer=BOB)
     assert client.standing(document).approved_by == (BOB.address(),)
+
+
+def test_what_a_member_signed_who_joined_again_is_sent_by_their_key(office: Office) -> None:
+    client, document = office.client, office.propose()
+    client.remove_approver("risk", BOB.address())
+    client.add_approver("risk", BOB.address())
+    signed = [
+        request_approval(document).sign(key, client.salt, client.users()) for key in (BOB, CAROL)
+    ]
+    with pytest.raises(ContractReverted, match="StaleSignature"):
+        client.approve(document, signed=signed)
+    review = request_approval(document, "review").sign(BOB, client.salt)
+    assert client.submit(review, signer=BOB).tx_hash is not None
+    assert client.approve(document, signer=BOB, signed=signed).tx_hash is not None
+    standing = client.standing(document)
+    assert set(standing.approved_by) == {BOB.address(), CAROL.address()}
+    assert standing.reviewed_by == (BOB.address(),)
+
+
+def test_the_key_of_another_sends_no_stale_signature(office: Office) -> None:
+    client, document = office.client, office.propose()
+    client.remove_approver("risk", BOB.address())
+    client.add_approver("risk", BOB.address())
+    signed = request_approval(document).sign(BOB, client.salt)
+    with pytest.raises(ContractReverted, match="StaleSignature"):
+        client.approve(document, signer=CAROL, signed=[signed])
+    assert client.standing(document).approvals == 0
+
+
+def test_a_member_that_joined_again_rejects_what_is_older(office: Office) -> None:
+    client, document = office.client, office.propose()
+    client.remove_approver("risk", BOB.address())
+    client.add_approver("risk", BOB.address())
+    client.reject(document, "it fails on leap days", signer=BOB)
+    assert client.standing(document).text == "rejected"
 
 
 def test_what_is_for_another_registry_is_refused(office: Office) -> None:
