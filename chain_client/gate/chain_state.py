@@ -109,6 +109,11 @@ class ChainState:
         self._targets: dict[TargetKey, TargetReading] = {}
         self._failure: tuple[int, Trouble] | None = None
 
+    @property
+    def last_seen(self) -> Snapshot | None:
+        """What this process saw last; None if it never saw the chain."""
+        return self._snapshot
+
     def read(self) -> Snapshot | Trouble:
         """The registry at the block in force."""
         return self._told(self._read)

@@ -107,6 +107,8 @@ def clock_trouble(now_s: float, newest_block_s: int, *, is_gated: bool | None) -
 
 _TROUBLE_HELP = {
     Code.CLOCK_BEHIND: "Set the clock of this machine.",
+    Code.REGISTRY_UNNAMED: "Put deployment.json back from your backup; if it was always so, run "
+    "`mlops-chain init`.",
     Code.CHAIN_WENT_BACK: "Put the chain back from its newest copy; `mlops-chain doctor` says "
     "which blocks are missing.",
     Code.CHAIN_UNREACHABLE: "See `mlops-chain doctor`. Until the chain answers, only a rollback "

@@ -58,6 +58,10 @@ _logger = logging.getLogger(__name__)
 _MOST_TEXTS = 10_000
 """How many texts that were true are kept in mind."""
 
+_UNNAMED = Trouble(
+    Code.REGISTRY_UNNAMED,
+    "the home had a registry, and its deployment.json names none",
+)
 _SALT = "the registry's salt is missing in the home, or is not the registry's"
 
 
@@ -97,9 +101,9 @@ class Gate:
 
     def gates_anything(self) -> bool | None:
         """Whether any policy is on chain; None where nobody can tell now."""
-        if self._registry.chain() is None:
-            return False
         found = self.refresh()
+        if found is None:
+            return False
         snapshot = self._registry.remembered() if isinstance(found, Trouble) else found
         return None if snapshot is None else bool(snapshot.policies)
 
@@ -109,7 +113,9 @@ class Gate:
         Relay and sync call it, so that the snapshot is young when it is needed.
         """
         chain = self._registry.chain()
-        return None if chain is None else chain.read()
+        if chain is not None:
+            return chain.read()
+        return _UNNAMED if self._registry.is_unnamed() else None
 
     def check(
         self,
@@ -130,6 +136,8 @@ class Gate:
         mode, seen = self._look()
         if mode is Mode.OFF or seen is None:
             return Allowed(is_gated=False)
+        if seen is _UNNAMED:
+            return decide(mode, _UNNAMED, change)
         try:
             mid, tid = self._ids(model, change.target)
         except ConfigurationError:
@@ -156,6 +164,8 @@ class Gate:
         mode, seen = self._look()
         if mode is Mode.OFF or seen is None:
             return Allowed(is_gated=False)
+        if seen is _UNNAMED:
+            return decide(mode, _UNNAMED, change)
         try:
             mid = self._model_id(model)
             gated = {target: target_id(self._registry.salt(), target) for target in held}
@@ -179,7 +189,7 @@ class Gate:
         """What the chain says of a target now, such as its sequence; None without a registry."""
         chain = self._registry.chain()
         if chain is None:
-            return None
+            return _UNNAMED if self._registry.is_unnamed() else None
         try:
             mid, tid = self._ids(model, target)
         except ConfigurationError:
@@ -266,10 +276,9 @@ class Gate:
 
     def _look(self) -> tuple[Mode, Snapshot | Trouble | None]:
         setting = self._setting
-        chain = None if setting == Mode.OFF else self._registry.chain()
-        if chain is None:
+        found = None if setting == Mode.OFF else self.refresh()
+        if found is None:
             return Mode.OFF, None
-        found = chain.read()
         known = self._registry.remembered() if isinstance(found, Trouble) else found
         return effective_mode(setting, None if known is None else bool(known.policies)), found
 

@@ -44,6 +44,7 @@ class Code(StrEnum):
     CHAIN_INCONSISTENT = "chain_inconsistent"
     CLOCK_BEHIND = "clock_behind"
     SALT_WRONG = "salt_wrong"
+    REGISTRY_UNNAMED = "registry_unnamed"
     SUCCEEDED = "registry_succeeded"
     PAUSED = "registry_paused"
     NOT_APPROVED = "not_approved"
@@ -70,6 +71,7 @@ _CONFLICTS = frozenset(
         Code.CHAIN_INCONSISTENT,
         Code.CLOCK_BEHIND,
         Code.SALT_WRONG,
+        Code.REGISTRY_UNNAMED,
         Code.SUCCEEDED,
         Code.PAUSED,
         Code.HALF_FINISHED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, cast
 
 from chain_client.clock import Clock
@@ -84,15 +85,28 @@ class RegistryOfHome:
                 self._known_salt = salt
             return self._known_salt
 
+    def is_unnamed(self) -> bool:
+        """Whether the home had a registry, and its deployment names none: it is an older one."""
+        with self._lock.held():
+            self._follow_deployment()
+            return self._deployment.registry is None and (
+                os.path.lexists(self._home.registry_salt) or os.path.lexists(self._file.path)
+            )
+
     def remembered(self) -> Snapshot | None:
-        """The registry as it was last seen, if that can be trusted and is of this deployment."""
+        """The registry as it was last seen, by this process or another, if that can be trusted
+        and is of this deployment."""
+        with self._lock.held():
+            known = None if self._chain is None else self._chain.last_seen
+        of = (self._deployment.chain_id, self._deployment.registry)
         try:
-            found = self._file.read()
+            found = self._file.read_newest()
         except ConfigurationError as exc:
             _logger.warning("the gate's snapshot can't be used: %s", exc)
-            return None
-        of = (self._deployment.chain_id, self._deployment.registry)
-        return found if found is not None and (found.chain_id, found.registry) == of else None
+            return known
+        if found is None or (found.chain_id, found.registry) != of:
+            return known
+        return known if known and known.block.number >= found.block.number else found
 
     def _follow_deployment(self) -> None:
         from chain_client.ledger.deployment_file import Deployment

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from chain_client.errors import InvalidInput
+from chain_client.errors import HomeNotWritable, InvalidInput
 from chain_client.events import Json
 from chain_client.gate.sealed_file import SealBroken, lock_beside, read_sealed, write_sealed
 from chain_client.gate.snapshot import Snapshot, Standing
@@ -46,6 +47,20 @@ class SnapshotFile:
         except (KeyError, TypeError, ValueError, InvalidInput) as exc:
             raise SealBroken(f"{self.path} is damaged") from exc
 
+    def read_newest(self) -> Snapshot | None:
+        """The snapshot, if it is the last that any process wanted to keep; None if there is none.
+
+        Raises:
+            ConfigurationError: as `read`; or newer ones may have had no place.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with lock_beside(self.path):
+                return self.read()
+        except HomeNotWritable as exc:
+            raise SealBroken(f"what was seen after {self.path} could not be kept: {exc}") from exc
+
     def write(self, snapshot: Snapshot, *, replace_newer: bool = False) -> None:
         """Keep a snapshot, unless the file holds a newer one of the same registry.
 
@@ -54,13 +69,19 @@ class SnapshotFile:
             replace_newer: write even then: blocks that the file knows were replaced.
 
         Raises:
-            HomeNotWritable: it can't be written.
+            HomeNotWritable: it can't be written; then an older one is taken away, if it can be.
             ConfigurationError: the salt can't be read.
         """
         with lock_beside(self.path):
             if not replace_newer and self._is_newer(snapshot):
                 return
-            write_sealed(self.path, KIND, _to_json(snapshot), self._salt())
+            try:
+                write_sealed(self.path, KIND, _to_json(snapshot), self._salt())
+            except HomeNotWritable:
+                # What is older may gate less.
+                with suppress(OSError):
+                    self.path.unlink(missing_ok=True)
+                raise
 
     def _is_newer(self, snapshot: Snapshot) -> bool:
         try:

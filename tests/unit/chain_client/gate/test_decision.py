@@ -87,6 +87,7 @@ REFUSE = [
             Code.CHAIN_INCONSISTENT,
             Code.CLOCK_BEHIND,
             Code.SALT_WRONG,
+            Code.REGISTRY_UNNAMED,
         )
         for is_gated in (True, None)
         for change in (SET, LEAVE, Change(Action.RENAME, "fraud"))

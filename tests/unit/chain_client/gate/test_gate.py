@@ -24,6 +24,7 @@ from chain_client.gate.question import (
     Mode,
     Refused,
     TargetReading,
+    Trouble,
     WouldBlock,
 )
 from chain_client.hosts import ModelIncarnation
@@ -341,12 +342,14 @@ def test_a_block_without_the_registry_costs_no_new_view(governed: Governed) -> N
 def test_a_registry_that_the_home_gets_later_is_taken_in_by_a_running_process(
     governed: Governed,
 ) -> None:
-    file = governed.client.folder.deployment_file
-    complete = file.read_text()
+    file, salt = governed.client.folder.deployment_file, governed.client.folder.registry_salt
+    complete, secret = file.read_text(), salt.read_text()
     _without_registry(file)
+    salt.unlink()
     before = Deployment.read(file)
     gate = Gate(governed.settings, before, governed.client.ledger, governed.clock)
     assert governed.check(1, gate=gate) == Allowed(False)
+    salt.write_text(secret)
     file.write_text(complete)
     assert code_of(governed.check(1, gate=gate)) is Code.NOT_APPROVED
 
@@ -355,6 +358,33 @@ def test_a_deployment_that_loses_its_registry_does_not_open_the_gate(governed: G
     governed.gate.refresh()
     _without_registry(governed.client.folder.deployment_file)
     assert code_of(governed.check(1)) is Code.NOT_APPROVED
+
+
+@pytest.mark.parametrize("kept", ["salt", "snapshot"])
+@pytest.mark.parametrize("setting", ["auto", "enforce"])
+def test_a_deployment_from_before_the_registry_does_not_open_the_gate(
+    governed: Governed, kept: str, setting: str
+) -> None:
+    governed.gate.refresh()
+    file = governed.client.folder.deployment_file
+    _without_registry(file)
+    other = governed.snapshot_file if kept == "salt" else governed.client.folder.registry_salt
+    other.unlink()
+    gate = Gate(
+        replace(governed.settings, gate_mode=setting),
+        Deployment.read(file),
+        governed.client.ledger,
+        governed.clock,
+    )
+    assert gate.mode() is Mode.ENFORCE
+    assert gate.gates_anything() is None
+    found = governed.check(1, "alias:candidate", gate=gate)
+    assert isinstance(found, Refused)
+    assert (found.code, found.status) == (Code.REGISTRY_UNNAMED, 409)
+    assert "mlops-chain init" in found.help
+    deletion = gate.check_model(FRAUD, Change(Action.DELETE, "fraud"))
+    assert code_of(deletion) is Code.REGISTRY_UNNAMED
+    assert isinstance(gate.target(FRAUD, CHAMPION), Trouble)
 
 
 def _without_registry(file: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from chain_client.clock import SystemClock
-from chain_client.gate.question import Code, Refused
+from chain_client.gate.question import Allowed, Code, Decision, Refused
 from chain_client.gate.sealed_file import SealBroken, read_sealed, write_sealed
 from chain_client.gate.snapshot import Snapshot
 from chain_client.gate.snapshot_file import SnapshotFile
@@ -26,6 +28,11 @@ from tests.unit.chain_client.gate.people import (
     REQUESTER,
     Governed,
 )
+
+
+def code_of(decision: Decision) -> Code:
+    assert isinstance(decision, Refused), decision
+    return decision.code
 
 
 def taken(governed: Governed) -> Snapshot:
@@ -195,6 +202,55 @@ def test_a_snapshot_that_can_not_be_written_does_not_stop_what_the_chain_approve
     (governed.settings.home / "gate").write_text("in the way")
     governed.promote(1)
     assert not isinstance(governed.check(1), Refused)
+
+
+def test_what_could_not_be_kept_still_counts_for_who_saw_it_and_nothing_older_for_others(
+    ungoverned: Governed,
+) -> None:
+    governed = ungoverned
+    governed.appoint()
+    assert governed.check(1) == Allowed(False)
+    lock = governed.snapshot_file.with_name(".snapshot.json.lock")
+    lock.unlink()
+    lock.mkdir()  # as if the home could not be written any more
+    governed.set_policy()
+    assert code_of(governed.check(1)) is Code.NOT_APPROVED
+    governed.lose_chain()
+    for gate in (governed.gate, governed.new_gate()):
+        assert code_of(governed.check(1, gate=gate)) is Code.CHAIN_UNREACHABLE
+    assert governed.check(1, "alias:candidate") == Allowed(False)
+    unknowing = governed.check(1, "alias:candidate", gate=governed.new_gate())
+    assert code_of(unknowing) is Code.CHAIN_UNREACHABLE
+
+
+def test_an_older_snapshot_goes_when_the_disk_has_no_place_for_a_newer_one(
+    ungoverned: Governed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    governed = ungoverned
+    governed.appoint()
+    assert governed.check(1) == Allowed(False)
+    governed.set_policy()
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "mkstemp", _disk_full)
+        assert code_of(governed.check(1)) is Code.NOT_APPROVED
+    governed.lose_chain()
+    assert code_of(governed.check(1, gate=governed.new_gate())) is Code.CHAIN_UNREACHABLE
+
+
+def _disk_full(*args: object, **named: object) -> tuple[int, str]:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_older_file_does_not_beat_what_this_process_saw(ungoverned: Governed) -> None:
+    governed = ungoverned
+    governed.appoint()
+    assert governed.check(1) == Allowed(False)
+    older = governed.snapshot_file.read_bytes()
+    governed.set_policy()
+    governed.gate.refresh()
+    governed.snapshot_file.write_bytes(older)
+    governed.lose_chain()
+    assert code_of(governed.check(1)) is Code.CHAIN_UNREACHABLE
 
 
 def test_the_clock_of_a_snapshot_is_the_chains(governed: Governed) -> None:
