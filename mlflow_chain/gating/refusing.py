@@ -43,7 +43,7 @@ def note_refused(
     Guarantee: never raises; what can't be recorded is refused all the same.
 
     Returns:
-        id of the draft.
+        id of the draft; empty if nobody could propose what was wanted, such as a rename.
     """
     model, change = demand.model, demand.change
     id_ = draft_id(store_id, actor, demand)
@@ -59,7 +59,7 @@ def note_refused(
         "would_have_blocked": mode is Mode.WARN,
     }
     _note(recorder, Subject(store_id, "draft", id_), payload, actor)
-    return id_
+    return id_ if change.target else ""
 
 
 def note_forbidden(
@@ -89,7 +89,7 @@ def refusal(refused: Refused, draft: str) -> Exception:
     if refused.code is Code.NOT_APPROVED:
         helps = f"Run: mlops-chain draft propose {draft}"
     text = f"{refused.reason} {helps}"
-    if draft not in text:
+    if draft and draft not in text:
         text = f"{text} (draft {draft})"
     return to_exception(text, refused.status)
 
