@@ -323,9 +323,12 @@ class ChainClient:
             bindings=self.folder.bindings() if bindings is None else bindings,
             load_host=load_host,
             everything=bindings is None,
-            salt=None if self.deployment.registry is None else lambda: self.salt,
+            salt=(lambda: self.salt) if self._has_or_had_registry() else None,
         )
         return verify(evidence, scope, progress or (lambda what, done, total: None))
+
+    def _has_or_had_registry(self) -> bool:
+        return self.deployment.registry is not None or self.folder.had_registry()
 
     def close(self) -> None:
         """Release log and chain; the recorder stays, it is the process's."""

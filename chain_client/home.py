@@ -34,6 +34,7 @@ class Home:
         self.deployment_file = path / "deployment.json"
         self.keys = path / "keys"
         self.registry_salt = self.keys / "registry-salt"
+        self.gate_snapshot = path / "gate" / "snapshot.json"
         self.chain = path / "chain"
         self.spool = path / "spool"
         self.stores = path / "stores"
@@ -45,6 +46,10 @@ class Home:
     def exists(self) -> bool:
         """Whether a deployment was finished here."""
         return self.deployment_file.exists()
+
+    def had_registry(self) -> bool:
+        """Whether files are here that only a home with a registry has."""
+        return os.path.lexists(self.registry_salt) or os.path.lexists(self.gate_snapshot)
 
     def create_folders(self) -> None:
         """Make the folders, private to their owner, where they are missing.

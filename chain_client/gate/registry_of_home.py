@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, cast
 
 from chain_client.clock import Clock
@@ -43,7 +42,7 @@ class RegistryOfHome:
         self._ledger = ledger
         self._clock = clock
         self._lock = ForkableLock()
-        self._file = SnapshotFile(settings.home / "gate" / "snapshot.json", self.salt)
+        self._file = SnapshotFile(self._home.gate_snapshot, self.salt)
         self._deployment_version: tuple[int, int] | None = None
         self._known_salt: Salt | None = None
         self._chain: ChainState | None = None
@@ -89,9 +88,7 @@ class RegistryOfHome:
         """Whether the home had a registry, and its deployment names none: it is an older one."""
         with self._lock.held():
             self._follow_deployment()
-            return self._deployment.registry is None and (
-                os.path.lexists(self._home.registry_salt) or os.path.lexists(self._file.path)
-            )
+            return self._deployment.registry is None and self._home.had_registry()
 
     def remembered(self) -> Snapshot | None:
         """The registry as it was last seen, by this process or another, if that can be trusted

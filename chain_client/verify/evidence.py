@@ -23,7 +23,7 @@ class Evidence:
         log: the local log.
         spooled: reads what is not yet in the log; called anew for each comparison.
         bindings: the host databases to compare.
-        salt: gives the salt of the registry; None where registry state is not compared.
+        salt: gives the salt of the registry; None where the home never had one.
         everything: whether these are all that are known, and not a choice of the caller's.
         load_host: gives an adapter by name.
     """

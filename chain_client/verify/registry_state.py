@@ -45,6 +45,9 @@ from chain_client.verify.registry_host import (
 from chain_client.verify.report import Check, Report
 
 NAME = "registry"
+_UNNAMED = (
+    "the home had a registry, and its deployment.json names none: put it back from your backup"
+)
 """Name of the check."""
 _SLACK_EMBEDDED_S = 1.0
 _SLACK_S = 300.0
@@ -86,7 +89,10 @@ def compare_registry(evidence: Evidence, scope: Scope, report: Report, progress:
     if scope.run_id is not None or evidence.salt is None:
         return
     chain = read_registries(evidence.ledger, evidence.deployment)
-    if chain is None or chain.is_empty():
+    if chain is None:
+        report.checks.append(Check(NAME, False, _UNNAMED, carried_out=False))
+        return
+    if chain.is_empty():
         return
     whole = _Found()
     if chain.doubt is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chain_client.client import ChainClient
 from chain_client.config import Settings
 from chain_client.errors import ConfigurationError, LedgerUnavailable
 from chain_client.gate.gate import Gate
@@ -27,11 +28,12 @@ from chain_client.gate.question import (
     Trouble,
     WouldBlock,
 )
-from chain_client.hosts import ModelIncarnation
+from chain_client.hosts import ModelIncarnation, Scope
 from chain_client.ledger import EmbeddedLedger
 from chain_client.ledger.deployment import Deployment
 from chain_client.registry.documents import note_document
 from chain_client.registry.identity import Salt
+from chain_client.verify.report import Verdict
 from tests.embedded_chains import make_chain
 from tests.forked import in_fork
 from tests.unit.chain_client.gate.people import (
@@ -385,6 +387,19 @@ def test_a_deployment_from_before_the_registry_does_not_open_the_gate(
     deletion = gate.check_model(FRAUD, Change(Action.DELETE, "fraud"))
     assert code_of(deletion) is Code.REGISTRY_UNNAMED
     assert isinstance(gate.target(FRAUD, CHAMPION), Trouble)
+
+
+def test_verification_says_that_the_deployment_is_from_before_the_registry(
+    governed: Governed,
+) -> None:
+    _without_registry(governed.client.folder.deployment_file)
+    client = ChainClient.open(governed.settings)
+    report = client.verify(Scope())
+    client.close()
+    (found,) = (check for check in report.checks if check.name == "registry")
+    assert not found.carried_out
+    assert "deployment.json" in found.detail
+    assert report.verdict is Verdict.NOT_CHECKED
 
 
 def _without_registry(file: Path) -> None:
