@@ -20,6 +20,7 @@ from chain_client.ledger.model_registry_values import ROLE_NAMES
 from chain_client.ledger.ranges import block_ranges
 from chain_client.ledger.revert import explain_revert
 from chain_client.ledger.views import read_view
+from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, TxHash
 
 CONTRACT = "TimelockController"
@@ -87,6 +88,14 @@ class Operation:
     def to_arguments(self) -> tuple[object, ...]:
         """What the contract's functions take first."""
         return (self.call.to, self.call.value_wei, self.call.data, self.predecessor, self.salt)
+
+    @property
+    def id(self) -> Digest:
+        """Its id, as the contract computes it."""
+        selector_and_arguments = load_abi(CONTRACT).encode_call(
+            "hashOperation", *self.to_arguments()
+        )
+        return Digest(keccak256(selector_and_arguments[4:]))
 
 
 @dataclass(frozen=True, slots=True)

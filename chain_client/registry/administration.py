@@ -305,15 +305,24 @@ class Administration(Authoring):
 def _next_operation(lock: TimelockContract, call: Call) -> tuple[Operation, Digest, OperationState]:
     """The operation for a call that is not done yet: the first of its line, as each call may be
     needed again later (a member that joins, leaves and joins)."""
-    number = 0
-    while True:
+    known: dict[int, OperationState] = {}
+
+    def at(number: int) -> Operation:
         salt = Digest(keccak256(b"mlops-chain operation" + number.to_bytes(32, "big")))
-        operation = Operation(call, salt)
-        operation_id = lock.id_of(operation)
-        state = lock.state(operation_id)
-        if state is not OperationState.DONE:
-            return operation, operation_id, state
-        number += 1
+        return Operation(call, salt)
+
+    def is_done(number: int) -> bool:
+        known[number] = lock.state(at(number).id)
+        return known[number] is OperationState.DONE
+
+    # None waits before all earlier ones are done, so that few questions find the first.
+    done, open_ = -1, 0
+    while is_done(open_):
+        done, open_ = open_, 2 * open_ + 1
+    while open_ - done > 1:
+        middle = (done + open_) // 2
+        done, open_ = (middle, open_) if is_done(middle) else (done, middle)
+    return at(open_), at(open_).id, known[open_]
 
 
 def _role(name: str) -> Digest:

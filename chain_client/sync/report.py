@@ -42,10 +42,17 @@ class TargetSet:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What could not be done; the rest was."""
+    """What could not be done; the rest was.
+
+    Args:
+        subject: what it is about.
+        text: what is wrong.
+        is_passing: whether it may well be over by itself in a moment.
+    """
 
     subject: str
     text: str
+    is_passing: bool = False
 
 
 @dataclass(slots=True)
@@ -77,9 +84,13 @@ class SyncReport:
         """Whether anything may have been recorded."""
         return bool(self.set or self.tagged or self.troubles)
 
-    def fail(self, subject: str, error: object) -> None:
+    def fail(self, subject: str, error: object, *, is_passing: bool = False) -> None:
         """Note what could not be done."""
-        self.troubles.append(Trouble(subject, str(error)))
+        self.troubles.append(Trouble(subject, str(error), is_passing))
+
+    def look_again(self, at_s: float) -> None:
+        """Something can be done from that time on."""
+        self.due_s = at_s if self.due_s is None else min(self.due_s, at_s)
 
     def to_json(self) -> dict[str, Json]:
         """All of it by name."""

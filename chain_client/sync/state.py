@@ -28,6 +28,7 @@ class SyncState:
         block_number: newest block that was read.
         block_hash: its hash.
         again_s: wall time at which to try again though nothing happens on chain; None for never.
+        awaits: first block after the final ones in which something happened; None for none.
         is_failed: whether something could not be done.
         sequences: of each target, the sequence at which it was last made equal.
     """
@@ -36,6 +37,7 @@ class SyncState:
     block_number: int
     block_hash: Digest
     again_s: float | None = None
+    awaits: int | None = None
     is_failed: bool = False
     sequences: dict[TargetKey, int] = field(default_factory=dict)
 
@@ -76,6 +78,7 @@ def _to_json(state: SyncState) -> dict[str, Any]:
         "block_number": state.block_number,
         "block_hash": to_hex(state.block_hash),
         "again_ms": None if state.again_s is None else int(state.again_s * 1000),
+        "awaits": state.awaits,
         "is_failed": state.is_failed,
         "sequences": [
             [to_hex(model), to_hex(target), sequence]
@@ -85,12 +88,13 @@ def _to_json(state: SyncState) -> dict[str, Any]:
 
 
 def _from_json(body: Any) -> SyncState:
-    again_ms = body["again_ms"]
+    again_ms, awaits = body["again_ms"], body["awaits"]
     return SyncState(
         Address(from_hex(body["registry"], size=20)),
         int(body["block_number"]),
         Digest(from_hex(body["block_hash"], size=32)),
         None if again_ms is None else again_ms / 1000,
+        None if awaits is None else int(awaits),
         bool(body["is_failed"]),
         {
             (from_hex(model, size=32), from_hex(target, size=32)): int(sequence)

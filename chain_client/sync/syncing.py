@@ -21,8 +21,10 @@ from chain_client.log import Log
 from chain_client.registry.documents import NameBook, Records
 from chain_client.registry.identity import Salt, read_salt
 from chain_client.registry.sending import Sender, purpose_of
+from chain_client.registry.texts import TextVerdict, is_text_true
 from chain_client.registry.users import bindings, to_names
 from chain_client.signing import open_signer
+from chain_client.signing.eip712 import Domain
 from chain_client.sync.emergencies import bring_emergencies, pending_targets
 from chain_client.sync.hosting import Pass, make_equal
 from chain_client.sync.plan import count_foreign
@@ -113,6 +115,8 @@ class Syncer:
             return True
         if state.again_s is not None and time.time() >= state.again_s:
             return True
+        if state.awaits is not None and self._ledger.block(self._at).number >= state.awaits:
+            return True
         newest = self._ledger.block()
         if newest.hash == state.block_hash:
             return False
@@ -167,11 +171,18 @@ class Syncer:
         def promote(proposal: Digest, fields: ProposalFields) -> None:
             self._send(self._contract.promote_call(fields), "promote")
 
+        salt = self._salt()
+        domain = Domain(self._deployment.chain_id, self._registry)
+
+        def judge(proposal: Digest) -> TextVerdict:
+            return is_text_true(self._log, salt, domain, proposal)
+
         promote_ready(
             self._newest.timeline,
             self._contract,
             block.timestamp_s,
             promote,
+            judge,
             report,
             dry_run=dry_run,
         )
@@ -225,15 +236,23 @@ class Syncer:
         done: dict[tuple[bytes, bytes], int],
         report: SyncReport,
     ) -> None:
-        again_s = report.due_s
-        if report.troubles or final.number < block.number:
-            again_s = min(time.time() + _RETRY_S, again_s or float("inf"))
-        failed = bool(report.troubles)
-        self._state = SyncState(self._registry, block.number, block.hash, again_s, failed, done)
+        if report.troubles:
+            report.look_again(time.time() + _RETRY_S)
+        # What happened in blocks that are not final yet is done when they are.
+        later = self._contract.events(final.number + 1, block.number)
+        self._state = SyncState(
+            self._registry,
+            block.number,
+            block.hash,
+            report.due_s,
+            min((event.block_number for event in later), default=None),
+            bool(report.troubles),
+            done,
+        )
         self._file.write(self._state)
 
     def _tell(self, report: SyncReport) -> None:
-        failed = {trouble.subject: trouble.text for trouble in report.troubles}
+        failed = {t.subject: t.text for t in report.troubles if not t.is_passing}
         for subject, text in failed.items():
             self._log.raise_alarm(ALARM, subject, text)
         for alarm in self._log.alarms():

@@ -144,10 +144,11 @@ class Timeline:
         return bool(before) and all(c.version == version for c in (before[-1], *within))
 
     def open(self) -> dict[Digest, ProposalFields]:
-        """Proposals that are not closed; their deadline may have passed."""
+        """Proposals that are not closed, in the order in which they were made; their deadline may
+        have passed."""
         return {
             key: record.fields
-            for key, record in sorted(self.state.proposals.items())
+            for key, record in self.state.proposals.items()
             if record.status is ProposalStatus.OPEN
         }
 

@@ -96,7 +96,7 @@ class People:
         Registry(self.client).drain()
 
     def propose(self, version: int, target: str = CHAMPION) -> ProposalDocument:
-        """Attest, register and propose a version."""
+        """Attest, register and propose a version; its text is in the log."""
         registry, people, model = self.registry, Registry(self.client), self.model
         digest, leaf = people.attest(self.name, version)
         commitment = registry.commitment(registry.model_id(model), version, digest)
@@ -105,6 +105,7 @@ class People:
             model, version, Target.parse(target), digest, REQUESTER.address()
         )
         registry.propose(document, signer=REQUESTER)
+        self.settle()
         return document
 
     def approve(self, document: ProposalDocument, *approvers: Signer) -> None:

@@ -86,6 +86,7 @@ def test_a_change_waits_in_the_open_and_is_executed(
     assert lock.min_delay_s() == DELAY_S
     operation = add_member(registry, salt)
     identity = lock.id_of(operation)
+    assert identity == operation.id
     assert (lock.state(identity), lock.ready_at_s(identity)) == (OperationState.NONE, None)
     receipt = registry.send(OWNER, lock.schedule_call(operation, DELAY_S))
     scheduled_s = registry.ledger.block().timestamp_s

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from chain_client.errors import AnotherRelay, ConfigurationError, ContractReverted
-from chain_client.registry.administration import Done, Scheduled
+from chain_client.ledger.base import BlockTag
+from chain_client.ledger.timelock import OperationState, TimelockContract
+from chain_client.registry.administration import Done, Scheduled, _next_operation
 from chain_client.transactions import key_lease_name
 from tests.unit.chain_client.registry.office import (
     BREAKER,
@@ -59,6 +61,33 @@ def test_behind_a_timelock_the_same_call_schedules_and_later_carries_out(locked:
     again = client.remove_approver("risk", DAVE.address())
     assert isinstance(again, Scheduled)
     assert again.operation_id != first.operation_id
+
+
+class CountingTimelock(TimelockContract):
+    """A timelock that is said to have done some operations, and counts questions."""
+
+    def __init__(self, office: Office) -> None:
+        assert office.chain.deployment.timelock is not None
+        super().__init__(office.chain.ledger, office.chain.deployment.timelock)
+        self.done: list[bytes] = []
+        self.asked = 0
+
+    def state(self, operation_id: bytes, at: BlockTag | int = "latest") -> OperationState:
+        self.asked += 1
+        return OperationState.DONE if operation_id in self.done else super().state(operation_id, at)
+
+
+def test_the_next_operation_of_a_long_line_is_found_with_few_questions(locked: Office) -> None:
+    client, lock = locked.client, CountingTimelock(locked)
+    call = client.contract.add_approver_call(client.group_id("risk"), STRANGER.address())
+    for _ in range(40):
+        lock.asked = 0
+        operation, operation_id, state = _next_operation(lock, call)
+        assert state is OperationState.NONE
+        assert operation_id == lock.id_of(operation)
+        assert operation_id not in lock.done
+        assert lock.asked <= 12
+        lock.done.append(operation_id)
 
 
 def test_a_breaker_pauses_at_once_even_behind_a_timelock(locked: Office) -> None:
