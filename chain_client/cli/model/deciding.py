@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from chain_client.cli.governance import governing, named, timeout_option
+from chain_client.cli.model.offline import sign_offline
 from chain_client.cli.model.statements import (
     Asked,
     asked_of,
     gather,
     read_inputs,
-    sign_offline,
     statement_options,
     tell_written,
     with_options,
@@ -71,9 +71,11 @@ def approve(
     \b
     Examples:
       mlops-chain model approve 3f9a1c --key ~/keys/bob.json
-    An approver without access to this home signs a file, anywhere:
+    An approver without access to this home signs a file, anywhere, with a copy of its
+    keys/registry-salt:
       mlops-chain model approve 3f9a1c --out request.json
-      mlops-chain model approve --in request.json --key bob.json --offline --out signed.json
+      mlops-chain model approve --in request.json --key bob.json --salt registry-salt \\
+          --offline --out signed.json
       mlops-chain model approve --in signed.json
     """
     asked = asked_of(options)

@@ -18,12 +18,12 @@ from chain_client.attestations import (
 )
 from chain_client.cli.governance import governing, named, timeout_option, to_address
 from chain_client.cli.logged import wait_until_logged
+from chain_client.cli.model.offline import sign_offline
 from chain_client.cli.model.statements import (
     Asked,
     asked_of,
     gather,
     read_inputs,
-    sign_offline,
     statement_options,
     tell_written,
     with_options,

@@ -10,13 +10,13 @@ import click
 
 from chain_client.cli.governance import governing
 from chain_client.cli.logged import bring_in
+from chain_client.cli.model.offline import sign_offline
 from chain_client.cli.model.seen_last import write_from_snapshot
 from chain_client.cli.model.statements import (
     Asked,
     asked_of,
     gather,
     read_inputs,
-    sign_offline,
     statement_options,
     tell_written,
     with_options,

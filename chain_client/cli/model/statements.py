@@ -13,18 +13,14 @@ from typing import Any, TypeVar
 import click
 
 from chain_client.cli.governance import named
-from chain_client.cli.output import console, print_block, print_json, print_note, safe, settings_of
+from chain_client.cli.output import console, print_block, print_json, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.cli.statement_file import (
     STANDARD,
     check_signed,
-    read_statement,
     read_statements,
-    write_statement,
 )
-from chain_client.errors import ChainError, InvalidInput
-from chain_client.home import Home
-from chain_client.registry.identity import Salt, read_salt
+from chain_client.registry.identity import Salt
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import Document, SignedStatement
 from chain_client.registry.users import to_names
@@ -75,6 +71,8 @@ class Asked:
         source: of its password.
         signature: of a wallet, over what stands in the one input.
         signer: whose, where it is a contract's wallet.
+        salt_file: the deployment's salt, for signing offline.
+        names_unchecked: sign offline without any salt.
         yes: don't ask.
         as_json: for programs.
     """
@@ -86,6 +84,8 @@ class Asked:
     source: PasswordSource
     signature: str | None
     signer: str | None
+    salt_file: Path | None
+    names_unchecked: bool
     yes: bool
     as_json: bool
 
@@ -103,6 +103,8 @@ class Asked:
             raise click.UsageError("--signature belongs to exactly one --in, and to no --key")
         if self.signer is not None and self.signature is None:
             raise click.UsageError("--signer says whose --signature it is: give that too")
+        if (self.salt_file is not None or self.names_unchecked) and not self.offline:
+            raise click.UsageError("--salt and --names-unchecked are for --offline")
 
     def open_key(self, home: Path | None) -> Signer | None:
         """The key that signs here; None if none was named."""
@@ -140,6 +142,17 @@ def statement_options(key_help: str) -> Callable[[_Function], _Function]:
             is_flag=True,
             help="Ask neither chain nor log: sign the file of --in into --out.",
         ),
+        click.option(
+            "--salt",
+            "salt_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The deployment's salt, to check names --offline: its home's keys/registry-salt.",
+        ),
+        click.option(
+            "--names-unchecked",
+            is_flag=True,
+            help="Sign --offline without the salt: the text may name another model.",
+        ),
         click.option("--signature", metavar="HEX", help="A wallet's, for the file of --in."),
         click.option(
             "--signer", metavar="ADDRESS", help="Whose --signature, if a contract's wallet."
@@ -163,6 +176,8 @@ def asked_of(options: Mapping[str, Any]) -> Asked:
         PasswordSource(options["password_file"], options["password_variable"]),
         options.get("signature"),
         options.get("signer"),
+        options.get("salt_file"),
+        options.get("names_unchecked", False),
         options["yes"],
         options["as_json"],
     )
@@ -178,41 +193,6 @@ def read_inputs(asked: Asked, meaning: str) -> list[SignedStatement]:
         SignatureRefused: a signature is of nobody.
     """
     return [asked.with_given(one) for one in read_statements(asked.inputs, meaning)]
-
-
-def sign_offline(home: Path | None, asked: Asked, meaning: str) -> None:
-    """Sign the one file of ``--in`` into the file of ``--out``; no home, chain or log is needed.
-
-    Where a home's salt can be read, the names are compared too; else the signer is told that they
-    could not be.
-
-    Raises:
-        SummaryMismatch: the text does not say what would be signed.
-    """
-    if len(asked.inputs) != 1 or asked.out is None or asked.key_uri is None:
-        raise click.UsageError("--offline needs one --in FILE, --key URI and --out FILE")
-    statement = read_statement(asked.inputs[0])
-    if statement.meaning != meaning:
-        raise InvalidInput(
-            f"{asked.inputs[0]} holds a statement that means {statement.meaning}, and this command "
-            f"takes {meaning}: use the command of that name"
-        )
-    salt = _find_salt(home, statement)
-    statement.check_text(salt)
-    folder = settings_of(home).home
-    signer = asked.open_key(folder)
-    assert signer is not None
-    if not asked.as_json:
-        show_document(statement.document)
-        if salt is None:
-            print_note(
-                "names and ids can't be compared here, as the deployment's salt is not: that the "
-                "text fits its fields was checked. Whoever submits it has the rest checked"
-            )
-    confirm(asked, statement, signer.address(), {})
-    signed = statement.sign(signer, salt)
-    write_statement(asked.out, signed)
-    tell_written(asked, signed)
 
 
 def confirm(
@@ -307,17 +287,3 @@ def tell_written(asked: Asked, statement: SignedStatement) -> None:
 
 def _kind(document: Document) -> str:
     return "proposal" if isinstance(document, ProposalDocument) else "return"
-
-
-def _find_salt(home: Path | None, statement: SignedStatement) -> Salt | None:
-    """The salt of the home's deployment, if there is one and the statement is for it."""
-    from chain_client.ledger.deployment import Deployment
-
-    folder = Home(settings_of(home).home)
-    try:
-        deployment = Deployment.read(folder.deployment_file)
-        if deployment.registry != statement.document.domain.contract:
-            return None
-        return read_salt(folder.registry_salt)
-    except ChainError:
-        return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chain_client.events import Actor
+from chain_client.hosts import ModelIncarnation
 from chain_client.registry import documents
 from chain_client.registry.drafts import Draft, note_draft
 from chain_client.registry.proposals import ProposalDocument
@@ -55,7 +56,7 @@ def hostile_home(founded_home: Path, tmp_path_factory: pytest.TempPathFactory) -
 FRAUD_DIGEST = Digest(b"\x64" * 32)
 
 
-def _propose(office: Office, true: ProposalDocument, model: object) -> None:
+def _propose(office: Office, true: ProposalDocument, model: ModelIncarnation) -> None:
     """Alice proposes fraud for the champion with a text about another model's sandbox."""
     names = replace(true.names, model=model, target=Target.parse("@sandbox"))
     lie = complete_proposal(true.domain, true.fields, names, true.terms, new_salt_line())
