@@ -6,7 +6,7 @@ none, stands in `DOORS` and `NO_DOORS`; a test fails until somebody has decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from chain_client.gate.question import Action, Change
 from chain_client.registry.targets import STAGES, Target
 from mlflow_chain.gating.demands import Attempt, Demand, Forbidden, Wish
 from mlflow_chain.gating.needed import need_model, need_version
+from mlflow_chain.gating.spellings import is_ambiguous
 from mlflow_chain.gating.tags import is_prompt_marker, is_reserved, key_of, without_reserved
 from mlflow_chain.gating.tracking_doors import TRACKING_DOORS
-from mlflow_chain.gating.view import ModelView, RegistryView, spellings
+from mlflow_chain.gating.view import ModelView, RegistryView
 
 Names = tuple[tuple[str | None, str], ...]
 """Workspaces (None: the active one) and names of models."""
@@ -58,8 +59,8 @@ def _set_alias(view: RegistryView, name: str, alias: str, version: Any) -> Attem
     model, found = need_version(view, name, number)
     if found.is_prompt:
         return Attempt()
-    wishes: list[Wish] = []
-    for text in _spellings(view, model, alias):
+    wishes: list[Wish] = [*_ambiguous(view, name, alias)]
+    for text in view.spellings(model, alias):
         target = str(Target.alias(text))
         held = model.aliases.get(text, 0)
         wishes.append(_set(model, target, number, found.location, held=held))
@@ -71,22 +72,37 @@ def _delete_alias(view: RegistryView, name: str, alias: str) -> Attempt:
 
     _validate_model_alias_name(alias)
     model = need_model(view, name)
-    return Attempt(
-        tuple(
-            _leave(model, Target("alias", text), model.aliases[text])
-            for text in _spellings(view, model, alias)
-            if text in model.aliases and model.aliases[text] not in model.prompts
-        )
+    asked = view.spellings(model, alias)
+    held = {model.aliases[text] for text in asked if text in model.aliases} - model.prompts
+    leaving = (
+        _leave(model, Target("alias", text), number) for number in sorted(held) for text in asked
     )
+    return Attempt((*_ambiguous(view, name, alias), *leaving))
 
 
-def _spellings(view: RegistryView, model: ModelView, alias: str) -> list[str]:
-    """What the alias may be known by on chain: as given, and as the database stores it."""
-    known = spellings(alias, is_blind=view.is_blind_to_case)
-    if len(known) == 1:
-        return known
-    same = [text for text in model.aliases if spellings(text, is_blind=True)[-1] == known[-1]]
-    return list(dict.fromkeys((*known, *same)))
+_WHY_AMBIGUOUS = (
+    "this database may take it for another alias, which may be one that needs approval; use "
+    "letters without accents"
+)
+
+
+def _ambiguous(view: RegistryView, name: str, alias: str) -> tuple[Wish, ...]:
+    if not view.is_blind_to_case or not is_ambiguous(alias):
+        return ()
+    what = f"Changing the alias {alias!a} of {name}"
+    return (Forbidden(what, _WHY_AMBIGUOUS, name, only_under_policy=True),)
+
+
+def _standing(
+    view: RegistryView, model: ModelView, version: int | None = None
+) -> Iterator[tuple[Target, int]]:
+    """The targets that hold a version with files, under each of their names, with versions."""
+    for target, numbers in model.standing(version).items():
+        is_alias = target.kind == "alias"
+        names = view.spellings(model, target.name) if is_alias else [target.name]
+        for text in names:
+            for number in numbers:
+                yield Target(target.kind, text), number
 
 
 def _transition(
@@ -153,7 +169,7 @@ def _leave(model: ModelView, target: Target, number: int) -> Demand:
 
 
 def _rename(view: RegistryView, name: str, new_name: str) -> Attempt:
-    return Attempt((_whole(need_model(view, name), Action.RENAME),))
+    return Attempt((_whole(view, need_model(view, name), Action.RENAME),))
 
 
 def _two_names(view: Any, name: str, new_name: str) -> Names:
@@ -161,11 +177,11 @@ def _two_names(view: Any, name: str, new_name: str) -> Names:
 
 
 def _delete_model(view: RegistryView, name: str) -> Attempt:
-    return Attempt((_whole(need_model(view, name), Action.DELETE),))
+    return Attempt((_whole(view, need_model(view, name), Action.DELETE),))
 
 
-def _whole(model: ModelView, action: Action) -> Demand:
-    standing = tuple(map(str, model.standing()))
+def _whole(view: RegistryView, model: ModelView, action: Action) -> Demand:
+    standing = tuple(dict.fromkeys(str(target) for target, _ in _standing(view, model)))
     return Demand(model.incarnation, Change(action, model.incarnation.name), "", standing)
 
 
@@ -178,7 +194,11 @@ def _delete_version(view: RegistryView, name: str, version: Any) -> Attempt:
     whole = Demand(
         model.incarnation, Change(Action.DELETE_VERSION, model.incarnation.name, version=number)
     )
-    leaving = (_leave(model, target, number) for target in model.standing(number))
+    leaving = (
+        _leave(model, target, number)
+        for target, found in _standing(view, model, number)
+        if found == number
+    )
     return Attempt((whole, *leaving))
 
 
@@ -187,7 +207,7 @@ def _delete_workspace(view: RegistryView, workspace_name: str, mode: Any = None)
     if word == "RESTRICT":
         return Attempt()  # MLflow refuses it as long as a model is in it.
     action = Action.DELETE if word == "CASCADE" else Action.RENAME
-    return Attempt(tuple(_whole(model, action) for model in view.models_in(workspace_name)))
+    return Attempt(tuple(_whole(view, model, action) for model in view.models_in(workspace_name)))
 
 
 def _of_workspace(view: RegistryView, workspace_name: str, mode: Any = None) -> Names:

@@ -19,6 +19,7 @@ from chain_client.gate.question import (
     Refused,
     WouldBlock,
 )
+from chain_client.registry.documents import NameBook
 from mlflow_chain.gating.attested import check_files, find_attested
 from mlflow_chain.gating.demands import Attempt, Demand, Destroyed, Forbidden
 from mlflow_chain.gating.doors import DOORS, Door
@@ -99,7 +100,7 @@ class StoreGate:
         if self._mode() is Mode.OFF:
             return call.carry_out(None)
         with _mapped_errors():
-            view = RegistryView(store, self._store_id)
+            view = RegistryView(store, self._store_id, self._known_aliases)
             places = door.locks(view, *call.args, **call.kwargs)
             keys = [
                 lock_key(self._store_id, place or view.workspace, model) for place, model in places
@@ -159,6 +160,11 @@ class StoreGate:
         change = demand.change
         shown = f"version {change.version} of model {change.model!r}"
         return check_files(self._client, self._store_id, demand.location, shown)
+
+    def _known_aliases(self) -> list[str]:
+        """What the log names: policies and proposals note the names of their targets."""
+        targets = NameBook.read(self._client.log, self._client.salt).targets.values()
+        return [target.name for target in targets if target.kind == "alias"]
 
     def _judge_text(self, signed: SignedText) -> TextVerdict:
         return signed.judge(self._client.log, self._client.salt)

@@ -5,8 +5,7 @@ Read by SQL from the primary database: a replica may lag behind what is decided.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,23 +13,15 @@ from sqlalchemy import Connection, select
 
 from chain_client.hosts import ModelIncarnation
 from chain_client.registry.targets import STAGES, Target
+from mlflow_chain.gating.spellings import spellings
 from mlflow_chain.mapping.workspaces import DEFAULT, to_bare
 from mlflow_chain.reading.governed import PROMPT_MARK, PROMPT_SOURCES
 
 _BLIND_TO_CASE = frozenset({"mysql", "mariadb", "mssql"})
-"""Databases in whose usual collations ``CHAMPION``, and often ``châmpion``, is ``champion``."""
+"""Databases in whose usual collations ``CHAMPION`` is ``champion``; see `spellings`."""
 
 _DELETED = "Deleted_Internal"
 """MLflow's stage of versions that are deleted, whose rows stay."""
-
-
-def spellings(alias: str, *, is_blind: bool) -> list[str]:
-    """The aliases that a database may take for the given one; the given one first."""
-    if not is_blind:
-        return [alias]
-    plain = unicodedata.normalize("NFKD", alias)
-    stripped = "".join(char for char in plain if not unicodedata.combining(char))
-    return list(dict.fromkeys((alias, alias.lower(), stripped.lower())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +78,20 @@ class RegistryView:
     Args:
         store: MLflow's registry or workspace store, whichever holds the database.
         store_id: of the database.
+        known_aliases: gives the aliases that may be gated, under whatever spelling; asked only
+            where a database is blind to case.
     """
 
-    def __init__(self, store: Any, store_id: str) -> None:
+    def __init__(
+        self,
+        store: Any,
+        store_id: str,
+        known_aliases: Callable[[], Iterable[str]] = lambda: (),
+    ) -> None:
         self.store = store
         """The store itself; what is called of it is recorded."""
         self._store_id = store_id
+        self._known_aliases = known_aliases
 
     @property
     def workspace(self) -> str:
@@ -109,6 +108,12 @@ class RegistryView:
     def is_blind_to_case(self) -> bool:
         """Whether the database may take one alias for another."""
         return self.engine.dialect.name in _BLIND_TO_CASE
+
+    def spellings(self, model: ModelView, alias: str) -> list[str]:
+        """What an alias of a model may be known by on chain, the given spelling first."""
+        if not self.is_blind_to_case:
+            return [alias]
+        return spellings(alias, (*model.aliases, *self._known_aliases()))
 
     def find_model(self, name: str) -> ModelView | None:
         """The model that MLflow takes for ``name``, in the active workspace."""

@@ -13,8 +13,9 @@ from chain_client.hosts import ModelIncarnation
 from chain_client.registry.targets import Target
 from mlflow_chain.gating.demands import Demand
 from mlflow_chain.gating.refusing import draft_id, refusal
+from mlflow_chain.gating.spellings import is_ambiguous, spellings
 from mlflow_chain.gating.tags import is_reserved, setting_reserved_tags, without_reserved
-from mlflow_chain.gating.view import ModelView, spellings
+from mlflow_chain.gating.view import ModelView
 
 FRAUD = ModelIncarnation("s", "", "fraud", 1)
 
@@ -36,12 +37,30 @@ def test_what_stands_is_told_by_target_without_prompts() -> None:
     assert view.standing(2) == {}
 
 
-@pytest.mark.parametrize("alias", ["champion", "Champion", "CHAMPION", "châmpion"])
-def test_a_database_blind_to_case_is_asked_for_the_plain_spelling_too(alias: str) -> None:
-    assert spellings(alias, is_blind=False) == [alias]
-    blind = spellings(alias, is_blind=True)
-    assert blind[0] == alias
-    assert blind[-1] == "champion"
+@pytest.mark.parametrize("alias", ["champion", "Champion", "CHAMPION", "châmpion", "ｃhampion"])
+def test_where_case_is_not_seen_every_known_spelling_is_meant(alias: str) -> None:
+    known = ["ChampioN", "candidate", "CHAMPION"]
+    found = spellings(alias, known)
+    assert found[0] == alias
+    assert set(found) == {alias, "champion", "ChampioN", "CHAMPION"}
+    assert not is_ambiguous(alias)
+
+
+@pytest.mark.parametrize(
+    ("alias", "is_meant"),
+    [
+        ("champiøn", True),
+        ("chamþion", True),
+        ("v1٣", True),
+        ("чемпион", False),
+        ("冠军", False),
+        ("冠军-Gold", False),
+    ],
+)
+def test_letters_that_collations_may_take_for_ascii_are_ambiguous(
+    alias: str, is_meant: bool
+) -> None:
+    assert is_ambiguous(alias) == is_meant
 
 
 def test_reserved_tags_are_left_out_and_only_sync_may_set_them() -> None:
