@@ -70,7 +70,7 @@ def build_registry_store(store_uri: str, tracking_uri: str | None) -> Any:
     Raises:
         MlflowException: as `build_tracking_store`.
     """
-    return wrap_store(_plain_registry_store(_inner_uri(store_uri), tracking_uri), None)
+    return _recorded_registry_store(_plain_registry_store(_inner_uri(store_uri), tracking_uri))
 
 
 def build_plain_registry_store(store_uri: str, tracking_uri: str | None) -> Any:
@@ -82,7 +82,15 @@ def build_plain_registry_store(store_uri: str, tracking_uri: str | None) -> Any:
     with mlflow_errors():
         is_recorded = is_recorded_uri(store_uri)
     store = _plain_registry_store(store_uri, tracking_uri)
-    return wrap_store(store, None) if is_recorded else store
+    return _recorded_registry_store(store) if is_recorded else store
+
+
+def _recorded_registry_store(store: Any) -> Any:
+    from mlflow_chain.files.repositories import tell_home
+
+    wrap_store(store, None)
+    tell_home(find_recording(store))
+    return store
 
 
 def _plain_registry_store(uri: str, tracking_uri: str | None) -> Any:

@@ -20,10 +20,12 @@ from chain_client.client import ChainClient
 from chain_client.errors import ChainError, HostUnavailable
 from chain_client.events import Subject
 from chain_client.hosts import StoreBinding
+from mlflow_chain.files.bindings import bindings_of
 from mlflow_chain.files.canonical import canonical, local_path
 from mlflow_chain.files.locations import Storage, to_location, upwards
 from mlflow_chain.files.places import kept_location
 from mlflow_chain.reading.connecting import engine_of
+from mlflow_chain.reading.server_uri import is_server_uri
 
 _logger = logging.getLogger(__name__)
 
@@ -72,13 +74,14 @@ class Attested:
     Args:
         client: the home.
         store_id: the store.
+        is_own: whether this process, if it is a server's worker, keeps files for that store.
     """
 
-    def __init__(self, client: ChainClient, store_id: str) -> None:
+    def __init__(self, client: ChainClient, store_id: str, *, is_own: bool = True) -> None:
         self._client = client
         self._store_id = store_id
+        self._is_own = is_own
         self._known = Locations([], {})
-        self._storage: Storage | None = None
 
     def find_inside(self, target: str) -> str | None:
         """The attested location that a target is, or lies in; None if there is none.
@@ -87,6 +90,8 @@ class Attested:
             target: a location, in any spelling.
         """
         locations = self._locations()
+        if not locations.names:
+            return None
         for spelling in self._spellings(target):
             for location, folder in locations.around(spelling):
                 if self._is_same(location, folder):
@@ -96,6 +101,8 @@ class Attested:
     def find_below(self, target: str) -> str | None:
         """An attested location that lies below a target; None if there is none."""
         locations = self._locations()
+        if not locations.names:
+            return None
         for spelling in self._spellings(target):
             for location, above in locations.below(spelling):
                 if self._is_same(above, spelling):
@@ -105,10 +112,11 @@ class Attested:
     def _spellings(self, target: str) -> tuple[str, ...]:
         """The place that a target names, and the one that it leads to if it is a symbolic link."""
         folder, _, name = target.rstrip("/").rpartition("/")
-        ends = canonical(target, self.storage)
+        storage = self.storage
+        ends = canonical(target, storage)
         if not folder or not name or name in (".", ".."):
             return (ends,)
-        named = posixpath.join(canonical(folder, self.storage), name)
+        named = posixpath.join(canonical(folder, storage), name)
         return (named,) if named == ends else (named, ends)
 
     def name_of(self, location: str) -> str:
@@ -123,17 +131,16 @@ class Attested:
 
     @property
     def storage(self) -> Storage:
-        """Where the store's files are kept, as far as this process knows it."""
-        if self._storage is None:
-            binding = self._binding()
-            known = () if binding is None else binding.artifacts
-            kept = kept_location()
-            last = () if kept is None else (kept,)
-            self._storage = Storage(tuple(d for d in known if d not in last) + last)
-        return self._storage
+        """Where the store's files are kept, as far as the home and this process know it now."""
+        binding = self._binding()
+        known = () if binding is None else binding.artifacts
+        kept = kept_location()
+        if kept is None or not (self._is_own or kept in known):
+            return Storage(known)
+        return Storage((*(d for d in known if d != kept), kept))
 
     def _binding(self) -> StoreBinding | None:
-        found = (b for b in self._client.folder.bindings() if b.store_id == self._store_id)
+        found = (b for b in bindings_of(self._client) if b.store_id == self._store_id)
         return next(found, None)
 
     def _locations(self) -> Locations:
@@ -175,6 +182,10 @@ class Attested:
         binding = self._binding()
         if binding is None:
             raise HostUnavailable("neither the log nor MLflow's database says what is registered")
+        if is_server_uri(binding.uri):
+            # Its server refuses by itself; here is what was known of it last.
+            yield from (name for names in self._known.names.values() for name in names)
+            return
         rows: Any = select(SqlModelVersion.storage_location, SqlModelVersion.source).distinct()
         try:
             with engine_of(make_url(binding.uri)).connect() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chain_client.errors import ChainError
@@ -18,8 +18,8 @@ from mlflow_chain.files.logged import one_file, recorded_delete, recorded_log, w
 from mlflow_chain.files.places import kept_location
 from mlflow_chain.files.uploads import recorded_async_stream, recorded_completion, recorded_stream
 from mlflow_chain.files.write_once import ASYNC, WRITES, async_once, once
-from mlflow_chain.process import served_backend
-from mlflow_chain.recorded_uris import find_recorded_uri
+from mlflow_chain.process import served_backend, served_registry
+from mlflow_chain.recorded_uris import find_recorded_uri, is_recorded_uri
 from mlflow_chain.stores.reclassing import (
     RecordingSource,
     find_recording,
@@ -52,16 +52,26 @@ def record_artifacts(store_uri: str, recording: RecordingSource | None) -> None:
 
 def _serve(source: RecordingSource) -> None:
     """In a server's worker: let the home know it, and record what was built before the store."""
+    tell_home(source)
+    handlers = sys.modules.get("mlflow.server.handlers")
+    repository = getattr(handlers, "_artifact_repo", None)
+    if repository is not None and find_recording(repository) is None:
+        _record(repository, source)
+
+
+def tell_home(source: RecordingSource | None) -> None:
+    """In a server's worker: tell the home where files of a store's runs or versions are kept.
+
+    Elsewhere it does nothing.
+    """
+    if source is None or served_backend() is None:
+        return
     try:
         recording = source.current()
         if recording is not None:
             recording.client.folder.put_served(recording.store_id, kept_location())
     except ChainError as exc:
         _logger.warning("the home was not told where this server keeps files: %s", exc)
-    handlers = sys.modules.get("mlflow.server.handlers")
-    repository = getattr(handlers, "_artifact_repo", None)
-    if repository is not None and find_recording(repository) is None:
-        _record(repository, source)
 
 
 def watch_repositories() -> None:
@@ -88,6 +98,9 @@ def _recording_builder(builder: Callable[..., Any]) -> Callable[..., Any]:
         )
         if recording is not None:
             _record(repository, recording)
+        elif (guard := _find_guard()) is not None:
+            plain = type(repository)
+            reclass(repository, guard, subclass_of(plain, lambda: _guarded(plain, {}), "guarded"))
         return repository
 
     setattr(build, _WRAPPED, builder)
@@ -114,6 +127,16 @@ def _find_recording(tracking_uri: str | None) -> RecordingSource | None:
         return None
     found = _recordings.get(uri)
     return found if found is not None else find_recording(_get_store(uri))
+
+
+def _find_guard() -> RecordingSource | None:
+    """In a worker of a server that records its registry only: that, for it has attested files."""
+    if served_backend() is None or is_recorded_uri(served_backend()):
+        return None
+    if not is_recorded_uri(served_registry()):
+        return None
+    handlers: Any = sys.modules["mlflow.server.handlers"]
+    return find_recording(handlers._get_model_registry_store())
 
 
 def _record(repository: Any, recording: RecordingSource) -> None:
@@ -144,8 +167,16 @@ def _members(plain: type) -> dict[str, Any]:
     # MLflow tells by this method's identity whether a repository can delete.
     if delete is not None and delete is not ArtifactRepository.delete_artifacts:
         members["delete_artifacts"] = recorded_delete(delete)
+    return members | _guarded(plain, members)
+
+
+def _guarded(plain: type, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Every method that changes files, asking first: the plain class's, or those in its place."""
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+    guarded = {}
     for name, targets in WRITES.items():
         method = members.get(name) or getattr(plain, name, None)
         if method is not None and method is not getattr(ArtifactRepository, name, None):
-            members[name] = (async_once if name in ASYNC else once)(method, targets)
-    return members
+            guarded[name] = (async_once if name in ASYNC else once)(method, targets)
+    return guarded

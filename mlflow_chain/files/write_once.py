@@ -1,5 +1,7 @@
 """Write-once: nobody writes, replaces or deletes the files of an attested version here.
 
+The version may be one of any database of the home: a registry in a database of its own has the
+files that runs in another one logged.
 Every method of a repository that changes files asks before it does; an upload that takes its time
 asks again before its file gets its name. It is off with ``gate.mode = off``, and only told with
 ``warn``.
@@ -19,6 +21,7 @@ from typing import Any, Final
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError
 from mlflow_chain.files.attested import Attested
+from mlflow_chain.files.bindings import bindings_of
 from mlflow_chain.files.locations import join
 from mlflow_chain.files.places import absolute
 from mlflow_chain.stores.reclassing import find_recording
@@ -27,7 +30,7 @@ from mlflow_chain.stores.wrapping import refused
 
 _logger = logging.getLogger(__name__)
 
-_known: dict[tuple[int, Path, str], Attested] = {}
+_known: dict[tuple[int, Path, str, bool], Attested] = {}
 
 Targets = Callable[..., Iterator[tuple[str, bool]]]
 """Called with the repository and the call's arguments; gives each location that would be changed,
@@ -66,7 +69,8 @@ def refuse_to_change(recording: Recording, targets: Iterable[tuple[str, bool]]) 
     Raises:
         MlflowException: attested files are there, or nobody can tell.
     """
-    _refuse_attested(recording, lambda attested: targets)
+    known = list(targets)
+    _refuse_attested(recording, lambda attested: known)
 
 
 def _check(repository: Any, targets: Targets, args: Any, kwargs: Any) -> None:
@@ -80,14 +84,14 @@ def _refuse_attested(
 ) -> None:
     if recording.client.settings.gate_mode == "off":
         return
-    attested = _attested(recording.client, recording.store_id)
     try:
-        for target, is_whole in targets(attested):
-            found = attested.find_inside(target)
-            if found is None and is_whole:
-                found = attested.find_below(target)
-            if found is not None:
-                _refuse(recording, attested, target, found)
+        for attested in _every_attested(recording):
+            for target, is_whole in targets(attested):
+                found = attested.find_inside(target)
+                if found is None and is_whole:
+                    found = attested.find_below(target)
+                if found is not None:
+                    _refuse(recording, attested, target, found)
     except ChainError as exc:
         raise refused(exc) from exc
 
@@ -99,11 +103,20 @@ def _recording_of(repository: Any) -> Recording | None:
     return None if recording is None or recording.is_remote else recording
 
 
-def _attested(client: ChainClient, store_id: str) -> Attested:
-    key = (os.getpid(), client.home, store_id)
+def _every_attested(recording: Recording) -> Iterator[Attested]:
+    """What is attested in each database of the home, the own one first."""
+    client, own = recording.client, recording.store_id
+    yield _attested(client, own, is_own=True)
+    for binding in bindings_of(client):
+        if binding.store_id != own:
+            yield _attested(client, binding.store_id, is_own=False)
+
+
+def _attested(client: ChainClient, store_id: str, *, is_own: bool) -> Attested:
+    key = (os.getpid(), client.home, store_id, is_own)
     found = _known.get(key)
     if found is None:
-        found = _known[key] = Attested(client, store_id)
+        found = _known[key] = Attested(client, store_id, is_own=is_own)
     return found
 
 

@@ -90,6 +90,26 @@ def test_no_url_is_given_out_by_which_an_attested_file_could_be_written(
     assert repository.create_presigned_upload_url("other/MLmodel").startswith("https://")
 
 
+def test_what_another_database_of_the_home_has_attested_since_is_kept_too(
+    client: ChainClient, open_repository: Callable[..., Any], tmp_path: Path
+) -> None:
+    kept, other = tmp_path / "kept", "b" * 32
+    (kept / "Model").mkdir(parents=True)
+    (tmp_path / "MLmodel").write_text("1")
+    repository = open_repository(kept)
+    repository.log_artifact(str(tmp_path / "MLmodel"), "Model")
+    client.bind_store(StoreBinding(other, "mlflow", "sqlite:///registry.db"))
+    client.folder.put_served(other, str(kept))
+    files = attest(
+        "mlflow-artifacts:/Model", Storage((str(kept),)), lambda kind, id, below: iter(())
+    )
+    note_attestation(client.recorder, other, files, name="fraud", version=3)
+    client.recorder.close()
+    Registry(client).drain()
+    assert is_refused(lambda: repository.log_artifact(str(tmp_path / "MLmodel"), "Model"))
+    repository.log_artifact(str(tmp_path / "MLmodel"), "Model2")
+
+
 def test_a_folder_is_logged_above_and_beside_an_attested_one_but_not_into_it(
     attested: Path, open_repository: Callable[..., Any], tmp_path: Path
 ) -> None:
