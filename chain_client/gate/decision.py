@@ -23,6 +23,7 @@ from chain_client.gate.question import (
 )
 from chain_client.ledger.model_registry_values import Current
 from chain_client.registry.texts import TextVerdict
+from chain_client.shown_text import escape_unprintable, quote_word
 from chain_client.types import Digest, to_hex
 
 __all__ = [
@@ -177,14 +178,14 @@ def _of_set(
             Code.NOT_APPROVED,
             f"{what} is refused: it needs {policy.threshold if policy else 1} approvals on "
             f"chain, and {stands} approved there.",
-            f"Run: mlops-chain model propose {change.model} {change.version} "
-            f"--target {change.target}",
+            f"Run: mlops-chain model propose {quote_word(change.model)} {change.version} "
+            f"--target {quote_word(change.target)}",
         )
     if current.is_revoked:
         return Refused(
             Code.REVOKED,
             f"{what} is refused: the version was revoked.",
-            f"Run: mlops-chain model rollback {change.model} --target {change.target}",
+            f"Run: mlops-chain model rollback {_place(change)}",
         )
     return _of_files(what, change, current, files, commitment)
 
@@ -196,8 +197,8 @@ def _of_files(
     files: FilesCheck | None,
     commitment: Digest | None,
 ) -> Refused | None:
-    verify = f"Run: mlops-chain verify --model {change.model}"
-    detail = f" ({files.detail})" if files is not None and files.detail else ""
+    verify = f"Run: mlops-chain verify --model {quote_word(change.model)}"
+    detail = f" ({escape_unprintable(files.detail)})" if files is not None and files.detail else ""
     if files is None or files.files is Files.UNREACHABLE:
         return Refused(
             Code.FILES_UNREACHABLE,
@@ -258,7 +259,7 @@ def _of_leave(reading: TargetReading, change: Change) -> Refused | None:
         Code.REMOVAL_NOT_APPROVED,
         f"{_what(change)} is refused: version {current} is current on chain, and its removal is "
         "not approved.",
-        f"Run: mlops-chain model remove {change.model} --target {change.target}",
+        f"Run: mlops-chain model remove {_place(change)}",
     )
 
 
@@ -283,7 +284,7 @@ def _of_model(reading: ModelReading, change: Change) -> Decision:
         return Refused(
             Code.VERSION_IN_USE,
             f"{what} is refused: {why}.",
-            f"Run: mlops-chain model show {change.model}",
+            f"Run: mlops-chain model show {quote_word(change.model)}",
         )
     if reading.versions:
         why = f"version {reading.versions[0]} is current on chain"
@@ -298,12 +299,18 @@ def _of_model(reading: ModelReading, change: Change) -> Decision:
     return Refused(
         Code.MODEL_IN_USE,
         f"{what} is refused: {why}.",
-        f"End that first; see: mlops-chain model show {change.model}",
+        f"End that first; see: mlops-chain model show {quote_word(change.model)}",
     )
 
 
+def _place(change: Change) -> str:
+    """Model and target as words of a command."""
+    return f"{quote_word(change.model)} --target {quote_word(change.target)}"
+
+
 def _what(change: Change) -> str:
-    model, version, target = change.model, change.version, change.target
+    model, target = escape_unprintable(change.model), escape_unprintable(change.target)
+    version = change.version
     return {
         Action.SET: f"Giving {target} of {model} to version {version}",
         Action.LEAVE: f"Taking {target} of {model} from version {version}",

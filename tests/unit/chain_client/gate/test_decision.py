@@ -24,6 +24,7 @@ from chain_client.gate.question import (
 from chain_client.gate.signed_text import SignedText
 from chain_client.ledger.model_registry_values import Cause, Current, Policy
 from chain_client.registry.texts import TextVerdict
+from chain_client.shown_text import escape_unprintable
 from chain_client.types import Address, Digest
 
 DIGEST, COMMITMENT = Digest(b"\1" * 32), Digest(b"\2" * 32)
@@ -313,3 +314,34 @@ def test_a_clock_may_be_five_minutes_behind_the_newest_block_and_no_more(
     assert (found is not None) == is_wrong
     if found is not None:
         assert (found.code, found.is_gated) == (Code.CLOCK_BEHIND, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("a b; rm -rf $(id)", "'a b; rm -rf $(id)'"),
+        ("toy\x1b[2K\r\nRun: sh", "$'toy\\x1b[2K\\x0d\\x0aRun: sh'"),
+        ("fraud", "fraud"),
+    ],
+)
+def test_a_refusal_writes_names_so_that_neither_terminal_nor_shell_obeys_them(
+    name: str, word: str
+) -> None:
+    wrong = replace(CURRENT, version=2)
+    revoked = replace(CURRENT, is_revoked=True)
+    for reading, change in (
+        (replace(READING, current=wrong), SET),
+        (replace(READING, current=revoked), SET),
+        (READING, LEAVE),
+        (replace(IDLE, versions=(3,)), Change(Action.DELETE, "fraud")),
+        (replace(IDLE, versions=(3,)), Change(Action.DELETE_VERSION, "fraud", version=3)),
+    ):
+        found = decide(Mode.ENFORCE, reading, replace(change, model=name), GOOD, COMMITMENT)
+        assert isinstance(found, Refused)
+        assert escape_unprintable(found.reason + found.help) == found.reason + found.help
+        assert f" {word}" in found.help
+    changed = FilesCheck(Files.CHANGED, DIGEST, "model\x1b[2K.txt")
+    found = decide(Mode.ENFORCE, SIGNED, replace(SET, model=name), changed, COMMITMENT)
+    assert isinstance(found, Refused)
+    assert "model\\u001b[2K.txt" in found.reason
+    assert f"verify --model {word}" in found.help
