@@ -71,6 +71,8 @@ def list_models(home: Path | None, as_json: bool) -> None:
         console().print(f"{title}  {_current_text(row)}", soft_wrap=True)
         for waiting in row["open"]:
             text = f"  version {waiting['version']} waits for approval: {waiting['proposal'][2:14]}"
+            if not waiting["is_true"]:
+                text += " [bold red]NOT TO BE SIGNED[/]: its text is not in the log, or not true"
             console().print(text, soft_wrap=True)
 
 
@@ -173,7 +175,11 @@ def _place_json(
 ) -> dict[str, Any]:
     model, target = place
     waiting = [
-        {"proposal": to_hex(one.id), "version": one.fields.version}
+        {
+            "proposal": to_hex(one.id),
+            "version": one.fields.version,
+            "is_true": one.id in lookup.documents,
+        }
         for one in state.open_proposals(now_s)
         if (one.fields.model, one.fields.target) == place
     ]
@@ -278,7 +284,10 @@ def _open_json(
             "by": who,
         }
         if document is None:
-            yield {**common, "text": "its text is not in the log: nobody should sign it blind"}
+            yield {
+                **common,
+                "text": "its text is not in the log, or not true: nobody should sign it",
+            }
         else:
             yield {**common, **registry.standing(document).to_json()}
 

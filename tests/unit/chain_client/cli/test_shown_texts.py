@@ -113,3 +113,13 @@ def test_programs_get_names_as_they_are(run: Run) -> None:
 def test_a_hint_quotes_the_name_that_it_holds(run: Run) -> None:
     _, _, err = run("draft", "propose", "4f9a", "--key", "x")
     assert "mlops-chain model remove $'toy\\x1b[2K" in err
+
+
+def test_a_proposal_whose_text_lies_is_told_from_others(run: Run) -> None:
+    models = json.loads(run("model", "list", "--json")[1])["models"]
+    waiting = {one["model"]: [item["is_true"] for item in one["open"]] for one in models}
+    assert waiting == {"fraud": [False], HOSTILE: [True]}
+    assert run("model", "list")[1].count("NOT TO BE SIGNED: its text is not in the log") == 1
+    said = " ".join(run("model", "show", "fraud")[1].split())
+    assert "its text is not in the log, or not true: nobody should sign it" in said
+    assert len(json.loads(run("approvals", "--json")[1])["waiting"]) == 1
