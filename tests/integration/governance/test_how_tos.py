@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def give_keys_to_people(site: Site) -> None:
 @pytest.fixture
 def recorded(
     founded_home: Path, made_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+) -> Path:
     """A folder with a home without any policy, and a database with a model that records."""
     import mlflow_chain
 
@@ -58,7 +57,7 @@ def recorded(
     store.engine.dispose()
     client.recorder.close()
     client.close()
-    yield tmp_path
+    return tmp_path
 
 
 def test_a_recorded_home_becomes_a_gated_one(recorded: Path) -> None:
