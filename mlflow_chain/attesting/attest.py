@@ -11,6 +11,7 @@ from chain_client.errors import HostUnavailable, InvalidInput
 from chain_client.events import Event
 from chain_client.hosts import AttestedFiles, Recorded, Scope
 from chain_client.manifests import FileEntry, ModelManifest, model_digest, openssf_root
+from mlflow_chain.attesting.descriptions import check_descriptions
 from mlflow_chain.attesting.fingerprints import fingerprint
 from mlflow_chain.attesting.locating import files_at
 from mlflow_chain.files.bracket import DELETED, KIND, LOGGED, UPLOADED
@@ -33,7 +34,8 @@ def attest(location: str, storage: Storage, recorded: Recorded) -> AttestedFiles
     """What the files at a canonical location are.
 
     Guarantee: every file below it was read, and none was changed between the first look and the
-    last; where the log has a file's digest, it is that one. MLflow's own note of a load at the top
+    last; where the log has a file's digest, it is that one. No ``MLmodel`` leads MLflow to any
+    other file (`descriptions`). MLflow's own note of a load at the top
     (``registered_model_meta``), which it writes anew with every load, is no file of the version.
 
     Args:
@@ -43,7 +45,8 @@ def attest(location: str, storage: Storage, recorded: Recorded) -> AttestedFiles
 
     Raises:
         FilesChanged: they are not those that were recorded, or change all the time.
-        InvalidInput: no file is there, or one that can't be attested, such as a symbolic link.
+        InvalidInput: no file is there, or one that can't be attested, such as a symbolic link or
+            an ``MLmodel`` that names what lies elsewhere.
         HostUnavailable: a file or folder can't be read.
     """
     files = files_at(location, storage)
@@ -61,6 +64,7 @@ def attest(location: str, storage: Storage, recorded: Recorded) -> AttestedFiles
             "writes there"
         )
     _check_recorded(location, manifest, expected)
+    check_descriptions(files, manifest)
     return AttestedFiles(
         location,
         model_digest(manifest),

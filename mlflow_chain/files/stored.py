@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -46,12 +47,14 @@ class Listing:
         unfinished: files named and as young as those in which MLflow hides an upload until it is
             whole; it is under way, or its server died.
         leftover: files named so and older.
+        sizes: in bytes, of files that are on no file system, where the storage tells.
     """
 
     paths: set[str] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
     unfinished: set[str] = field(default_factory=set)
     leftover: set[str] = field(default_factory=set)
+    sizes: dict[str, int | None] = field(default_factory=dict)
 
 
 class StoredFiles:
@@ -78,18 +81,39 @@ class StoredFiles:
         Raises:
             FileUnreadable: it can't be read.
         """
+        with self._at_hand(path) as file:
+            return None if file is None else _digest(file)
+
+    def read(self, path: str, longest: int) -> bytes | None:
+        """The bytes of one file; None if there are more, or it is no regular file.
+
+        Args:
+            path: of the file.
+            longest: how many bytes it may have.
+
+        Raises:
+            FileUnreadable: it can't be read.
+        """
+        with self._at_hand(path) as file:
+            return None if file is None else _read(file, longest)
+
+    @contextmanager
+    def _at_hand(self, path: str) -> Iterator[Path | None]:
+        """A file on this machine, which may be a copy; None if it is not there."""
         if is_path(self.root):
-            return _digest(Path(join(self.root, path)))
+            yield Path(join(self.root, path))
+            return
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                local = self._repository().download_artifacts(
-                    posixpath.join(self._below, path), folder
-                )
-            except Exception as exc:
-                if _is_missing(exc):
-                    return None
-                raise FileUnreadable(f"it can't be read ({type(exc).__name__})") from exc
-            return _digest(Path(local))
+            yield self._download(path, folder)
+
+    def _download(self, path: str, folder: str) -> Path | None:
+        place = posixpath.join(self._below, path)
+        try:
+            return Path(self._repository().download_artifacts(place, folder))
+        except Exception as exc:
+            if _is_missing(exc):
+                return None
+            raise FileUnreadable(f"it can't be read ({type(exc).__name__})") from exc
 
     def list(self) -> Listing:
         """What is below the root; the root itself may be, or lie below, a symbolic link.
@@ -102,8 +126,10 @@ class StoredFiles:
             _list_folder(self.root, listing)
             return listing
         try:
-            found = _walk(self._repository(), self._below or None)
-            listing.paths.update(posixpath.relpath(path, self._below or ".") for path in found)
+            for path, size in _walk(self._repository(), self._below or None):
+                name = posixpath.relpath(path, self._below or ".")
+                listing.paths.add(name)
+                listing.sizes[name] = size
         except Exception as exc:
             if not _is_missing(exc):
                 raise _unavailable(self.root, exc) from exc
@@ -171,12 +197,12 @@ def _list_folder(base: str, listing: Listing) -> None:
             listing.unreadable.append(folder)
 
 
-def _walk(repository: Any, folder: str | None) -> Iterator[str]:
+def _walk(repository: Any, folder: str | None) -> Iterator[tuple[str, int | None]]:
     for found in repository.list_artifacts(folder):
         if found.is_dir and found.path != folder:
             yield from _walk(repository, found.path)
         elif not found.is_dir:
-            yield found.path
+            yield found.path, found.file_size
 
 
 def _digest(file: Path) -> Stored | None:
@@ -189,6 +215,20 @@ def _digest(file: Path) -> Stored | None:
     except OSError as exc:
         raise FileUnreadable(f"{file} can't be read ({exc.strerror or exc})") from exc
     return NO_FILE if digest is None else (digest.size, digest.sha256)
+
+
+def _read(file: Path, longest: int) -> bytes | None:
+    try:
+        stream = open_regular(file)
+        if stream is None:
+            return None
+        with stream:
+            content = stream.read(longest + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise FileUnreadable(f"{file} can't be read ({exc.strerror or exc})") from exc
+    return content if len(content) <= longest else None
 
 
 def _is_missing(error: Exception) -> bool:

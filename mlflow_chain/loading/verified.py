@@ -8,7 +8,8 @@ The steps of the check, in this order; nothing of the model is imported before t
 4. the chain approves of that version: a policy stands, it is current, and it was not revoked;
 5. the files are copied into a folder of this process's user alone;
 6. every file of the copy is read: no symbolic links, nothing ignored;
-7. the salted digest of these bytes is the one on chain.
+7. the salted digest of these bytes is the one on chain;
+8. no ``MLmodel`` among them leads out of the copy.
 
 What is loaded is the copy that was read, so there is no moment in which it could be exchanged.
 """
@@ -25,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from chain_client.errors import ChainError, InvalidInput, Unavailable, VerificationFailed
+from chain_client.manifests import model_digest
 from mlflow_chain.attesting.attest import read_manifest
+from mlflow_chain.attesting.descriptions import DescriptionRefused, check_descriptions
 from mlflow_chain.files.locations import Spot
 from mlflow_chain.files.stored import LOADING_NOTE, StoredFiles
 from mlflow_chain.loading.approved import approved_for, commitment_of, registered
@@ -40,6 +43,13 @@ class BytesDiffer(VerificationFailed):
 
     def __init__(self, text: str) -> None:
         super().__init__("digest", text)
+
+
+class LeadsOut(VerificationFailed):
+    """The approved files have MLflow load others, which nobody approved."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("description", text)
 
 
 def download_verified(
@@ -96,13 +106,20 @@ def _download(
         asked.download_uri, tracking_uri=tracking_uri, registry_uri=registry_uri
     )
     _copy(repository, copy)
-    found = commitment_of(client, asked.model, asked.version, _digest(copy))
+    files = StoredFiles(Spot(str(copy)))
+    manifest = read_manifest(files)
+    found = commitment_of(client, asked.model, asked.version, model_digest(manifest))
     if found != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         raise BytesDiffer(
             f"the files of version {asked.version} of model {asked.model.name!r} are not those "
             "that were approved; nothing of them was loaded. Run: mlops-chain verify"
         )
+    try:
+        check_descriptions(files, manifest)
+    except DescriptionRefused as exc:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise LeadsOut(f"{exc}. Nothing of the version was loaded") from exc
     if dst_path is not None:
         for entry in list(copy.iterdir()):
             shutil.move(entry, Path(dst_path, entry.name))
@@ -116,12 +133,6 @@ def _copy(repository: Any, folder: Path) -> None:
     # MLflow writes it beside a local model whenever that is loaded; it is no file of the version.
     if note.is_loading_note(LOADING_NOTE):
         (folder / LOADING_NOTE).unlink()
-
-
-def _digest(folder: Path) -> Any:
-    from chain_client.manifests import model_digest
-
-    return model_digest(read_manifest(StoredFiles(Spot(str(folder)))))
 
 
 def _remove_at_exit(folder: Path) -> None:

@@ -25,8 +25,14 @@ from mlflow.tracking import MlflowClient
 import mlflow_chain
 from chain_client.client import ChainClient
 from chain_client.config import Settings
+from chain_client.errors import InvalidInput
+from chain_client.manifests import model_digest
+from chain_client.registry.identity import digest_commitment
 from chain_client.types import Digest
-from tests.governed import BREAKER, Registry
+from mlflow_chain.attesting.attest import read_manifest
+from mlflow_chain.files.locations import Spot
+from mlflow_chain.files.stored import StoredFiles
+from tests.governed import BREAKER, REGISTRAR, Registry
 from tests.integration.gate_files.conftest import Keeping, Version, write_model
 from tests.mlflow_server import Site, launch, wait_until
 
@@ -452,3 +458,41 @@ def test_a_database_without_a_server_is_asked_directly_and_must_be_recorded(
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as rows, rows:
         rows.execute("drop table mlops_chain_deployment")
     assert "not recorded" in refusal("models:/fraud@champion")
+
+
+def _lead_out(folder: Path, elsewhere: Path) -> None:
+    description = folder / "MLmodel"
+    description.write_text(description.read_text().replace("code: code", f"code: {elsewhere}"))
+
+
+def test_a_model_whose_code_lies_elsewhere_can_t_be_proposed(
+    server: Keeping, here: None, tmp_path: Path
+) -> None:
+    source = write_model(tmp_path / "source", f"elsewhere_{os.getpid()}_{next(_numbers)}")
+    _lead_out(source, tmp_path / "elsewhere")
+    version = server.register(f"fraud-{next(_numbers)}", source)
+    with pytest.raises(InvalidInput, match=r"flavors\.python_function\.code is an absolute path"):
+        server.attest(version)
+
+
+def test_a_model_whose_code_lies_elsewhere_is_not_loaded_also_if_it_was_registered_before(
+    server: Keeping, here: None, tmp_path: Path
+) -> None:
+    module = f"elsewhere_{os.getpid()}_{next(_numbers)}"
+    mark = tmp_path / "mark"
+    elsewhere = write_model(tmp_path / "other", module, mark=mark) / "code"
+    source = write_model(tmp_path / "source", module, mark=mark)
+    _lead_out(source, elsewhere)
+    version = server.register(f"fraud-{next(_numbers)}", source)
+    # As by a release that did not look into descriptions.
+    digest = model_digest(read_manifest(StoredFiles(Spot(str(version.folder)))))
+    with server.opened() as client:
+        registry = Registry(client)
+        model = registry.id_of(version.name)
+        commitment = digest_commitment(client.salt, model, 1, digest)
+        call = client.model_registry.register_version_call(model, 1, commitment, 0)
+        registry.send(REGISTRAR, call)
+    said = refusal(f"models:/{version.name}/1")
+    assert said.startswith("PERMISSION_DENIED"), said
+    assert "flavors.python_function.code is an absolute path" in said
+    assert not mark.exists()
