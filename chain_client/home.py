@@ -34,6 +34,7 @@ class Home:
         self.deployment_file = path / "deployment.json"
         self.keys = path / "keys"
         self.registry_salt = self.keys / "registry-salt"
+        self.gate_seal = self.keys / "gate-seal"
         self.gate_snapshot = path / "gate" / "snapshot.json"
         self.chain = path / "chain"
         self.spool = path / "spool"

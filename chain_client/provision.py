@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from chain_client.config import Settings
 from chain_client.errors import CallReverted, ConfigurationError, ContractReverted
+from chain_client.gate.sealed_file import Seal
 from chain_client.home import OWNER_KEY, WRITER_KEY, Home
 from chain_client.ledger import Ledger, create_embedded, event_log, open_ledger, timelock
 from chain_client.ledger.deployment import Deployment, deploy
@@ -138,6 +139,7 @@ def _add_registry(
             salt_hash=_salt_hash(home, sending.queue),
             registrar=registrar,
         )
+    Seal(home.gate_seal).provide()
     if timelock_delay_s is not None:
         deployment = hand_to_timelock(
             deployment,

@@ -255,7 +255,7 @@ class ChainState:
     def _save(self, snapshot: Snapshot, *, replace_newer: bool) -> None:
         try:
             self._file.write(snapshot, replace_newer=replace_newer)
-        except HomeNotWritable as exc:
+        except (HomeNotWritable, ConfigurationError) as exc:
             _logger.warning("the gate's snapshot was not written: %s", exc)
             return
         self._is_saved = True

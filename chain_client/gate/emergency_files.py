@@ -18,11 +18,10 @@ from chain_client.errors import ContractReverted
 from chain_client.events import Json, Subject
 from chain_client.gate.emergency import Emergency, EmergencyRefused, check_emergency
 from chain_client.gate.modes import Records
-from chain_client.gate.sealed_file import SealBroken, lock_beside, read_sealed, write_sealed
+from chain_client.gate.sealed_file import Seal, SealBroken, lock_beside, read_sealed, write_sealed
 from chain_client.gate.snapshot import Snapshot
 from chain_client.ledger.model_registry_values import Current
 from chain_client.registry.documents import note_document
-from chain_client.registry.identity import Salt
 from chain_client.registry.returns import ReturnDocument
 from chain_client.types import Address, from_hex, to_hex
 
@@ -74,13 +73,13 @@ class EmergencyFiles:
 
     Args:
         folder: where it is.
-        salt: gives the deployment's salt.
+        seal: the home's.
         clock: local time.
     """
 
-    def __init__(self, folder: Path, salt: Callable[[], Salt], clock: Clock) -> None:
+    def __init__(self, folder: Path, seal: Seal, clock: Clock) -> None:
         self.folder = folder
-        self._salt = salt
+        self._seal = seal
         self._clock = clock
 
     def accept(self, emergency: Emergency, snapshot: Snapshot, records: Records) -> StoredEmergency:
@@ -140,7 +139,7 @@ class EmergencyFiles:
             files = []
         for file in files:
             try:
-                body = read_sealed(file, KIND, self._salt())
+                body = read_sealed(file, KIND, self._seal)
                 if body is not None:
                     yield _from_json(body)
             except (SealBroken, KeyError, TypeError, ValueError) as exc:
@@ -215,7 +214,7 @@ class EmergencyFiles:
             "state": stored.state.value,
             "detail": stored.detail,
         }
-        write_sealed(self.folder / name, KIND, body, self._salt())
+        write_sealed(self.folder / name, KIND, body, self._seal)
 
 
 def _signatures_json(emergency: Emergency) -> list[Json]:

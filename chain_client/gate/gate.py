@@ -40,8 +40,10 @@ from chain_client.gate.question import (
     Trouble,
 )
 from chain_client.gate.registry_of_home import RegistryOfHome
+from chain_client.gate.sealed_file import Seal
 from chain_client.gate.signed_text import SignedText
 from chain_client.gate.snapshot import Snapshot
+from chain_client.home import Home
 from chain_client.hosts import ModelIncarnation
 from chain_client.registry.identity import digest_commitment, model_id, target_id
 from chain_client.registry.returns import ReturnDocument
@@ -91,7 +93,7 @@ class Gate:
         chosen = clock or SystemClock()
         self._registry = RegistryOfHome(settings, deployment, ledger, chosen)
         self._emergencies = EmergencyFiles(
-            settings.home / "gate" / "emergency", self._registry.salt, chosen
+            settings.home / "gate" / "emergency", Seal(Home(settings.home).gate_seal), chosen
         )
         self._true_texts: set[SignedText] = set()
 

@@ -10,6 +10,7 @@ from chain_client.config import Settings
 from chain_client.errors import ChainError, ConfigurationError
 from chain_client.forking import ForkableLock
 from chain_client.gate.chain_state import ChainState
+from chain_client.gate.sealed_file import Seal
 from chain_client.gate.snapshot import Snapshot
 from chain_client.gate.snapshot_file import SnapshotFile
 from chain_client.home import Home
@@ -42,7 +43,7 @@ class RegistryOfHome:
         self._ledger = ledger
         self._clock = clock
         self._lock = ForkableLock()
-        self._file = SnapshotFile(self._home.gate_snapshot, self.salt)
+        self._file = SnapshotFile(self._home.gate_snapshot, Seal(self._home.gate_seal))
         self._deployment_version: tuple[int, int] | None = None
         self._known_salt: Salt | None = None
         self._chain: ChainState | None = None

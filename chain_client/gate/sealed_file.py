@@ -1,6 +1,7 @@
-"""Small files of the gate that only somebody with the registry's salt could have written.
+"""Small files of the gate that only somebody with the home's seal could have written.
 
-One file holds one JSON document with an HMAC under the salt. It is private (0600) and written
+One file holds one JSON document with an HMAC under a key that never leaves the home, unlike the
+salt, which approvers may have. It is private (0600) and written
 whole or not at all, so that servers, relay and commands may read and write it side by side.
 """
 
@@ -19,7 +20,7 @@ from typing import Any
 from chain_client.canonical import encode
 from chain_client.errors import ChainError, ConfigurationError, HomeNotWritable, InvalidEvent
 from chain_client.events import Json
-from chain_client.registry.identity import Salt
+from chain_client.registry.secret_file import create_secret, read_secret
 
 SCHEMA_VERSION = 2
 """Version of the files' format."""
@@ -29,23 +30,61 @@ class SealBroken(ConfigurationError):
     """A file of the gate was not written by this deployment, or was changed."""
 
 
-def write_sealed(path: Path, kind: str, body: Json, salt: Salt) -> None:
+class Seal:
+    """The key in ``<home>/keys/gate-seal``; made when something is sealed first.
+
+    Args:
+        path: of its file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def provide(self) -> None:
+        """See that there is a key.
+
+        Raises:
+            ConfigurationError: it is damaged.
+            HomeNotWritable: it can't be made.
+        """
+        create_secret(self._path)
+
+    def make(self, kind: str, body: Json) -> str:
+        """The seal of a document.
+
+        Raises:
+            ConfigurationError: the key is damaged.
+            HomeNotWritable: it can't be made.
+        """
+        return _mac(create_secret(self._path), kind, body)
+
+    def fits(self, kind: str, body: Json, found: str) -> bool:
+        """Whether a seal was made with this key, of this document.
+
+        Raises:
+            ConfigurationError: the key is missing or damaged.
+        """
+        return hmac.compare_digest(found, _mac(read_secret(self._path), kind, body))
+
+
+def write_sealed(path: Path, kind: str, body: Json, seal: Seal) -> None:
     """Write a document, durably.
 
     Args:
         path: the file; its folder is made if it is missing.
         kind: what it is; a document of one kind never passes for another.
         body: the document.
-        salt: the deployment's.
+        seal: the home's.
 
     Raises:
         HomeNotWritable: it can't be written.
+        ConfigurationError: the home's seal is damaged.
     """
     content = {
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "body": body,
-        "seal": _seal(kind, body, salt),
+        "seal": seal.make(kind, body),
     }
     text = json.dumps(content, ensure_ascii=False) + "\n"
     try:
@@ -64,11 +103,11 @@ def write_sealed(path: Path, kind: str, body: Json, salt: Salt) -> None:
         raise HomeNotWritable(f"{path} can't be written ({exc.strerror or exc})") from exc
 
 
-def read_sealed(path: Path, kind: str, salt: Salt) -> Any:
+def read_sealed(path: Path, kind: str, seal: Seal) -> Any:
     """The document in a file; None if there is no file.
 
     Raises:
-        SealBroken: it is damaged, or was not written with this salt and as this kind.
+        SealBroken: it is damaged, or was not written with this seal and as this kind.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -80,7 +119,7 @@ def read_sealed(path: Path, kind: str, salt: Salt) -> Any:
         content = json.loads(text)
         found, body = content["seal"], content["body"]
         known = content["schema_version"] == SCHEMA_VERSION and content["kind"] == kind
-        if known and hmac.compare_digest(str(found), _seal(kind, body, salt)):
+        if known and seal.fits(kind, body, str(found)):
             return body
     except (ValueError, KeyError, TypeError, RecursionError, ChainError) as exc:
         raise SealBroken(f"{path} is damaged") from exc
@@ -107,9 +146,9 @@ def lock_beside(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _seal(kind: str, body: Json, salt: Salt) -> str:
-    """HMAC-SHA-256 (RFC 2104); what it is taken of begins like no other use of the salt."""
+def _mac(key: bytes, kind: str, body: Json) -> str:
+    """HMAC-SHA-256 (RFC 2104)."""
     try:
-        return hmac.digest(salt.value, encode(["gate file", kind, body]), "sha256").hex()
+        return hmac.digest(key, encode(["gate file", kind, body]), "sha256").hex()
     except InvalidEvent as exc:
         raise SealBroken(f"a {kind} that has no canonical form") from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 from chain_client.errors import HomeNotWritable, InvalidInput
 from chain_client.events import Json
-from chain_client.gate.sealed_file import SealBroken, lock_beside, read_sealed, write_sealed
+from chain_client.gate.sealed_file import Seal, SealBroken, lock_beside, read_sealed, write_sealed
 from chain_client.gate.snapshot import Snapshot, Standing
 from chain_client.ledger.base import Block
 from chain_client.ledger.model_registry_values import Cause, Member, Policy, ProposalFields
-from chain_client.registry.identity import Salt
 from chain_client.types import Address, Digest, from_hex, to_hex
 
 KIND = "snapshot"
@@ -25,21 +23,21 @@ class SnapshotFile:
 
     Args:
         path: where it is.
-        salt: gives the deployment's salt.
+        seal: the home's.
     """
 
-    def __init__(self, path: Path, salt: Callable[[], Salt]) -> None:
+    def __init__(self, path: Path, seal: Seal) -> None:
         self.path = path
-        self._salt = salt
+        self._seal = seal
 
     def read(self) -> Snapshot | None:
         """The snapshot; None if there is none.
 
         Raises:
-            SealBroken: it was changed by somebody without the salt, or is damaged.
-            ConfigurationError: the salt can't be read.
+            SealBroken: it was changed by somebody without the seal, or is damaged.
+            ConfigurationError: the home's seal can't be read.
         """
-        body = read_sealed(self.path, KIND, self._salt())
+        body = read_sealed(self.path, KIND, self._seal)
         if body is None:
             return None
         try:
@@ -70,13 +68,13 @@ class SnapshotFile:
 
         Raises:
             HomeNotWritable: it can't be written; then an older one is taken away, if it can be.
-            ConfigurationError: the salt can't be read.
+            ConfigurationError: the home's seal can't be read.
         """
         with lock_beside(self.path):
             if not replace_newer and self._is_newer(snapshot):
                 return
             try:
-                write_sealed(self.path, KIND, _to_json(snapshot), self._salt())
+                write_sealed(self.path, KIND, _to_json(snapshot), self._seal)
             except HomeNotWritable:
                 # What is older may gate less.
                 with suppress(OSError):

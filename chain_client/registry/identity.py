@@ -7,23 +7,20 @@ The exact input of each hash is in ``docs/reference/approval-files.md``. Signatu
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_client.canonical import encode
-from chain_client.errors import ConfigurationError, HomeNotWritable, InvalidInput
+from chain_client.errors import ConfigurationError, InvalidInput
 from chain_client.events import Json
+from chain_client.registry.secret_file import SECRET_BYTES, create_secret, read_secret
 from chain_client.registry.targets import Target
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Digest, to_hex
 
 ANY_MODEL = Digest(bytes(32))
 """The model under which default policies stand."""
-
-_SALT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +34,13 @@ class Salt:
     value: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.value) != _SALT_BYTES:
-            raise InvalidInput(f"expected a salt of {_SALT_BYTES} bytes, got {len(self.value)}")
+        if len(self.value) != SECRET_BYTES:
+            raise InvalidInput(f"expected a salt of {SECRET_BYTES} bytes, got {len(self.value)}")
 
     @classmethod
     def create(cls) -> Salt:
         """A new random salt."""
-        return cls(secrets.token_bytes(_SALT_BYTES))
+        return cls(secrets.token_bytes(SECRET_BYTES))
 
     def hash(self) -> Digest:
         """keccak-256 of the salt, which the contract holds as ``SALT_HASH``."""
@@ -69,20 +66,7 @@ def read_salt(path: Path) -> Salt:
     Raises:
         ConfigurationError: the file is missing, can't be read or holds something else.
     """
-    try:
-        text = path.read_text(encoding="ascii").strip()
-        value = bytes.fromhex(text)
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"there is no {path}: put it back from your backup, or run mlops-chain init"
-        ) from None
-    except OSError as exc:
-        raise ConfigurationError(f"{path} can't be read: {exc.strerror or exc}") from exc
-    except ValueError:
-        raise ConfigurationError(f"{path} is damaged: expected 64 hex digits") from None
-    if len(value) != _SALT_BYTES:
-        raise ConfigurationError(f"{path} is damaged: expected 64 hex digits")
-    return Salt(value)
+    return Salt(read_secret(path))
 
 
 def create_salt(path: Path) -> Salt:
@@ -92,29 +76,7 @@ def create_salt(path: Path) -> Salt:
         ConfigurationError: the file is there and damaged.
         HomeNotWritable: the file can't be written.
     """
-    if path.exists():
-        return read_salt(path)
-    salt = Salt.create()
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(salt.value.hex() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(temporary, path)  # unlike a rename, it never replaces a file
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except FileExistsError:
-        return read_salt(path)
-    except OSError as exc:
-        raise HomeNotWritable(f"{path} can't be written ({exc.strerror or exc})") from exc
-    return salt
+    return Salt(create_secret(path))
 
 
 def model_id(salt: Salt, store_id: str, workspace: str, name: str, creation_ms: int) -> Digest:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chain_client.errors import HomeNotWritable, InvalidInput
-from chain_client.gate.sealed_file import SealBroken, read_sealed, write_sealed
-from chain_client.registry.identity import Salt
+from chain_client.gate.sealed_file import Seal, SealBroken, read_sealed, write_sealed
 from chain_client.sync.timeline import TargetKey
 from chain_client.types import Address, Digest, from_hex, to_hex
 
@@ -47,17 +45,17 @@ class SyncStateFile:
 
     Args:
         path: the file.
-        salt: gives the deployment's salt.
+        seal: the home's.
     """
 
-    def __init__(self, path: Path, salt: Callable[[], Salt]) -> None:
+    def __init__(self, path: Path, seal: Seal) -> None:
         self._path = path
-        self._salt = salt
+        self._seal = seal
 
     def read(self, registry: Address) -> SyncState | None:
         """The state for a registry; None if there is none that can be trusted."""
         try:
-            body: Any = read_sealed(self._path, _KIND, self._salt())
+            body: Any = read_sealed(self._path, _KIND, self._seal)
             found = None if body is None else _from_json(body)
         except (SealBroken, InvalidInput, KeyError, TypeError, ValueError) as exc:
             _logger.warning("what was synced is not known, so all is looked at again: %s", exc)
@@ -67,7 +65,7 @@ class SyncStateFile:
     def write(self, state: SyncState) -> None:
         """Keep it; a home that can't be written only costs another look."""
         try:
-            write_sealed(self._path, _KIND, _to_json(state), self._salt())
+            write_sealed(self._path, _KIND, _to_json(state), self._seal)
         except HomeNotWritable as exc:
             _logger.warning("what was synced is not kept: %s", exc)
 

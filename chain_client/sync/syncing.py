@@ -11,6 +11,7 @@ from typing import cast
 from chain_client.config import Settings
 from chain_client.errors import ChainError, ConfigurationError, InvalidInput
 from chain_client.gate.gate import Gate
+from chain_client.gate.sealed_file import Seal
 from chain_client.home import Home
 from chain_client.hosts import Governs, Host
 from chain_client.ledger.base import Block, BlockTag, Call, Ledger
@@ -85,7 +86,9 @@ class Syncer:
         self._contract = ModelRegistryContract(ledger, deployment.registry)
         self._sender = Sender(log, ledger, deployment.chain_id)
         self._gate = Gate(settings, deployment, ledger)
-        self._file = SyncStateFile(self._home.path / "gate" / "synced.json", self._salt)
+        self._file = SyncStateFile(
+            self._home.path / "gate" / "synced.json", Seal(self._home.gate_seal)
+        )
         self._newest = self._reader()
         # An embedded block is final, so that one reading does for both.
         is_final = settings.ledger_url.startswith(_EMBEDDED)

@@ -173,6 +173,7 @@ def test_while_the_chain_answers_none_is_accepted(governed: Governed) -> None:
 
 def test_without_a_snapshot_none_is_accepted(cut_off: Governed) -> None:
     cut_off.snapshot_file.unlink()
+    cut_off.gate = cut_off.new_gate()  # of a process that never saw the chain
     with pytest.raises(PromotionConflict, match="snapshot"):
         accept(cut_off, cut_off.to_return(1, 2), ALICE, BOB)
 

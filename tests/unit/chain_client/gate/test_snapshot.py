@@ -8,17 +8,17 @@ import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chain_client.clock import SystemClock
 from chain_client.gate.question import Allowed, Code, Decision, Refused
-from chain_client.gate.sealed_file import SealBroken, read_sealed, write_sealed
+from chain_client.gate.sealed_file import Seal, SealBroken, read_sealed, write_sealed
 from chain_client.gate.snapshot import Snapshot
 from chain_client.gate.snapshot_file import SnapshotFile
 from chain_client.ledger.base import Block
-from chain_client.registry.identity import Salt
 from chain_client.types import Digest
 from tests.unit.chain_client.gate.people import (
     ALICE,
@@ -42,7 +42,7 @@ def taken(governed: Governed) -> Snapshot:
 
 
 def kept(governed: Governed) -> Snapshot:
-    found = SnapshotFile(governed.snapshot_file, lambda: governed.client.salt).read()
+    found = SnapshotFile(governed.snapshot_file, Seal(governed.client.folder.gate_seal)).read()
     assert found is not None
     return found
 
@@ -109,7 +109,7 @@ def test_a_proposal_that_was_withdrawn_rejected_or_expired_is_not_open(
 
 def test_an_older_snapshot_never_replaces_a_newer_one(governed: Governed) -> None:
     snapshot = taken(governed)
-    file = SnapshotFile(governed.snapshot_file, lambda: governed.client.salt)
+    file = SnapshotFile(governed.snapshot_file, Seal(governed.client.folder.gate_seal))
     older = replace(snapshot, policies={}, block=Block(1, Digest(bytes(32)), 1, 0))
     file.write(older)
     assert kept(governed).policies == snapshot.policies
@@ -175,7 +175,7 @@ def test_every_flipped_byte_of_a_snapshot_is_seen(governed: Governed) -> None:
 
 def test_a_snapshot_of_another_deployment_counts_for_nothing(governed: Governed) -> None:
     snapshot = taken(governed)
-    file = SnapshotFile(governed.snapshot_file, lambda: governed.client.salt)
+    file = SnapshotFile(governed.snapshot_file, Seal(governed.client.folder.gate_seal))
     foreign = replace(snapshot, chain_id=snapshot.chain_id + 1, policies={})
     file.write(foreign, replace_newer=True)
     governed.lose_chain()
@@ -183,17 +183,50 @@ def test_a_snapshot_of_another_deployment_counts_for_nothing(governed: Governed)
     assert isinstance(found, Refused)
 
 
-def test_a_sealed_file_needs_the_same_salt_and_kind(governed: Governed) -> None:
+def test_a_sealed_file_needs_the_same_seal_and_kind(governed: Governed, tmp_path: Path) -> None:
     path = governed.settings.home / "gate" / "anything.json"
-    salt = governed.client.salt
-    write_sealed(path, "one", {"a": 1}, salt)
-    assert read_sealed(path, "one", salt) == {"a": 1}
-    assert read_sealed(path.with_name("no.json"), "one", salt) is None
+    seal = Seal(governed.client.folder.gate_seal)
+    write_sealed(path, "one", {"a": 1}, seal)
+    assert read_sealed(path, "one", seal) == {"a": 1}
+    assert read_sealed(path.with_name("no.json"), "one", seal) is None
     with pytest.raises(SealBroken):
-        read_sealed(path, "two", salt)
+        read_sealed(path, "two", seal)
+    other = Seal(tmp_path / "seal")
+    other.provide()
     with pytest.raises(SealBroken) as caught:
-        read_sealed(path, "one", Salt.create())
-    assert salt.value.hex() not in str(caught.value)
+        read_sealed(path, "one", other)
+    secret = governed.client.folder.gate_seal.read_text().strip()
+    assert secret not in str(caught.value)
+
+
+def test_who_has_the_salt_can_not_seal_a_snapshot(governed: Governed) -> None:
+    snapshot = taken(governed)
+    forged = replace(snapshot, policies={}, block=replace(snapshot.block, number=10**9))
+    salt = Seal(governed.client.folder.registry_salt)
+    SnapshotFile(governed.snapshot_file, salt).write(forged)
+    governed.lose_chain()
+    assert code_of(governed.check(1, gate=governed.new_gate())) is Code.CHAIN_UNREACHABLE
+
+
+def test_the_seal_is_private_made_once_and_no_snapshot_counts_without_it(
+    governed: Governed,
+) -> None:
+    seal = governed.client.folder.gate_seal
+    assert stat.S_IMODE(seal.stat().st_mode) == 0o600
+    assert seal.read_text() != governed.client.folder.registry_salt.read_text()
+    seal.unlink()  # as in a home that is older than seals
+    taken(governed)
+    first = seal.read_text()
+    governed.register(1)
+    taken(governed)
+    assert seal.read_text() == first
+    seal.write_text("no hex")
+    governed.register(2)
+    assert code_of(governed.check(1, gate=governed.new_gate())) is Code.NOT_APPROVED
+    seal.unlink()
+    governed.lose_chain()
+    found = governed.check(1, "alias:candidate", gate=governed.new_gate())
+    assert code_of(found) is Code.CHAIN_UNREACHABLE
 
 
 def test_a_snapshot_that_can_not_be_written_does_not_stop_what_the_chain_approves(
