@@ -13,15 +13,16 @@ import pytest
 pytestmark = pytest.mark.timeout(600)  # twenty commands and a server, one after the other
 
 EXAMPLE = Path(__file__).parents[3] / "examples/gated_promotion.py"
+FORKING = Path(__file__).with_name("forking.py")
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What it prints; told once."""
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE)],
+        [sys.executable, str(FORKING), str(EXAMPLE)],
         cwd=tmp_path_factory.mktemp("story"),
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "COLUMNS": "80"},
         capture_output=True,
         text=True,
         timeout=560,
