@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
+from chain_client.cli.logged import bring_in
 from chain_client.cli.output import print_rows, safe
 from chain_client.client import ChainClient
 from chain_client.ledger.model_registry_values import ProposalStatus
@@ -57,9 +58,13 @@ def wait_until(
 ) -> Standing:
     """Wait until a proposal stands so, telling every change on standard error.
 
+    What was recorded is brought into the log before, for others can act on it only there.
+
     Raises:
         NotInTime: it does not in time, or never will.
     """
+    if client.recorder.source_id is not None:
+        bring_in(client)
     error = Console(stderr=True, highlight=False)
 
     def tell(standing: Standing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,39 @@ def test_through_a_timelock_the_same_command_is_given_twice(run: Run, home: Path
     assert len(waiting) == 1
     assert waiting[0]["is_ready"] is False
     assert "can be carried out from" in run("role", "list")[1]
+
+
+def _until_ready(run: Run) -> dict[str, Any]:
+    """What waits in the timelock, once all of it is ready."""
+    deadline = time.monotonic() + 30
+    while True:
+        waiting: list[dict[str, Any]] = json.loads(run("role", "list", "--json")[1])["waiting"]
+        if all(one["is_ready"] for one in waiting) or time.monotonic() > deadline:
+            return {one["operation"]: one["is_ready"] for one in waiting}
+
+
+def test_what_was_scheduled_is_carried_out_by_the_same_command(
+    run: Run, home: Path, policy: Path
+) -> None:
+    settings = Settings(home=home, relay_autostart=False)
+    provision_registry(settings, Deployment.read(home / "deployment.json"), 2)
+    scheduled = json.loads(run("role", "grant", "requester", ADA, "--json")[1])
+    assert scheduled["state"] == "scheduled"
+    assert _until_ready(run) == {scheduled["operation"]: True}
+    assert _members(run)["requester"] == []
+    code, out, _ = run("role", "grant", "requester", ADA)
+    assert (code, out.split()[0]) == (0, "done")
+    assert _members(run)["requester"] == [ADA]
+    assert json.loads(run("role", "list", "--json")[1])["waiting"] == []
+    assert json.loads(run("role", "grant", "requester", ADA, "--json")[1])["state"] == "already"
+
+    members = json.loads(run("policy", "apply", policy, "--yes", "--json")[1])
+    assert members["is_whole"] is False
+    for _ in range(3):
+        _until_ready(run)
+        applied = json.loads(run("policy", "apply", policy, "--yes", "--json")[1])
+        if applied["is_whole"]:
+            break
+    assert applied["is_whole"] is True
+    assert run("policy", "plan", policy)[0] == 0
+    assert sorted(_members(run)["approver:risk"]) == [BOB, CAROL]
