@@ -127,18 +127,19 @@ def find_attestation(log: Log, store_id: str, location: str) -> Attestation | No
     return latest
 
 
-def recorded_in(log: Log, store_id: str) -> Recorded:
-    """What `Governs.attest` asks the log: the events of a subject of one store."""
+def recorded_in(log: Log, *store_ids: str) -> Recorded:
+    """What `Governs.attest` asks the log: the events of a subject, whichever store has it."""
 
     def recorded(kind: str, subject_id: str, below: bool) -> Iterator[Event]:
-        key = Subject(store_id, kind, subject_id).to_key()
-        for entry in log.find_events(key, exact=not below):
-            if entry.event is None:
-                continue
-            try:
-                yield decode_event(entry.event)
-            except InvalidEvent:
-                continue  # verification names it
+        for store_id in store_ids:
+            key = Subject(store_id, kind, subject_id).to_key()
+            for entry in log.find_events(key, exact=not below):
+                if entry.event is None:
+                    continue
+                try:
+                    yield decode_event(entry.event)
+                except InvalidEvent:
+                    continue  # verification names it
 
     return recorded
 

@@ -341,6 +341,7 @@ class AttestedFiles:
         openssf_root: what OpenSSF Model Signing computes for the same files; for its tools only.
         fingerprint: version of the storage, as JSON: while it is equal, the files were not
             changed. None where the storage tells nothing of the kind.
+        tells_changes: whether an equal fingerprint proves that; else only reading again does.
     """
 
     location: str
@@ -348,6 +349,7 @@ class AttestedFiles:
     manifest: tuple[Mapping[str, Json], ...] = field(repr=False)
     openssf_root: Digest
     fingerprint: Json = field(repr=False)
+    tells_changes: bool = field(default=False, compare=False)
 
 
 @runtime_checkable

@@ -19,7 +19,8 @@ LOCAL = "stat"
 """Way of a file system: path, size, times of change, and inode of every entry."""
 
 LISTED = "listing"
-"""Way of any other storage: the paths only. Equal bytes it does not prove; verified load does."""
+"""Way of any other storage: paths and sizes, which is all that MLflow's listing tells. Equal bytes
+it does not prove: a second reading, and verified load, do."""
 
 
 def fingerprint_of(location: str, storage: Storage) -> Json:
@@ -39,7 +40,13 @@ def fingerprint(files: StoredFiles) -> Json:
     """As `fingerprint_of`, of files that are found already."""
     if is_path(files.root):
         return [LOCAL, _hash(_entries(files))]
-    return [LISTED, _hash([[path] for path in sorted(files.list().paths)])]
+    listing = files.list()
+    return [LISTED, _hash([[path, listing.sizes.get(path)] for path in sorted(listing.paths)])]
+
+
+def proves(fingerprint: Json) -> bool:
+    """Whether files of an equal fingerprint were not changed."""
+    return isinstance(fingerprint, list) and fingerprint[:1] == [LOCAL]
 
 
 def _entries(files: StoredFiles) -> list[list[Any]]:

@@ -22,8 +22,9 @@ from chain_client.events import Subject
 from chain_client.hosts import StoreBinding
 from mlflow_chain.files.bindings import bindings_of
 from mlflow_chain.files.canonical import canonical, local_path
-from mlflow_chain.files.locations import Storage, to_location, upwards
+from mlflow_chain.files.locations import Storage, in_workspace, is_path, to_location, upwards
 from mlflow_chain.files.places import kept_location
+from mlflow_chain.mapping.workspaces import to_bare
 from mlflow_chain.reading.connecting import engine_of
 from mlflow_chain.reading.server_uri import is_server_uri
 
@@ -35,7 +36,7 @@ class Locations:
     """Attested locations of one store, to be asked for what lies above and below.
 
     Args:
-        folded: each without regard to case and to forms of Unicode, in order.
+        folded: each without regard to case, forms of Unicode and idle slashes, in order.
         names: the locations, by that.
         size: of the log when it was asked.
     """
@@ -186,7 +187,10 @@ class Attested:
             # Its server refuses by itself; here is what was known of it last.
             yield from (name for names in self._known.names.values() for name in names)
             return
-        rows: Any = select(SqlModelVersion.storage_location, SqlModelVersion.source).distinct()
+        columns: list[Any] = [SqlModelVersion.storage_location, SqlModelVersion.source]
+        if hasattr(SqlModelVersion, "workspace"):
+            columns.append(SqlModelVersion.workspace)
+        rows: Any = select(*columns).distinct()
         try:
             with engine_of(make_url(binding.uri)).connect() as connection:
                 found = connection.execute(rows).all()
@@ -194,17 +198,23 @@ class Attested:
             raise HostUnavailable(
                 f"neither the log nor MLflow's database answers ({type(exc).__name__})"
             ) from exc
-        for place, source in found:
+        for place, source, *workspace in found:
             if place or source:
-                yield canonical(to_location(str(place or source)), self.storage)
+                named = to_location(str(place or source))
+                scoped = in_workspace(named, to_bare(*workspace)) if workspace else named
+                yield canonical(scoped or named, self.storage)
 
     def _is_same(self, first: str, second: str) -> bool:
-        """Whether two locations that differ in case at most are one place."""
+        """Whether two locations of one folded spelling are one place, as far as anybody knows.
+
+        A file system says so; what other storages take for one place, and MLflow's ways to them,
+        is not known here.
+        """
         if first == second:
             return True
         paths = local_path(first, self.storage), local_path(second, self.storage)
         if paths[0] is None or paths[1] is None:
-            return False
+            return True
         try:
             return Path(paths[0]).samefile(paths[1])
         except OSError:
@@ -212,6 +222,11 @@ class Attested:
 
 
 def _fold(location: str) -> str:
+    """The one spelling of all those that may name one place."""
+    if not is_path(location):
+        # hdfs:///a is hdfs:/a, and S3://b//a/../c may be s3://b/c.
+        scheme, _, below = location.partition(":")
+        location = scheme + ":" + posixpath.normpath("/" + below.lstrip("/"))
     return unicodedata.normalize("NFC", location).casefold()
 
 

@@ -3,7 +3,8 @@
 The version may be one of any database of the home: a registry in a database of its own has the
 files that runs in another one logged.
 Every method of a repository that changes files asks before it does; an upload that takes its time
-asks again before its file gets its name. It is off with ``gate.mode = off``, and only told with
+asks again before its file gets its name. Every method asks once more when it has changed them: what
+was attested meanwhile raises an alarm. It is off with ``gate.mode = off``, and only told with
 ``warn``.
 """
 
@@ -32,6 +33,9 @@ _logger = logging.getLogger(__name__)
 
 _known: dict[tuple[int, Path, str, bool], Attested] = {}
 
+CHANGED_ALARM: Final = "attested_files_changed"
+"""Kind of the alarm when files were attested while a call changed them; its subject is where."""
+
 Targets = Callable[..., Iterator[tuple[str, bool]]]
 """Called with the repository and the call's arguments; gives each location that would be changed,
 and whether all below it would be."""
@@ -43,7 +47,9 @@ def once(original: Callable[..., Any], targets: Targets) -> Callable[..., Any]:
     @functools.wraps(original)
     def act(repository: Any, *args: Any, **kwargs: Any) -> Any:
         _check(repository, targets, args, kwargs)
-        return original(repository, *args, **kwargs)
+        value = original(repository, *args, **kwargs)
+        _check(repository, targets, args, kwargs, is_done=True)
+        return value
 
     return act
 
@@ -54,7 +60,9 @@ def async_once(original: Callable[..., Any], targets: Targets) -> Callable[..., 
     @functools.wraps(original)
     async def act(repository: Any, *args: Any, **kwargs: Any) -> Any:
         await asyncio.to_thread(_check, repository, targets, args, kwargs)
-        return await original(repository, *args, **kwargs)
+        value = await original(repository, *args, **kwargs)
+        await asyncio.to_thread(_check, repository, targets, args, kwargs, is_done=True)
+        return value
 
     return act
 
@@ -73,14 +81,20 @@ def refuse_to_change(recording: Recording, targets: Iterable[tuple[str, bool]]) 
     _refuse_attested(recording, lambda attested: known)
 
 
-def _check(repository: Any, targets: Targets, args: Any, kwargs: Any) -> None:
+def _check(
+    repository: Any, targets: Targets, args: Any, kwargs: Any, *, is_done: bool = False
+) -> None:
     recording = _recording_of(repository)
     if recording is not None:
-        _refuse_attested(recording, lambda attested: targets(repository, attested, *args, **kwargs))
+        _refuse_attested(
+            recording, lambda attested: targets(repository, attested, *args, **kwargs), is_done
+        )
 
 
 def _refuse_attested(
-    recording: Recording, targets: Callable[[Attested], Iterable[tuple[str, bool]]]
+    recording: Recording,
+    targets: Callable[[Attested], Iterable[tuple[str, bool]]],
+    is_done: bool = False,
 ) -> None:
     if recording.client.settings.gate_mode == "off":
         return
@@ -90,9 +104,14 @@ def _refuse_attested(
                 found = attested.find_inside(target)
                 if found is None and is_whole:
                     found = attested.find_below(target)
-                if found is not None:
+                if found is not None and is_done:
+                    _raise_alarm(recording, attested, target, found)
+                elif found is not None:
                     _refuse(recording, attested, target, found)
     except ChainError as exc:
+        if is_done:
+            _logger.warning("whether what was written was attested meanwhile is unknown: %s", exc)
+            return
         raise refused(exc) from exc
 
 
@@ -135,6 +154,22 @@ def _refuse(recording: Recording, attested: Attested, target: str, location: str
         "a new version; what is approved shows: mlops-chain model list",
         error_code=PERMISSION_DENIED,
     )
+
+
+def _raise_alarm(recording: Recording, attested: Attested, target: str, location: str) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+
+    name = attested.name_of(location)
+    detail = (
+        f"{target} was attested, with the files of {name}, while it was being changed: they may "
+        "not be what is proposed. `mlops-chain verify` compares them with the chain; register "
+        "what is meant as a new version"
+    )
+    recording.client.log.raise_alarm(CHANGED_ALARM, location, detail)
+    _logger.error("%s", detail)
+    if recording.client.settings.gate_mode != "warn":
+        raise MlflowException(detail, error_code=PERMISSION_DENIED)
 
 
 def _root(repository: Any) -> str:

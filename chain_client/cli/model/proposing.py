@@ -38,8 +38,9 @@ from chain_client.cli.models import FoundModel, find_model
 from chain_client.cli.output import account_name, console, json_option, print_json, safe
 from chain_client.cli.statement_file import write_statement
 from chain_client.client import ChainClient
-from chain_client.errors import PromotionConflict
+from chain_client.errors import InvalidInput, PromotionConflict
 from chain_client.events import Actor
+from chain_client.hosts import AttestedFiles
 from chain_client.registry.durations import parse_duration, show_time
 from chain_client.registry.evidence import EvidenceItem
 from chain_client.registry.proposals import ProposalDocument
@@ -240,39 +241,56 @@ def attest(
 ) -> Attestation:
     """What the files of a version are, as it stands in the log; every file is read.
 
+    Guarantee: they were so at a time when the log had it, from which on nobody changes them
+    through a server. Where only reading tells that files changed, they are read once more then.
+
     Raises:
         HostUnavailable: the files can't be read.
-        InvalidInput: there is no such version, or it has files that can't be attested.
+        InvalidInput: there is no such version, it has files that can't be attested, or somebody
+            changed them meanwhile.
         LogUnavailable: the attestation did not come into the log in time.
     """
     store_id = found.binding.store_id
     tell("reading every file of the version")
-    files = found.host.attest(
-        found.binding,
-        found.model.name,
-        version,
-        found.model.workspace,
-        recorded_in(client.log, store_id),
-    )
+    size = client.log.size()
+    files = _read_files(client, found, version)
 
     def look() -> Attestation | None:
         latest = find_attestation(client.log, store_id, files.location)
         return latest if latest is not None and latest.files == files else None
 
     known = look()
-    if known is not None:
+    if known is not None and known.leaf_index < size:
         return known
-    note_attestation(
-        client.recorder,
-        store_id,
-        files,
-        name=found.model.name,
-        version=version,
-        workspace=found.model.workspace,
-        actor=Actor(claimed=account_name()),
-    )
-    tell("waiting until the digest stands in the log")
-    return wait_until_logged(client, look, timeout_s=timeout_s)
+    if known is None:
+        note_attestation(
+            client.recorder,
+            store_id,
+            files,
+            name=found.model.name,
+            version=version,
+            workspace=found.model.workspace,
+            actor=Actor(claimed=account_name()),
+        )
+        tell("waiting until the digest stands in the log")
+        known = wait_until_logged(client, look, timeout_s=timeout_s)
+    if files.tells_changes:
+        return known
+    tell("reading every file once more: this storage does not tell whether they were changed")
+    if _read_files(client, found, version) != files:
+        raise InvalidInput(
+            f"the files at {files.location} were changed while they were attested: nothing was "
+            "registered; look at what they are now, and propose again"
+        )
+    return known
+
+
+def _read_files(client: ChainClient, found: FoundModel, version: int) -> AttestedFiles:
+    own, model = found.binding, found.model
+    # A registry in a database of its own: the server records in another one what runs log.
+    beside = [b.store_id for b in client.folder.bindings() if b.artifacts == own.artifacts]
+    recorded = recorded_in(client.log, *{own.store_id, *beside})
+    return found.host.attest(own, model.name, version, model.workspace, recorded)
 
 
 def _check_asker(asked: Asked, wish: Wish) -> None:

@@ -11,12 +11,12 @@ import pytest
 import requests
 from mlflow.tracking import MlflowClient
 
-from chain_client.attestations import find_attestation, note_attestation, recorded_in
+from chain_client.cli.logged import bring_in
+from chain_client.cli.model.proposing import attest
+from chain_client.cli.models import find_model
 from chain_client.client import ChainClient
 from chain_client.config import Settings
-from chain_client.hosts import StoreBinding
-from mlflow_chain.host import MlflowHost
-from tests.governed import Registry
+from chain_client.errors import InvalidInput
 from tests.mlflow_server import Server, Site, launch
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -50,25 +50,13 @@ class Two:
         home = self.server.site.home
         client = ChainClient.open(Settings(home=home, relay_autostart=False))
         try:
-            binding = _registry(client)
-            recorded = recorded_in(client.log, binding.store_id)
-            Registry(client).drain()
-            files = MlflowHost().attest(binding, "fraud", self.version, "", recorded)
-            note_attestation(
-                client.recorder, binding.store_id, files, name="fraud", version=self.version
-            )
-            client.recorder.close()
-            Registry(client).drain()
-            assert find_attestation(client.log, binding.store_id, files.location) is not None
-            return files.location
+            bring_in(client)
+            found = find_model(client, "fraud", None)
+            assert found.binding.uri.endswith("registry.db")
+            return attest(client, found, self.version, 30, lambda text: None).files.location
         finally:
             client.recorder.close()
             client.close()
-
-
-def _registry(client: ChainClient) -> StoreBinding:
-    (found,) = [b for b in client.folder.bindings() if b.uri.endswith("registry.db")]
-    return found
 
 
 @pytest.fixture(scope="module", params=["chain+", ""], ids=["both-recorded", "registry-only"])
@@ -120,3 +108,19 @@ def test_files_that_the_server_keeps_can_be_attested_and_are_write_once_too(two:
     assert is_refused(two.server.ask(url, method="DELETE"), two.version)
     kept = two.server.site.folder / "artifacts" / below / "MLmodel"
     assert kept.read_bytes() == b"good"
+
+
+def test_files_that_are_not_those_that_the_other_database_s_run_logged_are_not_attested(
+    two: Two,
+) -> None:
+    run = two.client.create_run("0")
+    below = f"{run.info.artifact_uri.removeprefix('mlflow-artifacts:/')}/model"
+    url = f"{PROXY}/{below}/MLmodel"
+    assert two.server.ask(url, method="PUT", data=b"good").status_code == 200
+    two.register(run.info.run_id, f"{run.info.artifact_uri}/model")
+    (two.server.site.folder / "artifacts" / below / "MLmodel").write_bytes(b"evil")
+    if two.server.site.prefix:
+        with pytest.raises(InvalidInput, match="recorded when they were logged"):
+            two.attest()
+    else:
+        two.attest()
