@@ -13,8 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -348,10 +348,25 @@ def fortress(
     empty_database: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fortress]:
-    """A fortress on each stack, shared by all attacks."""
+    """A fortress on each stack, shared by all attacks; it ends with the tests of this folder."""
     folder = tmp_path_factory.mktemp(request.param)
-    with standing(request.param, folder, founded_home, empty_database) as found:
-        yield found
+    with ExitStack() as stack:
+        _standing.append(stack)
+        yield stack.enter_context(standing(request.param, folder, founded_home, empty_database))
+
+
+_standing: list[ExitStack] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """A fixture of the session would keep a server running while other folders are tested."""
+    yield
+    if nextitem is None or nextitem.path.parent != Path(__file__).parent:
+        while _standing:
+            _standing.pop().close()
 
 
 def _is_crowned(fortress: Fortress) -> bool:

@@ -1,4 +1,4 @@
-"""Whatever the gate can't see, it refuses, on a server with four workers; the rest goes on."""
+"""Whatever the gate can't see, it refuses, on a server with several workers; the rest goes on."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def alone(
     """Version 1 is champion and in Production, on chain and in MLflow."""
     folder = tmp_path_factory.mktemp("alone")
     site = make_site(founded_home, folder, empty_database)
-    server = launch(site, workers=4)
+    server = launch(site, workers=2)
     try:
         fort = Fortress(server)
         mlflow.set_tracking_uri(server.url)
