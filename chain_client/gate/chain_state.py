@@ -125,14 +125,22 @@ class ChainState:
             snapshot = self._read()
             if isinstance(snapshot, Trouble):
                 return snapshot
-            reading = self._targets.get((model, target))
-            if reading is None:
-                if len(self._targets) >= _MOST_TARGETS:
-                    self._targets.clear()
-                reading = self._targets[(model, target)] = self._views(snapshot, model, target)
-            return reading
+            return self._target(snapshot, model, target)
 
         return self._told(ask)
+
+    def target_in(self, snapshot: Snapshot, model: bytes, target: bytes) -> TargetReading | Trouble:
+        """As `target`, of the block of a snapshot that `read` gave, or of a later one that another
+        thread has read meanwhile; the chain is asked only what is not known yet."""
+        return self._told(lambda: self._target(self._snapshot or snapshot, model, target))
+
+    def _target(self, snapshot: Snapshot, model: bytes, target: bytes) -> TargetReading:
+        reading = self._targets.get((model, target))
+        if reading is None:
+            if len(self._targets) >= _MOST_TARGETS:
+                self._targets.clear()
+            reading = self._targets[(model, target)] = self._views(snapshot, model, target)
+        return reading
 
     def has_returned(self, model: bytes, target: bytes, sequence: int, summary_hash: bytes) -> bool:
         """Whether a rollback or removal is on chain already, final or not.

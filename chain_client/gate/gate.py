@@ -147,7 +147,7 @@ class Gate:
         if isinstance(seen, Snapshot):
             chain = self._registry.chain()
             assert chain is not None
-            reading = chain.target(mid, tid)
+            reading = chain.target_in(seen, mid, tid)
             if isinstance(reading, TargetReading):
                 return self._decide(mode, reading, change, mid, files, text)
             seen = reading

@@ -166,6 +166,11 @@ class Log(AnchorState, RelayState):
             indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
         return entries.read_some(lambda: self.engine, indexes)
 
+    def subject_indexes(self, subject_key: str) -> Sequence[int]:
+        """The indexes of the entries with that subject, in log order; no entry is read."""
+        with reading(self.engine) as connection:
+            return entries.indexes_of_subjects(connection, subject_key, exact=True)
+
     def subject_keys(self, prefix: str) -> list[str]:
         """Every key of a subject that begins with ``prefix``, in order; once each.
 

@@ -12,16 +12,14 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from chain_client.hosts import ModelIncarnation
-from chain_client.registry.targets import STAGES, Target
+from chain_client.registry.targets import Target
+from mlflow_chain.gating.queries import queries
 from mlflow_chain.gating.spellings import spellings
 from mlflow_chain.mapping.workspaces import DEFAULT, to_bare
-from mlflow_chain.reading.governed import PROMPT_MARK, PROMPT_SOURCES
+from mlflow_chain.reading.governed import PROMPT_SOURCES
 
 _BLIND_TO_CASE = frozenset({"mysql", "mariadb", "mssql"})
 """Databases in whose usual collations ``CHAMPION`` is ``champion``; see `spellings`."""
-
-_DELETED = "Deleted_Internal"
-"""MLflow's stage of versions that are deleted, whose rows stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +120,12 @@ class RegistryView:
 
     def find_version(self, name: str, number: int) -> tuple[ModelView, VersionView] | None:
         """A version of a model in the active workspace, with its model; None if either is gone."""
-        from mlflow.store.model_registry.dbmodels import models as db
-
         with self.engine.connect() as connection:
             model = self._find_model(connection, name, number)
             if model is None:
                 return None
-            table = db.SqlModelVersion
-            query: Any = select(table.current_stage, table.storage_location, table.source).where(
-                *_is(table, name, self.workspace),
-                table.version == number,
-                table.current_stage != _DELETED,
-            )
-            row = connection.execute(query).first()
+            place = {"place": self.workspace, "name": name, "number": number}
+            row = connection.execute(queries().version, place).first()
         if row is None:
             return None
         stage, storage, source = row
@@ -157,28 +148,17 @@ class RegistryView:
             return connection.execute(select(column).where(*where).limit(1)).scalar()
 
     def _find_model(self, connection: Connection, name: str, *more: int) -> ModelView | None:
-        from mlflow.store.model_registry.dbmodels import models as db
-
-        place, model = self.workspace, db.SqlRegisteredModel
-        query: Any = select(model.name, model.creation_time).where(*_is(model, name, place))
-        row = connection.execute(query).first()
+        place = self.workspace
+        row = connection.execute(queries().model, {"place": place, "name": name}).first()
         return None if row is None else self._to_view(connection, place, *row, *more)
 
     def _to_view(
         self, connection: Connection, place: str, name: str, creation_ms: int | None, *more: int
     ) -> ModelView:
-        from mlflow.store.model_registry.dbmodels import models as db
-
-        alias, version = db.SqlRegisteredModelAlias, db.SqlModelVersion
-        query: Any = select(alias.alias, alias.version).where(*_is(alias, name, place))
-        aliases = dict(map(tuple, connection.execute(query).all()))
-        query = (
-            select(version.current_stage, version.version)
-            .where(*_is(version, name, place), version.current_stage.in_(STAGES))
-            .order_by(version.version)
-        )
+        of_model = {"place": place, "name": name}
+        aliases = dict(map(tuple, connection.execute(queries().aliases, of_model).all()))
         stages: dict[str, list[int]] = {}
-        for stage, number in connection.execute(query).all():
+        for stage, number in connection.execute(queries().stages, of_model).all():
             stages.setdefault(stage, []).append(number)
         numbers = {*aliases.values(), *more}.union(*stages.values())
         return ModelView(
@@ -197,30 +177,15 @@ def _prompts(
     All three, for a marker alone is set by anybody, and a source alone may name a folder. And
     only where no version of the model has files: else an alias could be moved off one.
     """
-    from mlflow.store.model_registry.dbmodels import models as db
-
-    tag, version = db.SqlModelVersionTag, db.SqlModelVersion
-    of_model = db.SqlRegisteredModelTag
-    query: Any = select(of_model.value).where(
-        *_is(of_model, name, place), of_model.key == PROMPT_MARK
-    )
-    if not _is_true(connection.execute(query).scalar()):
+    of_model: dict[str, Any] = {"place": place, "name": name}
+    if not _is_true(connection.execute(queries().prompt_mark, of_model).scalar()):
         return frozenset()
-    query = select(version.version, version.storage_location, version.source).where(
-        *_is(version, name, place), version.current_stage != _DELETED
-    )
-    for _, storage, source in connection.execute(query).all():
+    for _, storage, source in connection.execute(queries().sources, of_model).all():
         if source not in PROMPT_SOURCES or (storage and storage not in PROMPT_SOURCES):
             return frozenset()
-    query = select(tag.version, tag.value).where(
-        *_is(tag, name, place), tag.key == PROMPT_MARK, tag.version.in_(sorted(set(numbers)))
-    )
-    marked = connection.execute(query).all()
+    asked = of_model | {"numbers": sorted(set(numbers))}
+    marked = connection.execute(queries().marked_versions, asked).all()
     return frozenset(number for number, value in marked if _is_true(value))
-
-
-def _is(table: Any, name: str, place: str) -> list[Any]:
-    return [table.workspace == place, table.name == name]
 
 
 def _is_true(value: object) -> bool:
