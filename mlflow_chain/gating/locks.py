@@ -10,17 +10,18 @@ import fcntl
 import hashlib
 import logging
 import os
+import threading
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
 
 from chain_client.errors import ChainError, HomeNotWritable, HostUnavailable
-from chain_client.forking import ForkableLock
+from chain_client.forking import ForkableLock, tell_of_forks
 
 _logger = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ PATIENCE_S = 20.0
 """How long a call waits for others that change the same model; MLflow's clients wait for 120 s."""
 
 _POLL_S = 0.01
+
+_SLOT_DIGITS = 2
+"""Hexadecimal digits of a key that name its file: there are 256."""
 
 _engines: dict[tuple[int, str], sqlalchemy.Engine] = {}
 _engines_lock = ForkableLock()
@@ -74,42 +78,80 @@ class ModelLocks:
             HostUnavailable: the database does not answer.
             HomeNotWritable: the file can't be opened.
         """
+        take = _SERVERS.get(self._engine.dialect.name)
+        if take is None:
+            # Some models share a file: there must not be one more for each name that is tried.
+            keys = [key[:_SLOT_DIGITS] for key in keys]
         with ExitStack() as stack:
             # In one order for all, so that nobody waits for who waits for them.
             for key in sorted(set(keys)):
-                stack.enter_context(self._held(key))
+                stack.enter_context(self._held(take, key))
             yield
 
-    def _held(self, key: str) -> Any:
-        take = _SERVERS.get(self._engine.dialect.name)
+    def _held(self, take: Any, key: str) -> Any:
         if take is None:
             return _file_lock(self._folder / key, self._patience_s)
         return _on_connection(self._engine, take, key, self._patience_s)
 
 
+class _ThreadLocks:
+    """A lock for the threads of this process beside each file's, which is one of processes."""
+
+    def __init__(self) -> None:
+        self.renew_locks()
+        tell_of_forks(self)
+
+    def renew_locks(self) -> None:
+        """In a forked child: whoever holds one is not there."""
+        self._by_file: dict[str, threading.Lock] = {}
+
+    def of(self, path: Path) -> threading.Lock:
+        """Of one file, however it is spelled."""
+        return self._by_file.setdefault(os.path.realpath(path), threading.Lock())
+
+
+_threads = _ThreadLocks()
+
+
 @contextmanager
 def _file_lock(path: Path, patience_s: float) -> Iterator[None]:
+    # POSIX's locks are of the process: a forked child neither holds them on, if its parent dies,
+    # nor frees them. But whoever closes the file frees them too, so one thread at a time has it
+    # open.
+    deadline = time.monotonic() + patience_s
+    own = _threads.of(path)
+    if not own.acquire(timeout=patience_s):
+        raise _timeout(patience_s)
+    try:
+        descriptor = _open(path)
+        try:
+            while not _try_lock(descriptor):
+                if time.monotonic() > deadline:
+                    raise _timeout(patience_s)
+                time.sleep(_POLL_S)
+            yield
+        finally:
+            os.close(descriptor)
+    finally:
+        own.release()
+
+
+def _open(path: Path) -> int:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise HomeNotWritable(f"the lock {path} can't be opened ({exc.strerror or exc})") from exc
+
+
+def _try_lock(descriptor: int) -> bool:
     try:
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise _timeout(patience_s) from None
-                time.sleep(_POLL_S)
-        yield
-    finally:
-        # A forked child has the same open file: closing alone would leave it locked.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as exc:
+        raise HomeNotWritable(f"the file system gives no lock ({exc.strerror or exc})") from exc
+    return True
 
 
 @contextmanager
