@@ -43,7 +43,8 @@ def note_refused(
     Guarantee: never raises; what can't be recorded is refused all the same.
 
     Returns:
-        id of the draft; empty if nobody could propose what was wanted, such as a rename.
+        id of the draft; empty if to propose it would not help: only what becomes current for a
+        target is proposed, and not what was approved already.
     """
     model, change = demand.model, demand.change
     id_ = draft_id(store_id, actor, demand)
@@ -59,7 +60,8 @@ def note_refused(
         "would_have_blocked": mode is Mode.WARN,
     }
     _note(recorder, Subject(store_id, "draft", id_), payload, actor)
-    return id_ if change.target else ""
+    is_proposed = change.action is Action.SET and refused.code is not Code.ARCHIVE_NEEDED
+    return id_ if is_proposed else ""
 
 
 def note_forbidden(

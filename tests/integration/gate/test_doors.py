@@ -99,6 +99,7 @@ def test_another_case_of_an_alias_is_another_alias_and_odd_ones_are_refused(
 def test_a_champion_stays_until_its_removal_is_approved(world: World, refused: Refused) -> None:
     world.crown(1)
     found = refused(world.registry.delete_registered_model_alias, "fraud", "champion")
+    assert "(draft" not in found.text, "a removal is not proposed"
     assert "removal is not approved" in found.text
     refused(world.registry.set_registered_model_alias, "fraud", "champion", 2)
     refused(world.registry.delete_model_version, "fraud", 1)
@@ -124,6 +125,7 @@ def test_a_gated_stage_holds_one_version(world: World, refused: Refused) -> None
     world.people.promote("fraud", 1, "stage:Production")
     found = refused(move, "fraud", 1, "Production", archive_existing_versions=False)
     assert "archive_existing_versions=True" in found.text
+    assert "(draft" not in found.text, "it is approved already"
     move("fraud", 1, "Production", archive_existing_versions=True)
     assert world.stage(1) == "Production"
     refused(move, "fraud", 1, "Archived", False)
