@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,10 +21,23 @@ from tests.recorded_database import Recorded
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow's own imports warn about its own dependencies
     import mlflow  # noqa: F401
+    from mlflow.store.db import utils
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-_numbers = itertools.count(1)
+_read_newest_schema: Any = utils._get_latest_schema_revision
+
+
+@pytest.fixture(autouse=True)
+def remember_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow reads fifty files of its own to know its newest schema, at every opening of a store;
+    they stay the same."""
+    monkeypatch.setattr(utils, "_get_latest_schema_revision", _newest_schema)
+
+
+@functools.cache
+def _newest_schema() -> str:
+    return str(_read_newest_schema())
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +94,7 @@ def governed(registry: Any, client: ChainClient) -> People:
 @pytest.fixture
 def people(governed: People, place: Path) -> People:
     """Those who decide about a model of three versions with files."""
-    name = f"fraud{next(_numbers)}"
-    found = People(governed.client, name, governed.store, place / "files" / name)
-    found.create()
-    return found
+    return governed.new(place)
 
 
 @pytest.fixture

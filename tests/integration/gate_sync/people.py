@@ -5,6 +5,7 @@ Models share a home: what is asked here is always about the model of one test.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mlflow_chain.host import MlflowHost
 from tests.governed import ALICE, BOB, BREAKER, CAROL, REGISTRAR, REQUESTER, Registry
 
 CHAMPION, PRODUCTION = "alias:champion", "stage:Production"
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -45,6 +47,17 @@ class People:
     store: Any
     files: Path = Path()
     host: MlflowHost = field(default_factory=MlflowHost)
+
+    def new(self, place: Path) -> People:
+        """Those who decide about a new model of the same database.
+
+        Args:
+            place: the versions' files are below it.
+        """
+        name = f"fraud{next(_numbers)}"
+        found = People(self.client, name, self.store, place / "files" / name)
+        found.create()
+        return found
 
     def create(self) -> None:
         """The model with three versions."""
@@ -118,7 +131,6 @@ class People:
         document = self.propose(version, target)
         self.approve(document)
         self.registry.promote(document)
-        self.settle()
         return document
 
     def rollback(self, former: ProposalDocument) -> None:

@@ -20,6 +20,16 @@ from tests.recorded_database import Recorded
 @pytest.fixture
 def promoted(people: People) -> People:
     """Version 1 is champion, version 2 is in Production, as approved."""
+    return _promote(people)
+
+
+@pytest.fixture(scope="module")
+def standing(governed: People, place: Path) -> People:
+    """The same, for tests after which it is so again."""
+    return _promote(governed.new(place))
+
+
+def _promote(people: People) -> People:
     people.promote(1)
     people.promote(2, PRODUCTION)
     assert people.client.sync().troubles == []
@@ -99,23 +109,26 @@ _EDITS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 @pytest.mark.usefixtures("age")
-def test_tampering_by_sql_is_named(promoted: People, recorded: Recorded) -> None:
+def test_tampering_by_sql_is_named(standing: People, recorded: Recorded) -> None:
     copy = recorded.file.read_bytes()
     for name, (statement, expected) in _EDITS.items():
-        assert recorded.edit(statement.replace(":name", f"'{promoted.name}'")) > 0, name
-        assert _kinds(promoted) == expected, name
+        assert recorded.edit(statement.replace(":name", f"'{standing.name}'")) > 0, name
+        assert _kinds(standing) == expected, name
         recorded.file.write_bytes(copy)
-    assert _kinds(promoted) == {}
+    assert _kinds(standing) == {}
 
 
-def test_changed_files_of_a_registered_version_are_named(promoted: People) -> None:
-    files = promoted.files
-    (files / "1" / ".gitignore").write_text("model.txt")
-    (files / "2" / "model.txt").rename(files / "2" / "weights.txt")
-    assert _kinds(promoted) == {
+def test_changed_files_of_a_registered_version_are_named(standing: People) -> None:
+    added, renamed = standing.files / "1" / ".gitignore", standing.files / "2" / "model.txt"
+    added.write_text("model.txt")
+    renamed.rename(renamed.with_name("weights.txt"))
+    assert _kinds(standing) == {
         "version 1": "model_digest_differs",
         "version 2": "model_digest_differs",
     }
+    added.unlink()
+    renamed.with_name("weights.txt").rename(renamed)
+    assert _kinds(standing) == {}
 
 
 def test_a_revoked_version_that_is_still_current_is_named(promoted: People) -> None:
@@ -145,10 +158,10 @@ def test_what_was_set_past_an_open_gate_is_named_with_its_time(
 
 
 def test_an_open_gate_that_nobody_used_is_remarked(
-    promoted: People, open_gate: Callable[[], Any]
+    standing: People, open_gate: Callable[[], Any]
 ) -> None:
-    open_gate().set_registered_model_alias(promoted.name, "shadow", 3)
-    report = promoted.verify()
+    open_gate().set_registered_model_alias(standing.name, "shadow", 3)
+    report = standing.verify()
     assert report.findings == []
     assert "gate: gate not enforced from 20" in _detail(report)
 
