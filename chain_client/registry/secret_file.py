@@ -22,7 +22,7 @@ def read_secret(path: Path) -> bytes:
         value = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except FileNotFoundError:
         raise ConfigurationError(
-            f"there is no {path}: put it back from your backup, or run mlops-chain init"
+            f"there is no {path}, and no command makes it anew: put it back from your backup"
         ) from None
     except OSError as exc:
         raise ConfigurationError(f"{path} can't be read: {exc.strerror or exc}") from exc

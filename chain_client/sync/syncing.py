@@ -104,7 +104,8 @@ class Syncer:
     def is_wanted(self, *, at_once: bool = False) -> bool:
         """Whether anything happened on chain since the last pass, or it is time to try again.
 
-        Costs one small question to the chain when nothing did, and imports no adapter.
+        What was signed while the chain was away is a reason, too, once it answers. Costs one small
+        question to the chain when nothing happened, and imports no adapter.
 
         Args:
             at_once: try what failed again, also before its time.
@@ -121,6 +122,8 @@ class Syncer:
         if state.awaits is not None and self._ledger.block(self._at).number >= state.awaits:
             return True
         newest = self._ledger.block()
+        if not state.is_failed and self._gate.pending_emergencies():
+            return True
         if newest.hash == state.block_hash:
             return False
         if newest.number <= state.block_number or not self._holds(state):
