@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chain_client.errors import ChainError, InvalidInput, SignatureRefused, SummaryMismatch
@@ -150,6 +150,7 @@ def test_a_text_of_other_fields_is_refused(
 
     if name == "policy_hash" and any(document.fields.policy_hash):
         return  # only the chain tells
+    assume(value != getattr(document.fields, name))
     changed: dict[str, Any] = {name: value}
     lie = replace(document, fields=replace(document.fields, **changed))
     if name == "nonce":
