@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chain_client.attestations import find_attestation, note_attestation, recorded_in
 from chain_client.client import ChainClient
@@ -20,6 +20,7 @@ from chain_client.ledger.model_registry_values import (
 )
 from chain_client.registry.documents import note_document
 from chain_client.registry.identity import digest_commitment, group_id, model_id, target_id
+from chain_client.registry.summaries import complete_proposal, new_salt_line
 from chain_client.registry.targets import Target
 from chain_client.signing import Signer, open_signer
 from chain_client.types import Digest
@@ -143,16 +144,39 @@ class Registry:
         return digest
 
     def propose(
-        self, name: str, version: int, target: str = "alias:champion", workspace: str = ""
+        self,
+        name: str,
+        version: int,
+        target: str = "alias:champion",
+        workspace: str = "",
+        *,
+        told: ModelIncarnation | None = None,
+        is_noted: bool = True,
     ) -> ProposalFields:
-        """Ask for a promotion; the log has its text."""
+        """Ask for a promotion.
+
+        Args:
+            name: of the model.
+            version: its number.
+            target: alias or stage.
+            workspace: of the model.
+            told: the model of which the text tells, if it lies.
+            is_noted: whether the log gets the text.
+        """
         digest = self.register(name, version, workspace)
+        model = self.find(name, workspace)
         document = self.client.registry.write_proposal(
-            self.find(name, workspace), version, Target.parse(target), digest, REQUESTER.address()
+            model, version, Target.parse(target), digest, REQUESTER.address()
         )
-        note_document(self.client.recorder, document)
-        self.client.recorder.close()
-        self.drain()
+        if told is not None:
+            names = replace(document.names, model=told)
+            document = complete_proposal(
+                *(document.domain, document.fields, names, document.terms, new_salt_line())
+            )
+        if is_noted:
+            note_document(self.client.recorder, document)
+            self.client.recorder.close()
+            self.drain()
         self.send(REQUESTER, self.client.model_registry.propose_call(document.fields))
         return document.fields
 
@@ -162,10 +186,17 @@ class Registry:
             self.send(key, self.client.model_registry.approve_call(fields))
 
     def promote(
-        self, name: str, version: int, target: str = "alias:champion", workspace: str = ""
+        self,
+        name: str,
+        version: int,
+        target: str = "alias:champion",
+        workspace: str = "",
+        *,
+        told: ModelIncarnation | None = None,
+        is_noted: bool = True,
     ) -> ProposalFields:
         """Propose, approve by two of three, and promote; MLflow is not told."""
-        fields = self.propose(name, version, target, workspace)
+        fields = self.propose(name, version, target, workspace, told=told, is_noted=is_noted)
         self.approve(fields)
         self.send(REQUESTER, self.client.model_registry.promote_call(fields))
         return fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,23 @@ def test_one_approval_of_two_is_not_enough(world: World, refused: Refused) -> No
     world.people.send(ALICE, world.client.model_registry.promote_call(fields))
     world.registry.set_registered_model_alias("fraud", "champion", 2)
     assert world.alias() == 2
+
+
+def test_an_approval_of_a_text_that_the_log_does_not_hold_or_that_lied_is_not_enough(
+    world: World, refused: Refused
+) -> None:
+    toy = replace(world.people.find("fraud"), name="toy")
+    world.people.promote("fraud", 2, told=toy)
+    assert (
+        "does not say"
+        in refused(world.registry.set_registered_model_alias, "fraud", "champion", 2).text
+    )
+    world.people.promote("fraud", 3, is_noted=False)
+    assert (
+        "does not hold the text"
+        in refused(world.registry.set_registered_model_alias, "fraud", "champion", 3).text
+    )
+    assert world.alias() is None
 
 
 def test_what_has_no_policy_goes_on_as_ever(world: World) -> None:
