@@ -6,16 +6,13 @@ server, with every symbolic link followed, so that no second spelling names the 
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from chain_client.errors import InvalidInput
+from mlflow_chain.attesting.sources import why_unclear
 from mlflow_chain.files.canonical import canonical
-from mlflow_chain.files.locations import PROXIED, Storage, to_location
+from mlflow_chain.files.locations import Storage, in_workspace, to_location
 from mlflow_chain.files.stored import StoredFiles
-from mlflow_chain.mapping.workspaces import to_key
+from mlflow_chain.mapping.workspaces import to_bare, to_key
 from mlflow_chain.reading.reader import Reader
-
-_BY_NAME = ("runs:", "models:")
 
 
 def resolve_location(
@@ -39,36 +36,32 @@ def resolve_location(
     if found is None:
         raise InvalidInput(f"there is no {shown}")
     uri = str(found.fields["storage_location"] or found.fields["source"] or "")
-    return location_of(uri, storage, shown)
+    return location_of(uri, storage, shown, to_bare(workspace))
 
 
-def location_of(uri: str, storage: Storage, shown: str) -> str:
+def location_of(uri: str, storage: Storage, shown: str, workspace: str = "") -> str:
     """The canonical location of what a version names as the place of its files.
 
     Args:
         uri: its download URI.
         storage: where files are kept.
         shown: the version, for people.
+        workspace: of its model: a server puts what lies behind it into the workspace of who asks;
+            empty for the default one, and where there is none.
 
     Raises:
         InvalidInput: it can't be pinned to one place.
     """
     if not uri:
         raise InvalidInput(f"{shown} has no source, so it has no files")
-    if uri.startswith(_BY_NAME):
-        raise InvalidInput(
-            f"the source of {shown} is {uri}: what that means can be changed later, so its files "
-            "can't be attested; register it from the logged model (models:/m-…), or with "
-            "mlflow.register_model, which stores where the files are"
-        )
-    if urlsplit(uri).netloc and uri.startswith(("http:", "https:", PROXIED)):
-        raise InvalidInput(
-            f"the source of {shown} names a server by its address; register it from "
-            "mlflow-artifacts:/… without one, so that every client reads the same files"
-        )
-    if ".." in uri.split("/"):
-        raise InvalidInput(f"the source of {shown} has '..' in it")
-    return canonical(to_location(uri), storage)
+    reason = why_unclear(uri)
+    if reason is not None:
+        raise InvalidInput(f"the source of {shown} {reason}, so its files can't be attested")
+    location = to_location(uri)
+    scoped = in_workspace(location, workspace)
+    if scoped is None:
+        raise InvalidInput(f"the source of {shown} lies in another workspace than its model")
+    return canonical(scoped, storage)
 
 
 def files_at(location: str, storage: Storage) -> StoredFiles:

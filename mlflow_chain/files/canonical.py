@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 
-from mlflow_chain.files.locations import PROXIED, Storage, is_path, is_proxied, join
+from mlflow_chain.files.locations import PROXIED, Storage, is_path, is_proxied, join, tidy
 
 
 def canonical(location: str, storage: Storage) -> str:
@@ -19,7 +19,9 @@ def canonical(location: str, storage: Storage) -> str:
         below = posixpath.normpath("/" + location.removeprefix(PROXIED).lstrip("/"))
         location = PROXIED if below == "/" else PROXIED + below
     path = local_path(location, storage)
-    return storage.spell(location) if path is None else _real(storage).spell(path)
+    if path is not None:
+        return _real(storage).spell(path)
+    return Storage(tuple(map(tidy, storage.destinations))).spell(tidy(location))
 
 
 def local_path(location: str, storage: Storage) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,10 @@ PROXIED = "mlflow-artifacts:"
 _ROUTE = "/api/2.0/mlflow-artifacts/artifacts"
 _WEB = ("http://", "https://")
 _WORKSPACES = f"{PROXIED}/workspaces/"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_IGNORED = "".join(map(chr, range(0x21)))
+_DROPPED = str.maketrans("", "", "\t\r\n")
+"""What Python's parser of URIs takes no notice of."""
 
 
 def to_location(uri: str) -> str:
@@ -25,10 +30,12 @@ def to_location(uri: str) -> str:
 
     Returns:
         a local one as its path, one behind a server as ``mlflow-artifacts:/…`` whichever way the
-        server is called, any other, and what nobody can read as a URI, as it is.
+        server is called, any other with its scheme in small letters, and what nobody can read as
+        a URI as it is.
     """
     if uri.startswith("/"):
         return posixpath.normpath(uri)
+    uri = _in_small_letters(uri)
     try:
         path = urlsplit(uri).path
     except ValueError:
@@ -45,6 +52,29 @@ def to_location(uri: str) -> str:
     if "://" not in uri and not uri.startswith("dbfs:"):
         return posixpath.normpath(uri)
     return uri.rstrip("/")
+
+
+def _in_small_letters(uri: str) -> str:
+    """A URI as MLflow's parser reads it: blanks before it, and tabs and ends of lines in it, fall
+    away, and the case of its scheme does not count."""
+    read = uri.lstrip(_IGNORED).translate(_DROPPED)
+    scheme, colon, rest = read.partition(":")
+    return f"{scheme.lower()}:{rest}" if colon and _SCHEME.fullmatch(scheme) else uri
+
+
+def tidy(location: str) -> str:
+    """A location of a storage in the one spelling of all that may mean the same place to it.
+
+    They may differ in the case of the host, in empty parts, in dots, and in what stands behind
+    ``?`` or ``#``. Any other location is as it is.
+    """
+    scheme, colon, below = location.partition(":")
+    if not colon or is_proxied(location) or not _SCHEME.fullmatch(scheme):
+        return location
+    below = re.split(r"[?#]", below, maxsplit=1)[0]
+    host, _, path = below[2:].partition("/") if below.startswith("//") else ("", "", below)
+    plain = posixpath.normpath("/" + path.lstrip("/"))
+    return f"{scheme.lower()}://{host.lower()}{plain.rstrip('/')}" if host else f"{scheme}:{plain}"
 
 
 def _proxied(path: str) -> str:
@@ -80,6 +110,26 @@ def upwards(location: str) -> Iterator[str]:
         yield folder
         shorter = folder.rpartition("/")[0]
         folder = shorter if shorter != folder else ""
+
+
+def in_workspace(location: str, workspace: str) -> str | None:
+    """Where a server looks for a location behind it when a member of a workspace asks.
+
+    Args:
+        location: one behind a server, or any other, which is what it is.
+        workspace: of who asks; empty for the default one.
+
+    Returns:
+        the location; None if it lies in another workspace, which the server refuses.
+    """
+    if not workspace or not is_proxied(location):
+        return location
+    own = f"{_WORKSPACES}{workspace}"
+    if location == own or location.startswith(f"{own}/"):
+        return location
+    if location == _WORKSPACES.rstrip("/") or location.startswith(_WORKSPACES):
+        return None
+    return own + location.removeprefix(PROXIED)
 
 
 def without_workspace(location: str) -> tuple[str, str] | None:
