@@ -164,14 +164,17 @@ def _is_loading_note(file: Path) -> bool:
         if stream is None:
             return False
         with stream:
-            text = stream.read(_LARGEST_NOTE + 1)
+            text = stream.read(_LARGEST_NOTE + 1).decode()
         content = yaml.safe_load(text) if len(text) <= _LARGEST_NOTE else None
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return False
-    return (
-        isinstance(content, dict)
-        and content.keys() == {"model_name", "model_version"}
-        and all(type(value) in (str, int) for value in content.values())
+    if not isinstance(content, dict) or content.keys() != {"model_name", "model_version"}:
+        return False
+    # As MLflow writes it, by whichever of the two; anything more would be somebody's own.
+    dumpers = (yaml.SafeDumper, getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+    return all(type(value) in (str, int) for value in content.values()) and any(
+        text == yaml.dump(content, None, dumper, default_flow_style=False, allow_unicode=True)
+        for dumper in dumpers
     )
 
 

@@ -169,11 +169,25 @@ def test_mlflow_s_own_note_of_a_load_is_no_file_of_the_version(model: Path) -> N
     (model / "registered_model_meta").write_text(NOTE)
     assert digest_of(model) == before
     assert fingerprint_of(str(model), Storage()) == way
-    (model / "registered_model_meta").write_text(NOTE + "more: 1\n")
-    assert digest_of(model) != before
+    for more in ("more: 1\n", "# more\n", "...\n"):
+        (model / "registered_model_meta").write_text(NOTE + more)
+        assert digest_of(model) != before
+        assert fingerprint_of(str(model), Storage()) != way
     (model / "registered_model_meta").unlink()
     (model / "code" / "registered_model_meta").write_text(NOTE)
     assert digest_of(model) != before
+
+
+@pytest.mark.parametrize("name", ["fraud", "ä b", "x" * 200, "a " * 60, "😀 'q' #1", "1", "no"])
+def test_a_note_of_any_model_as_mlflow_writes_it_is_one(model: Path, name: str) -> None:
+    from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+    before = digest_of(model)
+    repository = object.__new__(ModelsArtifactRepository)
+    repository.model_name, repository.model_version = name, "3"
+    repository._add_registered_model_meta_file(str(model))
+    assert (model / "registered_model_meta").exists()
+    assert digest_of(model) == before
 
 
 def test_files_that_change_while_they_are_read_are_refused(
