@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 _known: dict[tuple[int, Path, str, bool], Attested] = {}
 
-CHANGED_ALARM: Final = "attested_files_changed"
+CHANGED_ALARM: Final = "attested_files_written"
 """Kind of the alarm when files were attested while a call changed them; its subject is where."""
 
 Targets = Callable[..., Iterator[tuple[str, bool]]]

@@ -173,5 +173,5 @@ def test_a_write_that_ends_after_the_attestation_raises_an_alarm(
     repository = get_artifact_repository(shelf.uri, mlflow.get_tracking_uri())
     with pytest.raises(MlflowException, match="while it was being changed"):
         repository.log_artifact(str(tmp_path / "MLmodel"))
-    (alarm,) = [a for a in client.log.alarms() if a.kind == "attested_files_changed"]
+    (alarm,) = [a for a in client.log.alarms() if a.kind == "attested_files_written"]
     assert "version 1 of model 'fraud'" in alarm.detail
