@@ -20,7 +20,7 @@ from chain_client.gate.question import (
     WouldBlock,
 )
 from chain_client.registry.documents import NameBook
-from mlflow_chain.gating.attested import check_files, find_attested
+from mlflow_chain.gating.attested import SeenAttestations, check_files, find_attested
 from mlflow_chain.gating.demands import Attempt, Demand, Destroyed, Forbidden
 from mlflow_chain.gating.doors import DOORS, Door
 from mlflow_chain.gating.locks import ModelLocks, lock_key
@@ -64,6 +64,7 @@ class StoreGate:
     def __init__(self, client: ChainClient, store_id: str) -> None:
         self._client = client
         self._store_id = store_id
+        self._attestations = SeenAttestations()
 
     def open(self) -> None:
         """See, before the store is used, that it may be opened in the mode that is configured.
@@ -159,7 +160,11 @@ class StoreGate:
     def _check_files(self, demand: Demand) -> FilesCheck:
         change = demand.change
         shown = f"version {change.version} of model {change.model!r}"
-        return check_files(self._client, self._store_id, demand.location, shown)
+        workspace = demand.model.workspace
+        return check_files(
+            *(self._client, self._attestations, self._store_id),
+            *(demand.location, shown, workspace),
+        )
 
     def _known_aliases(self) -> list[str]:
         """What the log names: policies and proposals note the names of their targets."""

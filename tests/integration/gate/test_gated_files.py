@@ -78,6 +78,19 @@ def test_changed_files_are_not_those_that_were_approved(world: World, refused: R
     assert world.alias() is None
 
 
+def test_an_attestation_that_comes_later_counts_at_once(world: World, refused: Refused) -> None:
+    world.crown(1)
+    (world.folder / "fraud-1" / "weights.bin").write_bytes(b"other")
+    assert (
+        "changed" in refused(world.registry.set_registered_model_alias, "fraud", "champion", 1).text
+    )
+    world.people.attest("fraud", 1)
+    assert (
+        "not those that were approved"
+        in refused(world.registry.set_registered_model_alias, "fraud", "champion", 1).text
+    )
+
+
 def test_files_that_can_not_be_looked_at_are_not_promoted(world: World, refused: Refused) -> None:
     world.people.promote("fraud", 1)
     folder = world.folder / "fraud-1"
