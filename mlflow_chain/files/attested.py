@@ -84,13 +84,14 @@ class Attested:
         self._is_own = is_own
         self._known = Locations([], {})
 
-    def find_inside(self, target: str) -> str | None:
+    def find_inside(self, target: str, size: int | None = None) -> str | None:
         """The attested location that a target is, or lies in; None if there is none.
 
         Args:
             target: a location, in any spelling.
+            size: of the log; None: it is asked.
         """
-        locations = self._locations()
+        locations = self._locations(size)
         if not locations.names:
             return None
         for spelling in self._spellings(target):
@@ -99,9 +100,9 @@ class Attested:
                     return location
         return None
 
-    def find_below(self, target: str) -> str | None:
-        """An attested location that lies below a target; None if there is none."""
-        locations = self._locations()
+    def find_below(self, target: str, size: int | None = None) -> str | None:
+        """An attested location that lies below a target, as `find_inside`; None if none does."""
+        locations = self._locations(size)
         if not locations.names:
             return None
         for spelling in self._spellings(target):
@@ -144,10 +145,11 @@ class Attested:
         found = (b for b in bindings_of(self._client) if b.store_id == self._store_id)
         return next(found, None)
 
-    def _locations(self) -> Locations:
+    def _locations(self, size: int | None) -> Locations:
         try:
             log = self._client.log
-            size = log.size()
+            if size is None:
+                size = log.size()
             known = self._known
             if known.size != size:
                 prefix = Subject(self._store_id, KIND, "").to_key()

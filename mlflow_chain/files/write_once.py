@@ -99,11 +99,13 @@ def _refuse_attested(
     if recording.client.settings.gate_mode == "off":
         return
     try:
+        # One question for all databases; if it is not answered, each says what holds then.
+        size = _size_of_log(recording.client)
         for attested in _every_attested(recording):
             for target, is_whole in targets(attested):
-                found = attested.find_inside(target)
+                found = attested.find_inside(target, size)
                 if found is None and is_whole:
-                    found = attested.find_below(target)
+                    found = attested.find_below(target, size)
                 if found is not None and is_done:
                     _raise_alarm(recording, attested, target, found)
                 elif found is not None:
@@ -120,6 +122,13 @@ def _recording_of(repository: Any) -> Recording | None:
     recording = None if source is None else source.current()
     # What lies behind a server, the server itself keeps.
     return None if recording is None or recording.is_remote else recording
+
+
+def _size_of_log(client: ChainClient) -> int | None:
+    try:
+        return client.log.size()
+    except ChainError:
+        return None
 
 
 def _every_attested(recording: Recording) -> Iterator[Attested]:
