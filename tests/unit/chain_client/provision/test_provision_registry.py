@@ -95,7 +95,7 @@ def test_keys_and_salt_are_for_their_owner_alone(settings: Settings) -> None:
     } == dict.fromkeys(
         [
             *("owner.json", "log-writer.json", "registrar.json", "submitter.json"),
-            *("password", "registry-salt"),
+            *("password", "registry-salt", "gate-seal"),
         ],
         0o600,
     )
@@ -186,13 +186,13 @@ def test_a_lost_salt_is_never_replaced(settings: Settings, when: str) -> None:
         before = without_registry(made)
         before.write(settings.home / "deployment.json")
         with pytest.raises(
-            ConfigurationError, match=r"registry-salt: put it back from your backup"
+            ConfigurationError, match=r"registry-salt, .* put it back from your backup"
         ):
             provision_registry(settings, before)
     else:
         assert provision_registry(settings, made) == made
     assert not file.exists()
-    with pytest.raises(ConfigurationError, match="registry-salt: put it back from your backup"):
+    with pytest.raises(ConfigurationError, match="registry-salt, .* put it back from your backup"):
         _ = client.salt
     file.write_text(kept)
     assert client.salt.hash() == made.registry_salt_hash
