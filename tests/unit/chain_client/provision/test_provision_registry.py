@@ -192,7 +192,7 @@ def test_a_lost_salt_is_never_replaced(settings: Settings, when: str) -> None:
     else:
         assert provision_registry(settings, made) == made
     assert not file.exists()
-    with pytest.raises(ConfigurationError, match="registry-salt, .* put it back from your backup"):
+    with pytest.raises(ConfigurationError, match=r"registry-salt, .* put it back from your backup"):
         _ = client.salt
     file.write_text(kept)
     assert client.salt.hash() == made.registry_salt_hash
