@@ -66,7 +66,7 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
     if open_files:
         names = ", ".join(sorted(open_files))
         return True, f"others can read {names}: run chmod 600 on the files in {client.folder.keys}"
-    wanted = [OWNER_KEY, WRITER_KEY]
+    wanted = [WRITER_KEY]
     if client.deployment.registry is not None:
         wanted += [client.settings.registry_registrar, client.settings.registry_submitter]
     missing = [
@@ -76,6 +76,8 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
     ]
     if missing:
         return True, f"{', '.join(missing)} is missing: put it back from your backup"
+    if not (client.home / OWNER_KEY.removeprefix(_KEYSTORE)).exists():
+        return False, "readable by their owner only; the owner's key is kept elsewhere"
     return False, "readable by their owner only"
 
 

@@ -105,6 +105,11 @@ class TestDoctor:
         (client.folder.keys / name).unlink()
         assert told(client, "keys") == (False, f"{name} is missing: put it back from your backup")
 
+    def test_an_owner_s_key_that_is_kept_elsewhere_is_no_failure(self, client: ChainClient) -> None:
+        (client.folder.keys / "owner.json").unlink()
+        ok, detail = told(client, "keys")
+        assert (ok, "the owner's key is kept elsewhere" in detail) == (True, True)
+
     def test_a_salt_that_others_can_read_is_named(self, client: ChainClient) -> None:
         client.folder.registry_salt.chmod(0o644)
         ok, detail = told(client, "keys")
