@@ -48,7 +48,7 @@ def sync(context: click.Context, dry_run: bool, as_json: bool) -> None:
 
 def _print(report: SyncReport, *, dry_run: bool) -> None:
     rows = list(_rows(report, dry_run=dry_run))
-    if not rows:
+    if not rows and not report.troubles:
         console().print("MLflow is equal to the chain; nothing was to be done")
     print_rows(rows)
     for trouble in report.troubles:

@@ -197,7 +197,11 @@ def _of_files(
     files: FilesCheck | None,
     commitment: Digest | None,
 ) -> Refused | None:
-    verify = f"Run: mlops-chain verify --model {quote_word(change.model)}"
+    model = quote_word(change.model)
+    verify = (
+        f"Run: mlops-chain verify --model {model}. To go back to the version before: "
+        f"mlops-chain model rollback {model} --target {quote_word(change.target)}"
+    )
     detail = f" ({escape_unprintable(files.detail)})" if files is not None and files.detail else ""
     if files is None or files.files is Files.UNREACHABLE:
         return Refused(

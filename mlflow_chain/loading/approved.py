@@ -48,7 +48,7 @@ def _check(reading: TargetReading, shown: str, version: int) -> None:
     if current.version != version:
         raise PromotionDenied(
             f"MLflow has version {version} for {shown}, but version {current.version} is current "
-            "on chain; make them equal: mlops-chain sync"
+            "on chain; make them equal: mlops-chain sync, which says if it can't"
         )
     if current.is_revoked:
         raise PromotionDenied(f"version {version}, current for {shown}, was revoked")
