@@ -61,9 +61,10 @@ class Home:
         try:
             for folder in (self.path, self.keys, self.chain, self.spool, self.stores):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = self.path / f".probe-{os.getpid()}"
-            probe.touch(mode=0o600)
-            probe.unlink()
+            # Not named by the process: another thread of it may look at the same time.
+            descriptor, probe = tempfile.mkstemp(prefix=".probe-", dir=self.path)
+            os.close(descriptor)
+            Path(probe).unlink()
         except OSError as exc:
             raise HomeNotWritable(
                 f"the home {self.path} can't be written ({exc.strerror or exc}); make it "

@@ -133,7 +133,7 @@ class Office:
             chain.home,
             lambda: self.records,
             clock=options.pop("clock", self.clock),
-            wait=self.clock.wait,
+            wait=options.pop("wait", self.clock.wait),
         )
 
     @property

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from chain_client.clock import SystemClock
 from chain_client.errors import AnotherRelay, ConfigurationError, ContractReverted
 from chain_client.ledger.base import BlockTag
 from chain_client.ledger.timelock import OperationState, TimelockContract
 from chain_client.registry.administration import Done, Scheduled, _next_operation
+from chain_client.registry.client import RegistryClient
 from chain_client.transactions import key_lease_name
 from tests.unit.chain_client.registry.office import (
     BREAKER,
@@ -114,15 +117,16 @@ def test_a_successor_is_named_once_with_its_reason(office: Office) -> None:
 def test_processes_that_share_a_key_take_turns(office: Office) -> None:
     document = office.propose()
     errors: list[BaseException] = []
+    # Who waits for the others must really wait: no clock of the test goes faster for them.
+    clients = [Office(office.home).connect(clock=SystemClock(), wait=time.sleep) for _ in range(3)]
 
-    def bring(number: int) -> None:
+    def bring(number: int, client: RegistryClient) -> None:
         try:
-            client = Office(office.home).client
             client.grant_role("requester", type(STRANGER)(100 + number).address())
         except BaseException as exc:
             errors.append(exc)
 
-    threads = [threading.Thread(target=bring, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=bring, args=item) for item in enumerate(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
