@@ -95,7 +95,7 @@ class Home:
         content = json.dumps(
             {"store_id": binding.store_id, "adapter": binding.adapter, "uri": binding.uri}
         )
-        _put(self.stores / f"{binding.store_id}.json", content)
+        write_private(self.stores / f"{binding.store_id}.json", content)
 
     def put_served(self, store_id: str, artifacts: str | None) -> None:
         """Remember that a server has a database open, and where it keeps its clients' files.
@@ -112,7 +112,7 @@ class Home:
         """
         content = json.dumps({"artifacts": artifacts})
         name = hashlib.sha256(content.encode()).hexdigest()[:16]
-        _put(self.stores / f"{store_id}.served-{name}", content)
+        write_private(self.stores / f"{store_id}.served-{name}", content)
 
     def _served(self, store_id: str) -> tuple[bool, tuple[str, ...]]:
         """Whether a server had it open, and every destination, as they were first seen."""
@@ -181,8 +181,12 @@ def _damaged(file: Path) -> ConfigurationError:
     )
 
 
-def _put(target: Path, content: str) -> None:
-    """Write a small private file, durably and whole or not at all."""
+def write_private(target: Path, content: str) -> None:
+    """Write a small private file, durably and whole or not at all.
+
+    Raises:
+        HomeNotWritable: it can't be written.
+    """
     try:
         if target.exists() and target.read_text(encoding="utf-8") == content:
             return

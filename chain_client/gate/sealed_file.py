@@ -12,7 +12,6 @@ import fcntl
 import hmac
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from chain_client.canonical import encode
 from chain_client.errors import ChainError, ConfigurationError, HomeNotWritable, InvalidEvent
 from chain_client.events import Json
+from chain_client.home import write_private
 from chain_client.registry.secret_file import create_secret, read_secret
 
 SCHEMA_VERSION = 2
@@ -89,18 +89,9 @@ def write_sealed(path: Path, kind: str, body: Json, seal: Seal) -> None:
     text = json.dumps(content, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
     except OSError as exc:
         raise HomeNotWritable(f"{path} can't be written ({exc.strerror or exc})") from exc
+    write_private(path, text)
 
 
 def read_sealed(path: Path, kind: str, seal: Seal) -> Any:
