@@ -235,6 +235,7 @@ def test_the_command_says_what_it_would_do_and_what_it_could_not(
     code, out = run()
     assert code == 2
     assert f"not done {people.name} {CHAMPION}" in out.replace("\n", " ")
+    assert "equal to the chain" not in out
     (people.files / "1" / "model.txt").write_text("weights 1")
     people.remove()
     code, out = run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,14 @@ def test_a_server_that_keeps_nothing_is_remembered(made: Home) -> None:
     made.put_store(StoreBinding("a", "mlflow", "sqlite:///y"))
     made.put_served("a", None)
     assert [(b.served, b.artifacts) for b in made.bindings()] == [(True, ())]
+
+
+def test_threads_may_look_at_a_home_at_the_same_time(made: Home) -> None:
+    def look() -> None:
+        for _ in range(100):
+            made.create_folders()
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(look) for _ in range(4)]:
+            done.result()
+    assert not list(made.path.glob(".probe*"))
