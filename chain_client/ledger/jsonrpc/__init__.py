@@ -1,0 +1,1 @@
+"""Ledgers behind one or more JSON-RPC endpoints."""

@@ -1,0 +1,47 @@
+"""What a contract returned when it reverted, wherever a client puts it in its reply. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_MAX_DEPTH = 6
+_MAX_TEXT = 2 * 1024 * 1024
+_KEYS = ("data", "output", "result", "return", "returnData", "revertData", "originalError")
+_HEX = re.compile(r"\s*(?:reverted\s+)?0x((?:[0-9a-f]{2})*)\s*", re.IGNORECASE)
+
+
+def find_revert_data(data: object) -> bytes | None:
+    """The raw bytes that a contract returned; None if the reply holds none.
+
+    Known shapes of an error's ``data``::
+
+        "0x08c379a0…"                       geth, Besu, Erigon, anvil, reth
+        "Reverted 0x08c379a0…"              Nethermind before 1.26, OpenEthereum
+        {"data": "0x…", "message": …}       hardhat
+        {"data": {"data": "0x…"}}           hardhat behind a proxy
+        {"originalError": {"data": "0x…"}}  wallets and proxies
+        {"0x<transaction>": {"return": …}}  ganache
+
+    Args:
+        data: the member ``data`` of the JSON-RPC error, as decoded from JSON.
+    """
+    return _find(data, _MAX_DEPTH)
+
+
+def _find(data: object, depth: int) -> bytes | None:
+    if isinstance(data, str):
+        found = _HEX.fullmatch(data) if len(data) <= _MAX_TEXT else None
+        return bytes.fromhex(found[1]) if found else None
+    if not isinstance(data, dict) or depth == 0:
+        return None
+    for key in _KEYS:
+        if key in data:
+            inner = _find(data[key], depth - 1)
+            if inner is not None:
+                return inner
+    for value in data.values():
+        if isinstance(value, dict):
+            inner = _find(value, depth - 1)
+            if inner is not None:
+                return inner
+    return None
