@@ -22,7 +22,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODULES = HERE / "node_modules"
-STAMP = MODULES / ".installed"
 LEAST_NODE = 20
 
 
@@ -80,27 +79,33 @@ def _wheel_node() -> Node:
     )
 
 
-def install(node: Node) -> None:
-    """Make ``node_modules`` what the lock file says, if it isn't; one process at a time."""
-    with _locked():
-        wanted = _digest()
-        if STAMP.exists() and STAMP.read_text("utf-8") == wanted:
+def install(node: Node, folder: Path = HERE) -> None:
+    """Make ``node_modules`` what the lock file says, if it isn't; one process at a time.
+
+    Args:
+        node: with npm.
+        folder: of the npm project.
+    """
+    stamp = folder / "node_modules" / ".installed"
+    with _locked(folder):
+        wanted = _digest(folder)
+        if stamp.exists() and stamp.read_text("utf-8") == wanted:
             return
-        _call([*node.npm, "ci", "--prefer-offline", "--loglevel=error"], node)
-        STAMP.write_text(wanted, "utf-8")
+        _call([*node.npm, "ci", "--prefer-offline", "--loglevel=error"], node, folder)
+        stamp.write_text(wanted, "utf-8")
 
 
 @contextmanager
-def _locked() -> Iterator[None]:
-    with (HERE / "package-lock.json").open("rb") as lock:
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _digest() -> str:
+def _digest(folder: Path) -> str:
     digest = hashlib.sha256(sys.platform.encode())
     for name in ("package.json", "package-lock.json", ".npmrc"):
-        digest.update((HERE / name).read_bytes())
+        digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
 
@@ -143,8 +148,8 @@ def deep(node: Node) -> None:
     )
 
 
-def _call(words: list[str], node: Node, **more: str) -> None:
-    subprocess.run(words, cwd=HERE, env={**node.environment(), **more}, check=True)
+def _call(words: list[str], node: Node, folder: Path = HERE, **more: str) -> None:
+    subprocess.run(words, cwd=folder, env={**node.environment(), **more}, check=True)
 
 
 def main() -> int:
