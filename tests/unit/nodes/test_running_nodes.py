@@ -24,7 +24,7 @@ def test_a_node_answers_mines_and_ends(
         assert int(node.rpc("eth_getBalance", to_hex(ACCOUNT), "latest"), 16) == 10**24
         node.mine(3)
         assert node.block_number() == 3
-        with pytest.raises(NodeError, match="-32601"):
+        with pytest.raises(NodeError, match='"code": -32'):
             node.rpc("eth_nonsense")
         pid = node.process.pid
     assert not psutil.pid_exists(pid)
