@@ -12,8 +12,13 @@ from pathlib import Path
 
 from chain_client.errors import ConfigurationError
 from chain_client.signing.base import Signer
-from chain_client.signing.eip1559 import SignedTransaction, TransactionFields, sign_transaction
 from chain_client.signing.keystore import KeystoreSigner, create_keystore
+from chain_client.signing.transaction import (
+    SignedTransaction,
+    TransactionFields,
+    decode_transaction,
+    sign_transaction,
+)
 
 __all__ = [
     "KeystoreSigner",
@@ -21,6 +26,7 @@ __all__ = [
     "Signer",
     "TransactionFields",
     "create_keystore",
+    "decode_transaction",
     "open_signer",
     "sign_transaction",
 ]

@@ -12,8 +12,12 @@ import pytest
 from chain_client.errors import LedgerUnavailable
 from chain_client.ledger import EmbeddedLedger, create_embedded
 from chain_client.ledger.base import Call
-from chain_client.signing import create_keystore, open_signer
-from chain_client.signing.eip1559 import TransactionFields, sign_transaction
+from chain_client.signing import (
+    TransactionFields,
+    create_keystore,
+    open_signer,
+    sign_transaction,
+)
 from chain_client.types import Address, TxHash
 
 USE = """
