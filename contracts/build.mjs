@@ -98,12 +98,20 @@ function artifact(name, settings, { output, texts }) {
 
 const settings = JSON.parse(readFileSync(path.join(HERE, "solc-settings.json"), "utf8"));
 const compiled = compile(settings);
+const artifacts = Object.keys(SHIPPED).map((name) => artifact(name, settings, compiled));
+const files = Object.fromEntries(artifacts.map((built) => [`${built.name}.json`, built]));
+// The text of every source, so that whoever deployed a contract can show explorers what it is.
+const used = new Set(artifacts.flatMap((built) => Object.keys(built.sources)));
+files["sources/solidity.json"] = {
+  contracts: SHIPPED,
+  sources: Object.fromEntries([...used].sort().map((source) => [source, compiled.texts[source]])),
+};
 let stale = false;
-for (const name of Object.keys(SHIPPED)) {
-  const file = path.join(options.artifacts, `${name}.json`);
-  const built = JSON.stringify(artifact(name, settings, compiled), null, 1) + "\n";
+for (const [name, content] of Object.entries(files)) {
+  const file = path.join(options.artifacts, name);
+  const built = JSON.stringify(content, null, 1) + "\n";
   if (!options.check) {
-    mkdirSync(options.artifacts, { recursive: true });
+    mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, built);
     console.log(`${name}: written`);
     continue;
@@ -115,10 +123,10 @@ for (const name of Object.keys(SHIPPED)) {
     if (error.code !== "ENOENT") throw error;
   }
   if (committed === built) {
-    console.log(`${name}: the artifact is what the sources give`);
+    console.log(`${name}: it is what the sources give`);
   } else {
     stale = true;
-    console.error(`${name}: the artifact is not what the sources give; run \`make contracts-artifacts\``);
+    console.error(`${name}: it is not what the sources give; run \`make contracts-artifacts\``);
   }
 }
 process.exitCode = stale ? 1 : 0;

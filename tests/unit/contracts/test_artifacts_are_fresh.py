@@ -59,9 +59,12 @@ def test_a_copy_without_node_on_the_path_gives_the_same_artifacts(tmp_path: Path
     built = tmp_path / "built"
     result = run("build", "--artifacts", built, folder=copy, environment=environment)
     assert result.returncode == 0, result.stdout
-    committed = {path.name: path.read_bytes() for path in ARTIFACTS.glob("*.json")}
-    assert set(committed) == {f"{name}.json" for name in SHIPPED}
-    assert {path.name: path.read_bytes() for path in built.iterdir()} == committed
+    committed = {path.relative_to(ARTIFACTS): path for path in ARTIFACTS.rglob("*.json")}
+    names = [*(f"{name}.json" for name in SHIPPED), "sources/solidity.json"]
+    assert set(committed) == {Path(name) for name in names}
+    assert {path.relative_to(built) for path in built.rglob("*.json")} == set(committed)
+    for name, path in committed.items():
+        assert (built / name).read_bytes() == path.read_bytes()
 
 
 def test_node_of_the_wheel_is_used_if_the_machine_has_none(
