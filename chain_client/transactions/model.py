@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain_client.ledger.base import Call, Receipt
+from chain_client.signing import decode_transaction
 from chain_client.transactions.state import TransactionStatus
 from chain_client.types import Address, Digest, TxHash
 
@@ -42,12 +43,9 @@ class StoredTransaction:
     created_us: int
 
     def to_call(self) -> Call:
-        """The call that was signed (EIP-1559: fields 5 to 7 of the signed transaction)."""
-        import rlp
-
-        fields = rlp.decode(self.raw[1:])
-        to = Address(bytes(fields[5])) if fields[5] else None
-        return Call(to, bytes(fields[7]), int.from_bytes(fields[6], "big"))
+        """The call that was signed."""
+        fields = decode_transaction(self.raw)
+        return Call(fields.to, fields.data, fields.value_wei)
 
 
 @dataclass(frozen=True, slots=True)
