@@ -27,6 +27,7 @@ from chain_client.spool import Durability, SpoolWriter
 from chain_client.types import to_hex
 
 if TYPE_CHECKING:
+    from chain_client.cross.place import CrossPlace
     from chain_client.gate.gate import Gate
     from chain_client.ledger.base import Ledger
     from chain_client.ledger.deployment import Deployment
@@ -173,7 +174,7 @@ class ChainClient:
         """The chain; not yet connected."""
         from chain_client.ledger import open_ledger
 
-        return open_ledger(self.settings.resolve_url(self.settings.ledger_url))
+        return open_ledger(self.settings, expected=self.deployment.expected())
 
     @cached_property
     def contract(self) -> EventLogContract:
@@ -305,6 +306,7 @@ class ChainClient:
         *,
         bindings: list[StoreBinding] | None = None,
         progress: Progress | None = None,
+        cross_file: Path | None = None,
     ) -> Report:
         """Compare chain, log, spool and the hosts' entities.
 
@@ -312,6 +314,7 @@ class ChainClient:
             scope: what to compare in the hosts.
             bindings: the databases; default: all that record here.
             progress: told how far long steps are.
+            cross_file: the verifier's own copy of ``cross-deployment.json``; default: the home's.
         """
         from chain_client.verify import Evidence, read_spooled, verify
 
@@ -324,8 +327,22 @@ class ChainClient:
             load_host=load_host,
             everything=bindings is None,
             salt=(lambda: self.salt) if self._has_or_had_registry() else None,
+            cross=lambda: self.find_cross_place(cross_file),
         )
         return verify(evidence, scope, progress or (lambda what, done, total: None))
+
+    def find_cross_place(self, file: Path | None = None) -> CrossPlace | None:
+        """The second chain, on which heads are anchored too; None if there is none.
+
+        Args:
+            file: another copy of ``cross-deployment.json`` than the home's.
+
+        Raises:
+            ConfigurationError: its setting or its file is missing, or is another home's.
+        """
+        from chain_client.cross.place import find_place
+
+        return find_place(self.settings, self.deployment, file)
 
     def _has_or_had_registry(self) -> bool:
         return self.deployment.registry is not None or self.folder.had_registry()
@@ -362,7 +379,9 @@ class ChainClient:
 
         settings = self.settings
         log = Log(settings.resolve_url(settings.log_url), timeout_s=_OPEN_PATIENCE_S)
-        ledger = open_ledger(settings.resolve_url(settings.ledger_url), timeout_s=_OPEN_PATIENCE_S)
+        ledger = open_ledger(
+            settings, expected=self.deployment.expected(), timeout_s=_OPEN_PATIENCE_S
+        )
         try:
             log.check_schema()
             check_deployment(ledger, self.deployment)

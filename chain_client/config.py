@@ -6,6 +6,7 @@ A key ``a.b`` stands in ``<home>/config.toml`` under ``[a]`` as ``b`` and in the
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -37,7 +38,7 @@ def _setting(key: str, default: Any, help_text: str, choices: tuple[str, ...] = 
     # A URL may hold a password or an access key: it is no part of the settings' repr.
     return field(
         default=default,
-        repr=not key.endswith(".url"),
+        repr=not key.endswith(("url", "headers")),
         metadata={"key": key, "help": help_text, "choices": choices},
     )
 
@@ -54,7 +55,32 @@ class Settings:
     ledger_url: str = _setting(
         "ledger.url",
         "embedded:chain/embedded.db",
-        "Where the chain is. `embedded:<file>` is the in-process chain.",
+        "Where the chain is. `embedded:<file>` is the in-process chain; one or more JSON-RPC "
+        "endpoints `https://…` of one chain are separated by commas.",
+    )
+    ledger_headers: str = _setting(
+        "ledger.headers",
+        "",
+        "HTTP headers for the chain's endpoints, one `Name: value` a line; with them an endpoint "
+        "may know us.",
+    )
+    ledger_timeout_s: float = _setting(
+        "ledger.timeout_s",
+        10.0,
+        "Longest time in seconds for which one call waits for the chain.",
+    )
+    ledger_finality: str = _setting(
+        "ledger.finality",
+        "auto",
+        "When a block of a JSON-RPC chain is final: `auto` believes the node's tag `finalized`; a "
+        "number is how many blocks must be on top of it.",
+    )
+    ledger_second_look: str = _setting(
+        "ledger.second_look",
+        "auto",
+        "What else must show a receipt or a final block before it is believed: another `endpoint`, "
+        "or a `proof` that leads to the block's hash. `auto` takes what there is, `off` neither.",
+        ("auto", "endpoint", "proof", "off"),
     )
     log_url: str = _setting(
         "log.url",
@@ -154,6 +180,27 @@ class Settings:
         "registry.registrar",
         "keystore:keys/registrar.json",
         "Key that registers versions with their digests.",
+    )
+    cross_ledger_url: str = _setting(
+        "cross.ledger_url",
+        "",
+        "A second chain, on which the log's final heads are anchored too; as `ledger.url`. Empty: "
+        "none.",
+    )
+    cross_ledger_headers: str = _setting(
+        "cross.ledger_headers",
+        "",
+        "HTTP headers for the second chain's endpoints, one `Name: value` a line.",
+    )
+    cross_every_s: float = _setting(
+        "cross.every_s",
+        3600.0,
+        "Seconds between two heads on the second chain.",
+    )
+    cross_key: str = _setting(
+        "cross.key",
+        "keystore:keys/cross-writer.json",
+        "Key that anchors on the second chain. It must be used on no other chain.",
     )
 
     @classmethod
@@ -272,10 +319,13 @@ def _convert(item: Field[Any], value: Any, origin: str) -> Any:
             return _to_bool(value)
         if isinstance(default, int | float):
             return _to_number(type(default), value)
+        if item.name == "ledger_finality":
+            return _to_finality(value)
         if not isinstance(value, str):
             raise ValueError("a text")
     except ValueError as exc:
-        raise ConfigurationError(f"{origin}: expected {exc}, got {value!r}") from exc
+        got = repr(value) if item.repr else "something else"
+        raise ConfigurationError(f"{origin}: expected {exc}, got {got}") from exc
     if choices and value not in choices:
         raise ConfigurationError(f"{origin}: expected one of {', '.join(choices)}, got {value!r}")
     if item.name == "mlflow_record":
@@ -289,6 +339,13 @@ def _convert(item: Field[Any], value: Any, origin: str) -> Any:
 def to_words(text: str) -> frozenset[str]:
     """Words separated by commas, as `mlflow.record` holds them."""
     return frozenset(part.strip() for part in text.split(",")) - {""}
+
+
+def _to_finality(value: Any) -> str:
+    text = str(value) if isinstance(value, int) else value
+    if not isinstance(text, str) or not re.fullmatch("auto|[0-9]{1,6}", text):
+        raise ValueError("`auto` or a number of blocks")
+    return text
 
 
 def _to_bool(value: Any) -> bool:

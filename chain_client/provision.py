@@ -13,7 +13,14 @@ from chain_client.config import Settings
 from chain_client.errors import CallReverted, ConfigurationError, ContractReverted
 from chain_client.gate.sealed_file import Seal
 from chain_client.home import OWNER_KEY, WRITER_KEY, Home
-from chain_client.ledger import Ledger, create_embedded, event_log, open_ledger, timelock
+from chain_client.ledger import (
+    ExpectedChain,
+    Ledger,
+    create_embedded,
+    event_log,
+    open_ledger,
+    timelock,
+)
 from chain_client.ledger.deployment import Deployment, deploy
 from chain_client.ledger.registry_deployment import (
     deploy_registry,
@@ -107,7 +114,7 @@ def provision_registry(
         deployment = Deployment.read(home.deployment_file)
         if deployment.registry is not None and timelock_delay_s is None:
             return deployment
-        with _owning(settings, home, _is_gone, deployment.chain_id) as sending:
+        with _owning(settings, home, _is_gone, deployment.expected()) as sending:
             made = _add_registry(settings, home, sending, deployment, timelock_delay_s)
         if made != deployment:
             made.write(home.deployment_file)
@@ -162,12 +169,15 @@ def _salt_hash(home: Home, queue: TransactionQueue) -> Digest:
 
 @contextmanager
 def _owning(
-    settings: Settings, home: Home, replace_dead: Callable[[str], bool], chain_id: int | None = None
+    settings: Settings,
+    home: Home,
+    replace_dead: Callable[[str], bool],
+    expected: ExpectedChain | None = None,
 ) -> Iterator[_Sending]:
     """Send with the owner's key; the home's lock is held."""
     signer = open_signer(OWNER_KEY, base=home.path)
     log = Log(settings.resolve_url(settings.log_url))
-    ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+    ledger = open_ledger(settings, expected=expected)
     try:
         log.check_schema()
         name = key_lease_name(signer.address())
@@ -178,7 +188,7 @@ def _owning(
                 ledger,
                 signer,
                 lease=lambda: lease,
-                chain_id=ledger.chain_id() if chain_id is None else chain_id,
+                chain_id=ledger.chain_id() if expected is None else expected.chain_id,
                 explain=_explain,
                 alarm=log.raise_alarm,
             )

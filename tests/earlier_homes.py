@@ -36,7 +36,7 @@ def make_home_without_registry(settings: Settings) -> Deployment:
     create_embedded(
         Path(url.removeprefix("embedded:")), chain_id=secrets.randbits(31) | 1 << 30, funded=keys
     )
-    ledger = open_ledger(url)
+    ledger = open_ledger(settings)
     owner = own(home.path / "log.db", ledger, signer=open_signer(OWNER_KEY, base=home.path))
     deployment = deploy(
         home.deployment_file,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
+from chain_client.config import Settings
 from chain_client.errors import ConfigurationError
 from chain_client.ledger.base import (
     Block,
@@ -21,6 +23,7 @@ from chain_client.ledger.base import (
     Receipt,
 )
 from chain_client.ledger.embedded import EmbeddedLedger, create_embedded
+from chain_client.ledger.expected import ExpectedChain
 
 __all__ = [
     "Block",
@@ -28,6 +31,7 @@ __all__ = [
     "Call",
     "EmbeddedLedger",
     "EventRecord",
+    "ExpectedChain",
     "Fees",
     "Ledger",
     "Receipt",
@@ -36,31 +40,39 @@ __all__ = [
 ]
 
 
-def _open_embedded(url: str, timeout_s: float) -> Ledger:
-    path = url.partition(":")[2]
-    if not path:
-        raise ConfigurationError(f"the ledger {url!r} names no file; expected embedded:<path>")
+_Opener: TypeAlias = Callable[[Settings, ExpectedChain | None, float], Ledger]
+
+
+def _open_embedded(settings: Settings, expected: ExpectedChain | None, timeout_s: float) -> Ledger:
+    path = settings.resolve_url(settings.ledger_url).partition(":")[2]
+    if settings.ledger_url == "embedded:":
+        raise ConfigurationError("ledger.url 'embedded:' names no file; expected embedded:<file>")
     return EmbeddedLedger(Path(path), timeout_s=timeout_s)
 
 
-_SCHEMES: dict[str, Callable[[str, float], Ledger]] = {"embedded": _open_embedded}
+_SCHEMES: dict[str, _Opener] = {"embedded": _open_embedded}
 
 
-def open_ledger(url: str, *, timeout_s: float = 10) -> Ledger:
-    """The connection that a URL names. Connects with the first call of a method.
+def open_ledger(
+    settings: Settings, *, expected: ExpectedChain | None = None, timeout_s: float | None = None
+) -> Ledger:
+    """The connection that `ledger.url` names. Connects with the first call of a method.
 
     Args:
-        url: such as ``embedded:/srv/home/chain.db``.
-        timeout_s: how long one call may wait for the chain.
+        settings: the keys ``ledger.*`` and the home.
+        expected: what the chain must be. A JSON-RPC ledger checks every endpoint for it before it
+            asks or sends anything else; of an embedded chain, `check_deployment` does.
+        timeout_s: how long one call may wait for the chain; by default `ledger.timeout_s`.
 
     Raises:
-        ConfigurationError: the scheme is not known.
+        ConfigurationError: the scheme is not known, or a setting is not understood.
     """
+    url = settings.ledger_url
     scheme = url.partition(":")[0] if ":" in url else ""
-    factory = _SCHEMES.get(scheme)
-    if factory is None:
+    opener = _SCHEMES.get(scheme)
+    if opener is None:
         known = ", ".join(f"{name}:" for name in sorted(_SCHEMES))
         raise ConfigurationError(
-            f"no ledger is known for the scheme {scheme!r}; known schemes: {known}"
+            f"no ledger is known for the scheme {scheme!r} of ledger.url; known schemes: {known}"
         )
-    return factory(url, timeout_s)
+    return opener(settings, expected, settings.ledger_timeout_s if timeout_s is None else timeout_s)

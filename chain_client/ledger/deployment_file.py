@@ -17,6 +17,7 @@ from chain_client.errors import (
     InvalidInput,
     SchemaTooNew,
 )
+from chain_client.ledger.expected import ExpectedChain
 from chain_client.types import Address, Digest, LogId, from_hex, to_hex
 
 SCHEMA_VERSION = 2
@@ -187,6 +188,13 @@ class Deployment:
                 os.close(folder)
         except OSError as exc:
             raise HomeNotWritable(f"{path} can't be written ({exc.strerror or exc})") from exc
+
+    def expected(self) -> ExpectedChain:
+        """What a connection to its chain is checked for."""
+        code_hashes = {self.event_log: self.code_hash}
+        if self.registry is not None and self.registry_code_hash is not None:
+            code_hashes[self.registry] = self.registry_code_hash
+        return ExpectedChain(self.chain_id, code_hashes)
 
     def to_absolute_url(self, home: Path) -> str:
         """The ledger's URL, with the path of ``embedded:`` taken from the home."""

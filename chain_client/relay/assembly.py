@@ -14,6 +14,7 @@ from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.event_log import EventLogContract, explain
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchorer
+from chain_client.relay.cross_assembly import make_cross_anchorer
 from chain_client.relay.ingest import Ingester
 from chain_client.relay.read_back import ReadBack, Records
 from chain_client.relay.registry_sync import HostRecords, RegistrySync
@@ -97,6 +98,7 @@ def assemble_relay(
         clock,
         read_back=ReadBack(home, log, load_host, records, clock),
         registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
+        cross=make_cross_anchorer(settings, log, deployment, clock),
     )
 
 
@@ -112,7 +114,7 @@ def _make_sync(
 
     def open_syncer() -> Syncer:
         # A connection of its own: it is used in another thread than the relay's.
-        ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+        ledger = open_ledger(settings, expected=deployment.expected())
         return Syncer(settings, deployment, ledger, log, load_host, recorder)
 
     is_embedded = settings.ledger_url.startswith("embedded:")

@@ -65,8 +65,7 @@ def be_impatient(site: Site) -> None:
     from chain_client.ledger import open_ledger
 
     client = site.client
-    url = client.settings.resolve_url(client.settings.ledger_url)
-    client.__dict__["ledger"] = open_ledger(url, timeout_s=0.1)
+    client.__dict__["ledger"] = open_ledger(client.settings, timeout_s=0.1)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

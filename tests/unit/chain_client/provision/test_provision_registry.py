@@ -51,7 +51,7 @@ def address_of(settings: Settings, key: str) -> Address:
 
 def contract_of(settings: Settings, deployment: Deployment) -> ModelRegistryContract:
     assert deployment.registry is not None
-    ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+    ledger = open_ledger(settings)
     check_deployment(ledger, deployment)
     return ModelRegistryContract(ledger, deployment.registry)
 
@@ -67,7 +67,7 @@ def without_registry(deployment: Deployment) -> Deployment:
 
 
 def nonce_of_owner(settings: Settings) -> int:
-    ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+    ledger = open_ledger(settings)
     return ledger.nonce(address_of(settings, "owner"))
 
 
@@ -151,7 +151,7 @@ def test_with_a_timelock_the_owner_has_no_direct_right(settings: Settings) -> No
     assert registry.has_role(ADMIN_ROLE, made.timelock)
     assert not registry.has_role(ADMIN_ROLE, owner)
     assert registry.has_role(REGISTRAR_ROLE, address_of(settings, "registrar"))
-    lock = TimelockContract(open_ledger(settings.resolve_url(settings.ledger_url)), made.timelock)
+    lock = TimelockContract(open_ledger(settings), made.timelock)
     assert lock.min_delay_s() == DELAY_S
     assert all(
         lock.has_role(role, owner) for role in (PROPOSER_ROLE, EXECUTOR_ROLE, CANCELLER_ROLE)
@@ -233,7 +233,7 @@ def test_an_owner_that_is_no_admin_any_more_can_not_hand_over(settings: Settings
 def test_a_registry_with_other_admins_is_not_handed_to_a_timelock(settings: Settings) -> None:
     made = provision(settings)
     registry, other = contract_of(settings, made), KeyInMemory(44)
-    ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+    ledger = open_ledger(settings)
     owner = open_signer(OWNER_KEY, base=settings.home)
     grant = registry.grant_role_call(ADMIN_ROLE, other.address())
     assert transact(ledger, owner, grant).succeeded
@@ -272,7 +272,7 @@ def test_doctor_names_an_admin_beside_the_timelock(settings: Settings) -> None:
 
 def test_a_registry_that_was_exchanged_is_refused(settings: Settings) -> None:
     made = provision(settings)
-    ledger = open_ledger(settings.resolve_url(settings.ledger_url))
+    ledger = open_ledger(settings)
     with pytest.raises(ContractMissing, match="no contract at 0x0101"):
         check_deployment(ledger, replace(made, registry=Address(b"\1" * 20)))
     with pytest.raises(ContractMissing, match="but 0x0000"):
