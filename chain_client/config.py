@@ -132,6 +132,21 @@ class Settings:
         15.0,
         "Seconds after which a relay that stopped responding may be replaced.",
     )
+    transactions_max_fee_gwei: float = _setting(
+        "transactions.max_fee_gwei",
+        500.0,
+        "Most that is ever offered for a unit of gas, in gwei; at the cap a transaction waits.",
+    )
+    transactions_bump_after_s: float = _setting(
+        "transactions.bump_after_s",
+        60.0,
+        "Seconds after which a transaction that no block took is replaced by one that offers more.",
+    )
+    transactions_gas_per_hour: int = _setting(
+        "transactions.gas_per_hour",
+        20_000_000,
+        "Gas that one key may use in an hour; an embedded chain has no such limit.",
+    )
     mlflow_plain_uris: bool = _setting(
         "mlflow.plain_uris",
         False,
@@ -191,6 +206,11 @@ class Settings:
         "cross.ledger_headers",
         "",
         "HTTP headers for the second chain's endpoints, one `Name: value` a line.",
+    )
+    cross_ledger_finality: str = _setting(
+        "cross.ledger_finality",
+        "auto",
+        "When a block of the second chain is final; as `ledger.finality`.",
     )
     cross_every_s: float = _setting(
         "cross.every_s",
@@ -319,7 +339,7 @@ def _convert(item: Field[Any], value: Any, origin: str) -> Any:
             return _to_bool(value)
         if isinstance(default, int | float):
             return _to_number(type(default), value)
-        if item.name == "ledger_finality":
+        if item.name.endswith("ledger_finality"):
             return _to_finality(value)
         if not isinstance(value, str):
             raise ValueError("a text")

@@ -8,6 +8,7 @@
     │   ├── LogUnavailable            log database does not answer, or is locked
     │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
     │   ├── HostUnavailable           MLflow's or Airflow's store does not answer
+    │   ├── BudgetSpent               a key has used its gas of this hour
     │   └── NotInTime                 what was waited for did not happen
     ├── InvalidInput                mend the input
     │   ├── InvalidEvent
@@ -30,6 +31,7 @@
     │   ├── CallReverted              raw revert data, inside the client only
     │   ├── ContractReverted          with the contract's own error name
     │   ├── TransactionRejected       refused for ever: nonce, funds, signature
+    │   ├── TransactionCancelled      a person cancelled it; its call never happens
     │   └── ForeignNonce              someone else used our key
     ├── PromotionDenied             ask for approval
     │   └── PromotionConflict         the world moved, or can't be seen now: look, and ask again
@@ -75,6 +77,10 @@ class HostUnavailable(Unavailable):
 
 class NotInTime(Unavailable):
     """What was waited for did not happen in time; the text says how it stands."""
+
+
+class BudgetSpent(Unavailable):
+    """A key has used the gas that it may use in an hour; nothing was signed."""
 
 
 class InvalidInput(ChainError, ValueError):
@@ -202,6 +208,10 @@ class ContractReverted(TransactionFailed):
     def __init__(self, name: str, text: str) -> None:
         super().__init__(text)
         self.name = name
+
+
+class TransactionCancelled(TransactionFailed):
+    """A self-transfer of ours took the transaction's nonce, because a person asked for it."""
 
 
 class ForeignNonce(TransactionFailed):

@@ -65,10 +65,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """EIP-1559 fees for the next transaction."""
+    """Fees for the next transaction.
+
+    Args:
+        max_fee_wei: most to pay for a unit of gas, tip included; the gas price if ``is_legacy``.
+        max_priority_fee_wei: tip for a unit of gas.
+        is_legacy: the chain knows no EIP-1559.
+    """
 
     max_fee_wei: int
     max_priority_fee_wei: int
+    is_legacy: bool = False
 
 
 class Ledger(Protocol):

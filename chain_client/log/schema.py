@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision this version knows, the newest last (a test compares it with `migrations`)."""
 
 metadata = MetaData()
@@ -118,7 +119,22 @@ transactions = Table(
     Column("gas_used", Number),
     Column("created_us", Number, nullable=False),
     Column("error", Text),
+    Column("gas_limit", Number),
     UniqueConstraint("sender", "nonce"),
+    Index("ix_transactions_sender_created_us", "sender", "created_us"),
+)
+
+# Every signed replacement at a transaction's nonce, the first one too; written beside them.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("tx_hash", LargeBinary(32), primary_key=True),
+    Column("transaction_id", Number, ForeignKey("transactions.id"), nullable=False, index=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("max_fee_wei", Number, nullable=False),
+    Column("max_priority_fee_wei", Number, nullable=False),
+    Column("created_us", Number, nullable=False),
 )
 
 alarms = Table(

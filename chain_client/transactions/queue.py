@@ -214,6 +214,46 @@ class TransactionQueue:
                 changed.append(now)
         return changed
 
+    def retry(self, tx_id: int, *, raise_fees: bool = False) -> StoredTransaction:
+        """Look at a transaction now, and hand it to the chain again if no block holds it.
+
+        Args:
+            tx_id: its row.
+            raise_fees: replace it by one that offers more, without waiting until that is due.
+
+        Returns:
+            the row as it is now.
+
+        Raises:
+            TransactionRejected: the chain refuses it, or the fees are at the cap.
+            LedgerUnavailable: the chain does not answer.
+            ForeignNonce: another transaction has its nonce; the key is stopped.
+            AnotherRelay: the key's lease is lost.
+            LogUnavailable: the database does not answer.
+            InvalidInput: no such transaction.
+        """
+        self._open()[1].advance(self.get(tx_id))
+        return self.get(tx_id)
+
+    def cancel(self, tx_id: int) -> StoredTransaction:
+        """Let a transfer of nothing from the key to itself take a transaction's nonce.
+
+        Whichever of the two a block takes settles it; `settle` tells which. Until that is final,
+        nothing new is signed for its purpose.
+
+        Returns:
+            the row as it is now.
+
+        Raises:
+            InvalidInput: no such transaction, or a block holds it already, or another key's
+                transaction has its nonce.
+            TransactionRejected: the chain refuses the transfer, or the fees are at the cap.
+            LedgerUnavailable: the chain does not answer; the transfer may be stored.
+            AnotherRelay: the key's lease is lost.
+            LogUnavailable: the database does not answer.
+        """
+        return self.retry(tx_id)
+
     @property
     def sender(self) -> Address:
         """Address of the key.
@@ -275,7 +315,7 @@ class TransactionQueue:
         )
         signed = sign_transaction(self._signer, fields)
         step("transaction.signed")
-        row = store.add(fields.nonce, purpose, call, signed, self._clock.time_us())
+        row = store.add(purpose, fields, signed, self._clock.time_us())
         step("transaction.stored")
         return row
 

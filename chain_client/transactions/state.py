@@ -36,6 +36,8 @@ class TransactionStatus(StrEnum):
     """It succeeded in a final block."""
     REVERTED = "reverted"
     """It failed in a final block."""
+    CANCELLED = "cancelled"
+    """A self-transfer of ours took its nonce in a final block: its call never happens."""
     REPLACED = "replaced"
     """Another transaction, not ours, used its nonce: the key is stopped."""
 
@@ -43,7 +45,9 @@ class TransactionStatus(StrEnum):
 UNSETTLED = frozenset({TransactionStatus.SIGNED, TransactionStatus.BROADCAST})
 """Nothing on chain yet: these bytes are sent again until the chain shows what became of them."""
 
-SETTLED_FOR_GOOD = frozenset({TransactionStatus.FINALIZED, TransactionStatus.REVERTED})
+SETTLED_FOR_GOOD = frozenset(
+    {TransactionStatus.FINALIZED, TransactionStatus.REVERTED, TransactionStatus.CANCELLED}
+)
 """Never looked at again."""
 
 

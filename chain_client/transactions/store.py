@@ -1,4 +1,4 @@
-"""The rows of the transaction queue: one sender's signed transactions.
+"""The rows of the transaction queue: one sender's transactions, and every attempt at each.
 
 Every write re-reads the lease in its own SQL transaction, so that an owner who lost the key's
 lease, however long it slept, changes nothing. No exception of SQLAlchemy crosses.
@@ -13,15 +13,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from chain_client.errors import ConfigurationError, InvalidInput
-from chain_client.ledger.base import Call, Receipt
+from chain_client.ledger.base import Receipt
 from chain_client.log.database import reading, writing
 from chain_client.log.leases import fence
 from chain_client.log.model import Lease
-from chain_client.log.schema import transactions
-from chain_client.signing import SignedTransaction
-from chain_client.transactions.model import StoredTransaction
+from chain_client.log.schema import attempts, transactions
+from chain_client.signing import SignedTransaction, TransactionFields
+from chain_client.transactions.model import Attempt, AttemptKind, StoredTransaction
+from chain_client.transactions.records import list_attempts, select_transactions, to_stored
 from chain_client.transactions.state import SETTLED_FOR_GOOD, TransactionStatus
-from chain_client.types import Address, Digest, TxHash, to_hex
+from chain_client.types import Address, TxHash, to_hex
 
 _REVERTED = "reverted"
 _PURPOSE_MAX_CHARS = 200
@@ -50,7 +51,12 @@ class TransactionStore:
         self._settled_more = True
 
     def add(
-        self, nonce: int, purpose: str, call: Call, signed: SignedTransaction, created_us: int
+        self,
+        purpose: str,
+        fields: TransactionFields,
+        signed: SignedTransaction,
+        created_us: int,
+        kind: AttemptKind = AttemptKind.CALL,
     ) -> StoredTransaction:
         """Store a signed transaction durably, before anything is sent.
 
@@ -63,24 +69,69 @@ class TransactionStore:
             raise InvalidInput(f"a purpose has 1 to {_PURPOSE_MAX_CHARS} characters")
         values: dict[str, Any] = {
             "sender": self._sender,
-            "nonce": nonce,
+            "nonce": fields.nonce,
             "purpose": purpose,
-            "to": call.to,
-            "data": call.data,
+            "to": fields.to,
+            "data": fields.data,
             "raw": signed.raw,
             "tx_hash": signed.tx_hash,
             "status": TransactionStatus.SIGNED.value,
             "created_us": created_us,
+            "gas_limit": fields.gas_limit,
         }
         with self._writing() as connection:
             key = connection.execute(insert(transactions).values(values)).inserted_primary_key
-        assert key is not None
-        return self.get(int(key[0]))
+            assert key is not None
+            tx_id = int(key[0])
+            connection.execute(
+                insert(attempts).values(_attempt(tx_id, fields, signed, kind, created_us))
+            )
+        return self.get(tx_id)
+
+    def add_attempt(
+        self,
+        tx_id: int,
+        fields: TransactionFields,
+        signed: SignedTransaction,
+        created_us: int,
+        kind: AttemptKind,
+    ) -> StoredTransaction:
+        """Store a replacement durably, before it is sent; it becomes the row's bytes.
+
+        Raises:
+            AnotherRelay: the key's lease is lost; nothing was stored.
+            LogUnavailable: the database does not answer; nothing was stored.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                insert(attempts).values(_attempt(tx_id, fields, signed, kind, created_us))
+            )
+            connection.execute(
+                update(transactions)
+                .where(self._is(tx_id))
+                .values(raw=signed.raw, tx_hash=signed.tx_hash)
+            )
+        return self.get(tx_id)
+
+    def attempts(self, tx_id: int) -> list[Attempt]:
+        """Everything that was signed at a row's nonce, the oldest first."""
+        return list_attempts(self._engine, tx_id)
+
+    def gas_since(self, time_us: int) -> int:
+        """Gas of what was first signed from then on: as it was used, else as it may be used."""
+        gas = func.coalesce(transactions.c.gas_used, transactions.c.gas_limit, 0)
+        query = select(func.coalesce(func.sum(gas), 0)).where(
+            transactions.c.sender == self._sender, transactions.c.created_us >= time_us
+        )
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def set_status(
         self, tx_id: int, status: TransactionStatus, receipt: Receipt | None
     ) -> StoredTransaction:
         """Set what is known of a row; without a receipt its block is cleared.
+
+        With one, the bytes that the chain holds become the row's.
 
         Raises:
             AnotherRelay: the key's lease is lost; nothing was changed.
@@ -94,11 +145,9 @@ class TransactionStore:
             "error": _REVERTED if receipt and not receipt.succeeded else None,
         }
         with self._writing() as connection:
-            connection.execute(
-                update(transactions)
-                .where(transactions.c.id == tx_id, transactions.c.sender == self._sender)
-                .values(values)
-            )
+            if receipt is not None:
+                values |= _bytes_of(connection, tx_id, receipt.tx_hash)
+            connection.execute(update(transactions).where(self._is(tx_id)).values(values))
         self._settled_more = self._settled_more or status in SETTLED_FOR_GOOD
         return self.get(tx_id)
 
@@ -110,11 +159,8 @@ class TransactionStore:
             LogUnavailable: the database does not answer; nothing was changed.
         """
         with self._writing() as connection:
-            connection.execute(
-                delete(transactions).where(
-                    transactions.c.id == tx_id, transactions.c.sender == self._sender
-                )
-            )
+            connection.execute(delete(attempts).where(attempts.c.transaction_id == tx_id))
+            connection.execute(delete(transactions).where(self._is(tx_id)))
 
     def get(self, tx_id: int) -> StoredTransaction:
         """The row.
@@ -180,14 +226,17 @@ class TransactionStore:
         self._open_from_nonce = nonce
         self._settled_more = False
 
+    def _is(self, tx_id: int) -> Any:
+        return (transactions.c.id == tx_id) & (transactions.c.sender == self._sender)
+
     def _rows(self, *where: Any) -> list[StoredTransaction]:
         query = (
-            select(transactions)
+            select_transactions()
             .where(transactions.c.sender == self._sender, *where)
             .order_by(transactions.c.nonce)
         )
         with reading(self._engine) as connection:
-            return [_from_row(row) for row in connection.execute(query).mappings()]
+            return [to_stored(row) for row in connection.execute(query).mappings()]
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -200,18 +249,26 @@ class TransactionStore:
             yield connection
 
 
-def _from_row(row: Any) -> StoredTransaction:
-    return StoredTransaction(
-        id=row["id"],
-        sender=Address(row["sender"]),
-        nonce=row["nonce"],
-        purpose=row["purpose"],
-        raw=row["raw"],
-        tx_hash=TxHash(row["tx_hash"]),
-        status=TransactionStatus(row["status"]),
-        block_number=row["block_number"],
-        block_hash=None if row["block_hash"] is None else Digest(row["block_hash"]),
-        gas_used=row["gas_used"],
-        failed=row["error"] is not None,
-        created_us=row["created_us"],
+def _attempt(
+    tx_id: int,
+    fields: TransactionFields,
+    signed: SignedTransaction,
+    kind: AttemptKind,
+    created_us: int,
+) -> dict[str, Any]:
+    return {
+        "tx_hash": signed.tx_hash,
+        "transaction_id": tx_id,
+        "raw": signed.raw,
+        "kind": kind.value,
+        "max_fee_wei": fields.max_fee_wei,
+        "max_priority_fee_wei": fields.max_priority_fee_wei,
+        "created_us": created_us,
+    }
+
+
+def _bytes_of(connection: Connection, tx_id: int, tx_hash: TxHash) -> dict[str, Any]:
+    query = select(attempts.c.raw, attempts.c.tx_hash).where(
+        attempts.c.transaction_id == tx_id, attempts.c.tx_hash == tx_hash
     )
+    return dict(connection.execute(query).mappings().one())
