@@ -32,6 +32,7 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.deployment_file = path / "deployment.json"
+        self.cross_deployment_file = path / "cross-deployment.json"
         self.keys = path / "keys"
         self.registry_salt = self.keys / "registry-salt"
         self.gate_seal = self.keys / "gate-seal"

@@ -42,6 +42,13 @@ _SQLITE = "sqlite:///"
 )
 @click.option("--run", "run_id", metavar="ID", help="Compare one run only.")
 @click.option("--model", metavar="NAME", help="Compare one registered model only.")
+@click.option(
+    "--cross-deployment",
+    "cross_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own copy of cross-deployment.json; default: the home's.",
+)
 @json_option
 @click.pass_context
 def verify(
@@ -49,6 +56,7 @@ def verify(
     tracking_uri: str | None,
     run_id: str | None,
     model: str | None,
+    cross_file: Path | None,
     as_json: bool,
 ) -> None:
     """Check chain, log and MLflow against each other, and name what differs.
@@ -68,7 +76,10 @@ def verify(
         bindings = bindings_of(client, tracking_uri)
         with progress_bars(shown=not as_json) as progress:
             report = client.verify(
-                Scope(run_id=run_id, model=model), bindings=bindings, progress=progress
+                Scope(run_id=run_id, model=model),
+                bindings=bindings,
+                progress=progress,
+                cross_file=cross_file,
             )
         client.close()
     except ChainError as exc:

@@ -23,6 +23,7 @@ from chain_client.errors import (
 from chain_client.home import Home
 from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.anchor import Anchored, Anchorer
+from chain_client.relay.cross_anchoring import CrossAnchorer
 from chain_client.relay.ingest import Ingester, Round
 from chain_client.relay.lock import RelayLock
 from chain_client.relay.log_file import keep_small
@@ -65,6 +66,7 @@ class Relay:
         on_anchored: told of each anchor.
         read_back: lets files be read that passed none of the recorders.
         registry_sync: keeps hosts equal to the registry; None if that is off.
+        cross: anchors heads on a second chain too; None if there is none.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Relay:
         on_anchored: Callable[[Anchored], None] | None = None,
         read_back: ReadBack | None = None,
         registry_sync: RegistrySync | None = None,
+        cross: CrossAnchorer | None = None,
     ) -> None:
         self._home = home
         self._log = log
@@ -88,6 +91,7 @@ class Relay:
         self.on_anchored = on_anchored
         self._read_back = read_back
         self._registry_sync = registry_sync
+        self._cross = cross
         self._stop = threading.Event()
         self._lock = RelayLock(home.relay_lock)
         self._lease: Lease | None = None
@@ -133,6 +137,8 @@ class Relay:
         """Give lease and lock back."""
         if self._registry_sync is not None:
             self._registry_sync.stop()
+        if self._cross is not None:
+            self._cross.stop()
         if self._read_back is not None:
             self._read_back.stop()
         lease, self._lease = self._lease, None
@@ -183,6 +189,9 @@ class Relay:
                 and self._read_back.start_if_wanted()
             )
             syncs = self._registry_sync is not None and self._registry_sync.is_busy()
+            if self._cross is not None:
+                self._cross.turn(self._held())
+                syncs = syncs or self._cross.is_busy()
             if done.entries or anchored or done.unread or reads or syncs:
                 return done.unread, True
             return False, bool(done.live_sources or done.in_doubt or self._pending())
@@ -220,6 +229,10 @@ class Relay:
             self._take_all(on_round)
         deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)
         self._anchor_all(lease, deadline_us)
+        if self._cross is not None:
+            self._cross.turn(lease)
+            while self._cross.is_busy(_POLL_S) and self._clock.monotonic_us() < deadline_us:
+                self._renew()
 
     def _take_all(self, on_round: Callable[[Round], None] | None) -> None:
         # A round reads to the end of each source as it then is, and the next one settles what

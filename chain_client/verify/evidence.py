@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from chain_client.cross.place import CrossPlace
 from chain_client.hosts import Host, StoreBinding
 from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment
@@ -26,6 +27,7 @@ class Evidence:
         salt: gives the salt of the registry; None where the home never had one.
         everything: whether these are all that are known, and not a choice of the caller's.
         load_host: gives an adapter by name.
+        cross: finds the second chain, on which heads were anchored too; None if there is none.
     """
 
     deployment: Deployment
@@ -36,3 +38,4 @@ class Evidence:
     load_host: Callable[[str], Host]
     everything: bool = True
     salt: Callable[[], Salt] | None = None
+    cross: Callable[[], CrossPlace | None] | None = None

@@ -47,7 +47,7 @@ class Report:
     explainable: list[tuple[str, Finding]] = field(default_factory=list)
     """Those of the findings that a person can explain, with the database's store id."""
     log_is_whole: bool = True
-    """Whether chain, head, leaves and tree were found as they were anchored."""
+    """Whether chains, heads, leaves and tree were found as they were anchored."""
     compared: int = 0
     """How many databases were compared with their events."""
 

@@ -6,9 +6,10 @@
    that was ever anchored.
 4. ``tree``: every stored node is the one that the entries give.
 5. ``sources``: every source's sequence is opened, gap-free and closed.
-6. ``anchored``: how much of what is recorded is final.
-7. one step for each host database: its entities are what the events say.
-8. ``registry``, once anything was gated: aliases, stages, tags and files are what was approved on
+6. ``cross``, if heads are anchored on a second chain too: log and first chain reach that head.
+7. ``anchored``: how much of what is recorded is final.
+8. one step for each host database: its entities are what the events say.
+9. ``registry``, once anything was gated: aliases, stages, tags and files are what was approved on
    chain, and no recorded call gave a gated target to what was not.
 
 Nothing is written, and no relay is needed: what is still in a spool is read there.
@@ -43,6 +44,8 @@ from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Log, LogHead
 from chain_client.types import to_hex
 from chain_client.verify.comparing import compare_all
+from chain_client.verify.cross_head import NAME as CROSS
+from chain_client.verify.cross_head import compare_cross
 from chain_client.verify.evidence import Evidence
 from chain_client.verify.forks import Fork, find_misnoted, read_forks
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
@@ -74,10 +77,12 @@ def verify(evidence: Evidence, scope: Scope, progress: Progress) -> Report:
     else:
         head = _check_head(evidence, contract, report)
     _check_log(evidence, contract, head, report, progress)
+    with _carried_out(report, CROSS):
+        compare_cross(evidence, contract, report)
     checks = {check.name: check for check in report.checks}
     report.log_is_whole = all(
         checks[name].ok or not checks[name].carried_out
-        for name in ("chain", "head", "leaves", "tree")
+        for name in ("chain", "head", "leaves", "tree", CROSS)
         if name in checks
     )
     with _carried_out(report, "anchored"):

@@ -88,6 +88,7 @@ class Site:
             lambda: read_spooled(client.folder.spool, client.log, client.deployment_id),
             client.folder.bindings(),
             lambda name: ToyHost(),
+            cross=client.find_cross_place,
         )
         return verify(evidence, scope or Scope(), lambda what, done, total: None)
 
