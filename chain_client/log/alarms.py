@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from typing import Any
+
+from sqlalchemy import Connection, case, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from chain_client.log.model import Alarm
 from chain_client.log.schema import alarms
 
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
 
 def write_alarm(connection: Connection, kind: str, subject: str, detail: str, now_us: int) -> None:
-    """Raise an alarm, or count it once more; a cleared one begins anew."""
-    kind, subject, detail = _storable(kind), _storable(subject), _storable(detail)
-    this = (alarms.c.kind == kind) & (alarms.c.subject == subject)
-    row = connection.execute(select(alarms).where(this).with_for_update()).one_or_none()
-    if row is None:
-        connection.execute(
-            insert(alarms).values(
-                {
-                    "kind": kind,
-                    "subject": subject,
-                    "detail": detail,
-                    "first_us": now_us,
-                    "last_us": now_us,
-                    "count": 1,
-                }
-            )
-        )
-        return
-    anew = row.cleared_us is not None
+    """Raise an alarm, or count it once more; a cleared one begins anew. One statement, as several
+    processes may raise the same.
+    """
+    stands = alarms.c.cleared_us.is_(None)
+    added = _INSERTS[connection.dialect.name](alarms).values(
+        {
+            "kind": to_storable(kind),
+            "subject": to_storable(subject),
+            "detail": to_storable(detail),
+            "first_us": now_us,
+            "last_us": now_us,
+            "count": 1,
+        }
+    )
     connection.execute(
-        update(alarms)
-        .where(this)
-        .values(
-            {
-                "detail": detail,
-                "first_us": now_us if anew else row.first_us,
-                "last_us": now_us,
-                "count": 1 if anew else row._mapping["count"] + 1,
+        added.on_conflict_do_update(
+            index_elements=["kind", "subject"],
+            set_={
+                "detail": added.excluded.detail,
+                "first_us": case((stands, alarms.c.first_us), else_=added.excluded.first_us),
+                "last_us": added.excluded.last_us,
+                "count": case((stands, alarms.c["count"] + 1), else_=1),
                 "cleared_us": None,
-            }
+            },
         )
     )
 
@@ -48,8 +47,8 @@ def write_cleared(connection: Connection, kind: str, subject: str, now_us: int) 
     connection.execute(
         update(alarms)
         .where(
-            alarms.c.kind == _storable(kind),
-            alarms.c.subject == _storable(subject),
+            alarms.c.kind == to_storable(kind),
+            alarms.c.subject == to_storable(subject),
             alarms.c.cleared_us.is_(None),
         )
         .values(cleared_us=now_us)
@@ -75,6 +74,6 @@ def read_alarms(connection: Connection, include_cleared: bool) -> list[Alarm]:
     ]
 
 
-def _storable(text: str) -> str:
+def to_storable(text: str) -> str:
     """Text that every database takes: a host's ids may hold NUL or half a surrogate pair."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 from chain_client.errors import InvalidInput, SourceForked
 from chain_client.event_codec import decode_event
 from chain_client.log.model import NewEntry
+from chain_client.log.postgres import copy_rows, is_postgres
 from chain_client.log.schema import entries, payloads, subjects
 from chain_client.log.tiles import Edge, write_tiles
 from chain_client.types import SourceId
@@ -108,7 +109,7 @@ def write_entries(
 def _insert_rows(
     connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[object, ...]]
 ) -> None:
-    """Insert rows through the driver's own executemany: a third of the time is saved.
+    """Insert rows past SQLAlchemy, as fast as the driver can: a third of the time is saved.
 
     Args:
         connection: in a transaction.
@@ -116,11 +117,11 @@ def _insert_rows(
         columns: names, in the order of the table's own columns.
         rows: values that the driver takes as they are.
     """
-    compiled = insert(table).compile(dialect=connection.dialect, column_keys=columns)
-    if compiled.positional:
-        connection.exec_driver_sql(str(compiled), rows)
+    if is_postgres(connection):
+        copy_rows(connection, table, columns, rows)
     else:
-        connection.exec_driver_sql(str(compiled), [dict(zip(columns, row)) for row in rows])
+        compiled = insert(table).compile(dialect=connection.dialect, column_keys=columns)
+        connection.exec_driver_sql(str(compiled), rows)
 
 
 def encode_subject(key: str) -> bytes:

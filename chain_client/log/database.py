@@ -1,7 +1,8 @@
-"""Connections to the log database: how transactions begin, and what their errors become.
+"""Connections to the log database: how transactions begin. Their errors: `trouble`.
 
-SQLite: rollback journal (TRUNCATE) and synchronous=FULL, so a commit is on disk when it returns;
-WAL is not used, because SQLite before 3.51.3 can lose pages with it.
+A server's connections are made in `postgres`. SQLite: rollback journal (TRUNCATE) and
+synchronous=FULL, so a commit is on disk when it returns; WAL is not used, because SQLite before
+3.51.3 can lose pages with it.
 """
 
 from __future__ import annotations
@@ -15,32 +16,29 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from chain_client.errors import ConfigurationError, LogCorrupt, LogUnavailable
-from chain_client.shown_uri import to_shown_uri
+from chain_client.errors import ConfigurationError, LogUnavailable
+from chain_client.log.postgres import DRIVER, is_postgres, make_postgres_engine
+from chain_client.log.trouble import sqlite_path, translated
+
+__all__ = [
+    "KNOWN",
+    "make_engine",
+    "make_file",
+    "parse_url",
+    "reading",
+    "sqlite_path",
+    "translated",
+    "writing",
+]
 
 KNOWN = "sqlite:///<path>, postgresql+psycopg://…"
 """Forms of a log's URL."""
 
 _SQLITE = "sqlite:///"
 _WRITES = "mlops_chain_writes"
-_UNAVAILABLE = {
-    sqlite3.SQLITE_PERM: "it may not be opened; check the file's owner and mode",
-    sqlite3.SQLITE_BUSY: "it stayed locked; another process is writing, try again",
-    sqlite3.SQLITE_LOCKED: "it stayed locked; another process is writing, try again",
-    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
-    sqlite3.SQLITE_IOERR: "the disk reports an error; check the disk",
-    sqlite3.SQLITE_FULL: "the disk is full; free some space, then the relay goes on",
-    sqlite3.SQLITE_CANTOPEN: "it is missing or may not be opened; put the file back, or check "
-    "its owner and mode",
-}
-_CORRUPT = {
-    sqlite3.SQLITE_CORRUPT: "its content is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
-}
-_UNDEFINED_TABLE = "42P01"
 
 
 def parse_url(url: str) -> URL:
@@ -59,16 +57,11 @@ def parse_url(url: str) -> URL:
     except (SQLAlchemyError, ValueError):
         # Without the cause: its text may show the URL, and that may hold a password.
         raise ConfigurationError(f"the log's URL can't be read; expected one of: {KNOWN}") from None
-    if parsed.get_backend_name() != "postgresql":
+    if parsed.drivername not in ("postgresql", DRIVER):
         raise ConfigurationError(
             f"a log can't be kept in {parsed.drivername!r}; expected one of: {KNOWN}"
         )
-    return parsed
-
-
-def sqlite_path(url: URL) -> Path | None:
-    """The file of a SQLite log, None for a server."""
-    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    return parsed.set(drivername=DRIVER)
 
 
 def make_engine(url: URL, timeout_s: float) -> Engine:
@@ -82,18 +75,7 @@ def make_engine(url: URL, timeout_s: float) -> Engine:
     path = sqlite_path(url)
     if path is not None:
         return _sqlite_engine(url, path, timeout_s)
-    try:
-        return create_engine(
-            url,
-            hide_parameters=True,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": max(1, round(timeout_s))},
-        )
-    except ImportError as exc:
-        raise ConfigurationError(
-            f"the driver for {url.drivername} is not installed; "
-            "install it with: pip install 'mlops-chain[postgres]'"
-        ) from exc
+    return make_postgres_engine(url, timeout_s)
 
 
 def _sqlite_engine(url: URL, path: Path, timeout_s: float) -> Engine:
@@ -154,7 +136,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads, and sees one state of a SQLite database.
+    """A transaction that only reads, and sees one state of the database.
 
     Keep it short: on SQLite a writer can't commit before it ends.
 
@@ -162,8 +144,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         LogUnavailable: the database does not answer.
         LogCorrupt: it is damaged.
     """
-    with translated(engine), engine.connect() as connection, connection.begin():
-        yield connection
+    with translated(engine), engine.connect() as connection:
+        if is_postgres(connection):
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
 
 
 @contextlib.contextmanager
@@ -173,59 +160,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
     On SQLite it is the only writer from its beginning on. Begin it with `leases.fence`.
 
     Raises:
-        LogUnavailable: the database does not answer; nothing was written.
+        LogUnavailable: the database does not answer; nothing was written, unless a server's
+            connection broke while it committed.
         LogCorrupt: it is damaged.
     """
     with translated(engine), engine.connect() as connection:
         connection = connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
-
-
-@contextlib.contextmanager
-def translated(engine: Engine) -> Iterator[None]:
-    """Turn the database's errors into ours.
-
-    Raises:
-        LogUnavailable: for what passes or can be put right beside the database.
-        LogCorrupt: for what is wrong inside it.
-    """
-    try:
-        yield
-    except SQLAlchemyError as exc:
-        raise _translate(exc, engine) from exc
-
-
-def _translate(exc: SQLAlchemyError, engine: Engine) -> LogUnavailable | LogCorrupt:
-    cause = exc.orig if isinstance(exc, DBAPIError) else None
-    path = sqlite_path(engine.url)
-    where = f"the log database {path or to_shown_uri(str(engine.url))}"
-    if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        if code in _CORRUPT:
-            return LogCorrupt(
-                f"{where} can't be read: {_CORRUPT[code]}. Put back its newest copy; events that "
-                "are still in a spool are not lost"
-            )
-        if code in _UNAVAILABLE:
-            return LogUnavailable(f"{where} does not answer: {_UNAVAILABLE[code]}")
-        if "no such table" in str(cause) or "no such column" in str(cause):
-            return _no_tables(where)
-    elif getattr(cause, "sqlstate", None) == _UNDEFINED_TABLE:
-        return _no_tables(where)
-    elif isinstance(exc, DisconnectionError):
-        return LogUnavailable(f"{where} does not answer: its file was removed or replaced")
-    name = type(cause or exc).__name__
-    return LogUnavailable(
-        f"{where} does not answer ({name}); try again, or run: mlops-chain doctor"
-    )
-
-
-def _no_tables(where: str) -> LogCorrupt:
-    return LogCorrupt(
-        f"{where} has not the tables of a log: it was emptied, or is another program's. Put back "
-        "its newest copy, or name another one; a new home is made by: mlops-chain init"
-    )
 
 
 def make_file(path: Path) -> None:

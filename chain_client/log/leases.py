@@ -11,8 +11,10 @@ from collections.abc import Callable
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from chain_client.clock import Clock
 from chain_client.errors import AnotherRelay
 from chain_client.log.model import Lease
+from chain_client.log.postgres import is_postgres, server_time_us
 from chain_client.log.schema import leases
 
 
@@ -41,7 +43,7 @@ def acquire(
     name: str,
     holder: str,
     ttl_us: int,
-    now_us: int,
+    clock: Clock,
     replace_dead: Callable[[str], bool] | None = None,
 ) -> Lease:
     """Take the lease if it is free, has expired or its holder is dead, with a higher token.
@@ -52,6 +54,7 @@ def acquire(
     row = connection.execute(
         select(leases).where(leases.c.name == name).with_for_update()
     ).one_or_none()
+    now_us = _time_us(connection, clock)  # after any wait for the row
     held = row is not None and row.expires_us > now_us
     if row is not None and held and not (replace_dead is not None and replace_dead(row.holder)):
         left_s = (row.expires_us - now_us) / 1e6
@@ -71,14 +74,15 @@ def acquire(
     return lease
 
 
-def extend(connection: Connection, lease: Lease, ttl_us: int, now_us: int) -> Lease:
+def extend(connection: Connection, lease: Lease, ttl_us: int, clock: Clock) -> Lease:
     """The lease with a later end; an expired one too, if nobody took it.
 
     Raises:
         AnotherRelay: somebody did.
     """
     fence(connection, lease)
-    extended = Lease(lease.name, lease.holder, lease.token, now_us + ttl_us)
+    expires_us = _time_us(connection, clock) + ttl_us
+    extended = Lease(lease.name, lease.holder, lease.token, expires_us)
     connection.execute(
         update(leases).where(leases.c.name == lease.name).values(expires_us=extended.expires_us)
     )
@@ -94,9 +98,27 @@ def give_back(connection: Connection, lease: Lease) -> None:
     )
 
 
-def find(connection: Connection, name: str, now_us: int) -> Lease | None:
+def find(connection: Connection, name: str, clock: Clock) -> Lease | None:
     """The lease if somebody holds it now."""
+    now_us = _time_us(connection, clock)
     row = connection.execute(
         select(leases).where(leases.c.name == name, leases.c.expires_us > now_us)
     ).one_or_none()
     return None if row is None else Lease(row.name, row.holder, row.token, row.expires_us)
+
+
+def find_all(connection: Connection, prefix: str, now_us: int) -> list[Lease]:
+    """Every lease whose name begins so and that somebody holds now, by name."""
+    rows = connection.execute(
+        select(leases)
+        .where(leases.c.name.startswith(prefix, autoescape=True), leases.c.expires_us > now_us)
+        .order_by(leases.c.name)
+    )
+    return [Lease(row.name, row.holder, row.token, row.expires_us) for row in rows]
+
+
+def _time_us(connection: Connection, clock: Clock) -> int:
+    """The time that decides: of the server where there is one, so that the clocks of machines that
+    share a log need not agree; else this machine's.
+    """
+    return server_time_us(connection) if is_postgres(connection) else clock.time_us()

@@ -13,6 +13,7 @@ from chain_client.log import appending, entries, leases, sources
 from chain_client.log.anchor_state import AnchorState
 from chain_client.log.database import reading, writing
 from chain_client.log.model import Entry, Lease, NewEntry, SourceProgress
+from chain_client.log.postgres import lock_appends
 from chain_client.log.relay_state import RelayState
 from chain_client.log.schema import sources as sources_table
 from chain_client.log.tiles import Edge, TileSource, read_size
@@ -33,8 +34,9 @@ class Log(AnchorState, RelayState):
 
     Args:
         url: ``sqlite:///<path>`` or ``postgresql+psycopg://…``.
-        clock: gives the times that are stored, and decides when a lease has expired.
-        timeout_s: how long a locked database is waited for.
+        clock: gives the times that are stored, and decides when a lease has expired; leases in
+            a server expire by the server's clock.
+        timeout_s: how long a locked database, or a connection, is waited for.
 
     Example:
         >>> log = Log("sqlite:////var/lib/mlops-chain/log.db")
@@ -76,6 +78,7 @@ class Log(AnchorState, RelayState):
             edge, self._edge = self._edge, None
             with writing(self.engine) as connection:
                 leases.fence(connection, lease)
+                lock_appends(connection)
                 now_us = self._clock.time_us()
                 named = [entry.source_id for entry in entries]
                 named += [row.source_id for row in progress]

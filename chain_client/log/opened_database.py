@@ -23,8 +23,8 @@ class OpenedDatabase:
 
     Args:
         url: ``sqlite:///<path>`` or ``postgresql+psycopg://…``.
-        clock: gives the times that are stored, and decides when a lease has expired.
-        timeout_s: how long a locked database is waited for.
+        clock: as of `Log`.
+        timeout_s: as of `Log`.
     """
 
     def __init__(self, url: str, *, clock: Clock | None = None, timeout_s: float = 5) -> None:

@@ -8,6 +8,7 @@ from chain_client.log import alarms, leases, sources
 from chain_client.log.database import reading, writing
 from chain_client.log.model import Alarm, Lease, SourceProgress, SourceState
 from chain_client.log.opened_database import OpenedDatabase
+from chain_client.log.postgres import lock_appends
 from chain_client.types import SourceId
 
 
@@ -32,6 +33,7 @@ class RelayState(OpenedDatabase):
         """
         with writing(self.engine) as connection:
             leases.fence(connection, lease)
+            lock_appends(connection)
             now_us = self._clock.time_us()
             number = sources.source_numbers(connection, [progress.source_id], now_us)
             sources.write_progress(connection, progress, number[progress.source_id], now_us)
@@ -56,9 +58,8 @@ class RelayState(OpenedDatabase):
             AnotherRelay: somebody holds it; the text names who.
         """
         with writing(self.engine) as connection:
-            now_us = self._clock.time_us()
             return leases.acquire(
-                connection, name, holder, round(ttl_s * 1e6), now_us, replace_dead
+                connection, name, holder, round(ttl_s * 1e6), self._clock, replace_dead
             )
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease:
@@ -68,7 +69,7 @@ class RelayState(OpenedDatabase):
             AnotherRelay: somebody did.
         """
         with writing(self.engine) as connection:
-            return leases.extend(connection, lease, round(ttl_s * 1e6), self._clock.time_us())
+            return leases.extend(connection, lease, round(ttl_s * 1e6), self._clock)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens if somebody took it over."""
@@ -78,7 +79,12 @@ class RelayState(OpenedDatabase):
     def holder(self, name: str) -> Lease | None:
         """The lease, if somebody holds it now."""
         with reading(self.engine) as connection:
-            return leases.find(connection, name, self._clock.time_us())
+            return leases.find(connection, name, self._clock)
+
+    def holders(self, prefix: str) -> list[Lease]:
+        """Every lease whose name begins so and that somebody holds now, by name."""
+        with reading(self.engine) as connection:
+            return leases.find_all(connection, prefix, self._clock.time_us())
 
     # Alarms: without a lease, so that a relay that was stopped can still say why
 

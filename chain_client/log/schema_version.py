@@ -8,7 +8,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from chain_client.errors import LogCorrupt, SchemaTooNew, SchemaTooOld
 from chain_client.log.database import reading, writing
+from chain_client.log.postgres import is_postgres, wide_limits
 from chain_client.log.schema import REVISIONS
+from chain_client.steps import step
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -27,7 +29,7 @@ def check(engine: Engine) -> None:
     """
     with reading(engine) as connection:
         revision = _revision(connection)
-    _refuse_newer(revision)
+        _refuse_newer(connection, revision)
     if revision != REVISIONS[-1]:
         raise SchemaTooOld(
             f"the log has schema {revision}, this version of mlops-chain needs {REVISIONS[-1]}; "
@@ -46,13 +48,13 @@ def upgrade(engine: Engine) -> None:
         LogCorrupt: it is another program's database, or damaged.
         LogUnavailable: it does not answer.
     """
-    with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
+    with writing(engine) as connection, wide_limits(connection):
+        if is_postgres(connection):
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" in tables:
             revision = _revision(connection)
-            _refuse_newer(revision)
+            _refuse_newer(connection, revision)
             if revision == REVISIONS[-1]:
                 return
         elif tables:
@@ -61,6 +63,7 @@ def upgrade(engine: Engine) -> None:
                 "which version of a log it is. Name another one"
             )
         _migrate(connection)
+        step("log.migrated.before_commit")
 
 
 def _revision(connection: Connection) -> str:
@@ -73,8 +76,14 @@ def _revision(connection: Connection) -> str:
     return str(found[0])
 
 
-def _refuse_newer(revision: str) -> None:
+def _refuse_newer(connection: Connection, revision: str) -> None:
     if revision not in REVISIONS:
+        if "entries" not in inspect(connection).get_table_names():
+            # MLflow and Airflow note their versions in a table of the same name.
+            raise LogCorrupt(
+                "the log database is another program's: it has no tables of a log. Give the log "
+                "a database of its own"
+            )
         raise SchemaTooNew(
             f"the log has schema {revision[:40]!r}, which this version of mlops-chain does not "
             f"know (it knows up to {REVISIONS[-1]}); upgrade mlops-chain"
