@@ -37,12 +37,19 @@ class Journal:
         self._injections: list[Injection] = []
         self._asked: Counter[str] = Counter()
         self._raw: list[str] = []
+        self._failures: list[str] = []
 
     @property
     def injections(self) -> tuple[Injection, ...]:
         """Every fault that was injected, in order."""
         with self._lock:
             return tuple(self._injections)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Faults that could not be injected, such as a reorg that is deeper than the chain."""
+        with self._lock:
+            return tuple(self._failures)
 
     @property
     def sent_raw(self) -> tuple[str, ...]:
@@ -72,6 +79,12 @@ class Journal:
         with self._lock:
             self._injections.append(injection)
 
+    def add_failure(self, text: str) -> None:
+        """Note that a fault could not be injected."""
+        with self._lock:
+            self._failures.append(text)
+
     def __repr__(self) -> str:
         lines = [f"  {injection}" for injection in self.injections]
-        return "\n".join([f"<Journal of seed {self._seed}: {len(lines)} faults>", *lines])
+        failed = [f"  FAILED {failure}" for failure in self.failures]
+        return "\n".join([f"<Journal of seed {self._seed}: {len(lines)} faults>", *lines, *failed])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from chain_client.errors import InvalidInput
+from chain_client.errors import InvalidInput, LedgerUnavailable
 from chain_client.testing.faulty_node.exchange import RESET, Request, Response
 from chain_client.testing.faulty_node.fault import Fault, Passage
 from chain_client.testing.faulty_node.journal import Injection, Journal
@@ -41,7 +41,8 @@ class FaultyNode:
 
     Guarantee: without a rule that hits, request and reply pass byte for byte. What was injected
     stands in `journal`, whose text names the seed. At the end nothing is left: no thread, no
-    socket; requests that a fault holds are ended.
+    socket; requests that a fault holds are ended. A with statement raises `InvalidInput` at its
+    end if a fault could not be injected.
 
     Several may stand before one node::
 
@@ -116,6 +117,8 @@ class FaultyNode:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        if kind is None and self.journal.failures:
+            raise InvalidInput(f"faults of the plan could not be injected:\n{self!r}")
 
     def __repr__(self) -> str:
         return f"<FaultyNode {self._plan}>\n{self.journal!r}"
@@ -128,6 +131,11 @@ class FaultyNode:
         self.journal.add_request(request)
         try:
             return self._through(request, number, taking)
+        except LedgerUnavailable:
+            return RESET
+        except Exception as exc:
+            self.journal.add_failure(f"request {number}: {type(exc).__name__}: {exc}")
+            return RESET
         finally:
             with self._lock:
                 for waiting in self._overtaken:
