@@ -107,8 +107,9 @@ def find(connection: Connection, name: str, clock: Clock) -> Lease | None:
     return None if row is None else Lease(row.name, row.holder, row.token, row.expires_us)
 
 
-def find_all(connection: Connection, prefix: str, now_us: int) -> list[Lease]:
+def find_all(connection: Connection, prefix: str, clock: Clock) -> list[Lease]:
     """Every lease whose name begins so and that somebody holds now, by name."""
+    now_us = _time_us(connection, clock)
     rows = connection.execute(
         select(leases)
         .where(leases.c.name.startswith(prefix, autoescape=True), leases.c.expires_us > now_us)

@@ -84,7 +84,7 @@ class RelayState(OpenedDatabase):
     def holders(self, prefix: str) -> list[Lease]:
         """Every lease whose name begins so and that somebody holds now, by name."""
         with reading(self.engine) as connection:
-            return leases.find_all(connection, prefix, self._clock.time_us())
+            return leases.find_all(connection, prefix, self._clock)
 
     # Alarms: without a lease, so that a relay that was stopped can still say why
 
