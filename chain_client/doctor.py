@@ -165,6 +165,16 @@ def _log(client: ChainClient) -> tuple[bool, str]:
     return False, f"{client.log.size()} entries, {head.size} of them on chain"
 
 
+def _cross(client: ChainClient) -> tuple[bool, str]:
+    from chain_client.cross.standing import examine_cross
+
+    place = client.find_cross_place()
+    if place is None:
+        return False, "heads are anchored on no second chain"
+    head = client.contract.head(client.deployment.log_id, at="finalized")
+    return examine_cross(place, client.settings, head.size, SystemClock().time_us() / 1e6)
+
+
 def _spool(client: ChainClient) -> tuple[bool, str]:
     aside = [
         file.name
@@ -215,6 +225,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[ChainClient], tuple[bool, str]]], ...]
     ("clock", _clock),
     ("registry", _registry),
     ("log", _log),
+    ("cross", _cross),
     ("spool", _spool),
     ("adapters", _adapters),
     ("relay", _relay),

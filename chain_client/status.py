@@ -33,6 +33,7 @@ class Status:
     counts: dict[str, int] | None
     oldest_waiting_s: float | None
     head: dict[str, Json] | None
+    cross: dict[str, Json] | None
     relay: dict[str, Json] | None
     alarms: list[dict[str, Json]]
     trouble: list[str]
@@ -55,6 +56,7 @@ def read_status(client: ChainClient) -> Status:
     head: dict[str, Json] | None = None
     alarms: list[dict[str, Json]] = []
     forked: int | None = None
+    cross: dict[str, Json] | None = None
     live, spool_bytes = 0, 0
     try:
         live = sum(reader.is_live() for reader in list_sources(client.folder.spool))
@@ -105,6 +107,10 @@ def read_status(client: ChainClient) -> Status:
         }
     except ChainError as exc:
         trouble.append(f"chain: {exc}")
+    try:
+        cross = _read_cross(client)
+    except ChainError as exc:
+        trouble.append(f"second chain: {exc}")
     return Status(
         home=str(client.home),
         deployment_id=client.deployment_id,
@@ -117,10 +123,26 @@ def read_status(client: ChainClient) -> Status:
         counts=counts,
         oldest_waiting_s=oldest,
         head=head,
+        cross=cross,
         relay=relay,
         alarms=alarms,
         trouble=trouble,
     )
+
+
+def _read_cross(client: ChainClient) -> dict[str, Json] | None:
+    from chain_client.cross.standing import read_cross_head
+
+    place = client.find_cross_place()
+    if place is None:
+        return None
+    found = read_cross_head(place)
+    return {
+        "size": found.size,
+        "block": found.block_number,
+        "chain_id": found.chain_id,
+        "age_s": None if found.since_s is None else max(0, round(time.time()) - found.since_s),
+    }
 
 
 def _size_bytes(folder: Path) -> int:

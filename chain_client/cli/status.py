@@ -69,6 +69,11 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
         head = found.head
         entries = "1 entry" if head["size"] == 1 else f"{head['size']} entries"
         yield "on chain", f"{entries}, block {head['block']}, chain {head['chain_id']}"
+    if found.cross is not None:
+        cross = found.cross
+        entries = "1 entry" if cross["size"] == 1 else f"{cross['size']} entries"
+        since = "" if cross["age_s"] is None else f", since {cross['age_s']} s"
+        yield "second chain", f"{entries}, block {cross['block']}, chain {cross['chain_id']}{since}"
     age = found.oldest_waiting_s
     yield "oldest waiting", "none" if age is None else f"{age:.1f} s"
     if found.relay is not None:
