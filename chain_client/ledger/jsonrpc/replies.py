@@ -1,19 +1,29 @@
 """What an endpoint's refusal means: pure, no I/O, table-tested over real clients' wordings.
 
-A client's code decides where it is specific, else words of its message. What is not known is
-``other``: curable, so that nothing is lost by a wording that drifted.
+A code decides where it is specific, else words of the message. What is not known is ``other``:
+curable, so that nothing is lost by a wording that drifted.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeAlias, cast
 
 from chain_client.errors import LedgerUnavailable, TransactionRejected
-from chain_client.ledger.jsonrpc.revert_data import find_revert_data
-from chain_client.ledger.jsonrpc.wordings import EITHER, READS, SENDS
-from chain_client.shown_text import escape_unprintable
+from chain_client.ledger.jsonrpc.revert_data import find_revert_data, names_a_transaction
+from chain_client.ledger.jsonrpc.shown_reply import shown
+from chain_client.ledger.jsonrpc.wordings import (
+    EITHER,
+    READ_CODES,
+    READS,
+    REVERTS,
+    SEND_CODES,
+    SEND_CODES_OF,
+    SENDS,
+    Table,
+)
 
 SendKind: TypeAlias = Literal[
     "known",
@@ -32,8 +42,7 @@ SendKind: TypeAlias = Literal[
     "other",
 ]
 """``known`` is success; ``pool_full``, ``rate_limited`` and ``unavailable`` say nothing about the
-bytes (`LedgerUnavailable`); the rest is a reason of `TransactionRejected`. ``reverted``: the
-transaction may be in a block all the same (hardhat mines it, and then says so)."""
+bytes (`LedgerUnavailable`); the rest is a reason of `TransactionRejected`."""
 
 ReadKind: TypeAlias = Literal[
     "reverted",
@@ -49,17 +58,16 @@ ReadKind: TypeAlias = Literal[
     "other",
 ]
 """``tag_unknown``: the node does not know the tag; ``tag_unset``: it knows it, and has no such
-block (yet). ``range_too_large``: ask for fewer blocks. ``history_missing``: no archive."""
+block (yet, or ever: chains without finality). ``range_too_large``: ask for fewer blocks.
+``history_missing``: no archive, or too small a window of proofs."""
 
 BodyKind: TypeAlias = Literal["error", "html", "text", "empty"]
 """What the body was: a JSON-RPC error object, or none."""
 
-_UNREACHED_SENDS = frozenset({"pool_full", "rate_limited", "unavailable"})
-_SHOWN_CHARS = 200
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_SECRET = re.compile(r"(?i)\b(bearer|basic|key|token|secret|password|apikey)(\s*[=:]\s*|\s+)\S+")
-_LONG_WORD = re.compile(r"[\w-]{24,}")
-_PUBLIC_WORD = re.compile(r"0x(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})|[0-9]+|[A-Za-z_-]+")
+_UNREACHED = frozenset({"pool_full", "rate_limited", "unavailable"})
+_ANVIL_OUT_OF_RANGE = re.compile(r"block height is (\d+) but requested was (\d+)")
+_RATE_LIMITED, _PAYLOAD_TOO_LARGE = 429, 413
+_METHOD_NOT_FOUND, _INVALID_PARAMS, _LIMIT_EXCEEDED, _INTERNAL = -32601, -32602, -32005, -32603
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,7 @@ class SendVerdict:
 
     Args:
         kind: see `SendKind`.
-        text: the node's words, fit to be shown: one line, capped, without addresses of
-            endpoints and whatever may be a token.
+        text: the node's words as `shown` gives them.
     """
 
     kind: SendKind
@@ -83,7 +90,7 @@ class SendVerdict:
         """
         if self.kind == "known":
             return None
-        if self.kind in _UNREACHED_SENDS:
+        if self.kind in _UNREACHED:
             return LedgerUnavailable(f"{endpoint} takes no transaction now: {self.text}")
         return TransactionRejected(self.kind, f"{endpoint} says {self.text}")
 
@@ -94,7 +101,7 @@ class ReadVerdict:
 
     Args:
         kind: see `ReadKind`.
-        text: as in `SendVerdict`.
+        text: the node's words as `shown` gives them.
         revert_data: what the contract returned, for ``reverted``; empty if it gave nothing.
     """
 
@@ -114,6 +121,8 @@ def classify_send(
 ) -> SendVerdict:
     """What a refusal of a signed transaction means.
 
+    A node that mined it and then says that it reverted has it: ``known``.
+
     Args:
         error_code: of the JSON-RPC error; None where the body held none.
         message: of the JSON-RPC error.
@@ -122,8 +131,18 @@ def classify_send(
         data: the error's ``data``, as decoded from JSON.
         body: what the body was.
     """
-    found = None if body != "error" else _by_words(SENDS, message)
-    kind = found or _by_status(error_code, message, http_status, body) or "other"
+    kind = _transport(http_status, body)
+    kind = "unavailable" if kind == "range_too_large" else kind
+    if kind is None and error_code is not None:
+        kind = SEND_CODES.get(error_code)
+    kind = kind or _by_words(SENDS, message)
+    if kind is None and error_code is not None:
+        for client, codes in SEND_CODES_OF.items():
+            if client_version.lower().startswith(client):
+                kind = codes.get(error_code)
+    kind = kind or _either(error_code, message, http_status)
+    if kind == "reverted" and names_a_transaction(data):
+        kind = "known"
     return SendVerdict(cast("SendKind", kind), shown(message, http_status, body))
 
 
@@ -135,44 +154,67 @@ def classify_read(
     *,
     data: object = None,
     body: BodyKind = "error",
+    names_tag: bool = False,
 ) -> ReadVerdict:
-    """What a refusal of a call, an estimate or a look-up means; arguments as `classify_send`."""
-    found = None if body != "error" else _by_words(READS, message)
-    if body == "error" and error_code == 3:
-        found = "reverted"
-    kind = found or _by_status(error_code, message, http_status, body) or "other"
+    """What a refusal of a call, an estimate or a look-up means.
+
+    Args:
+        error_code: as `classify_send`, like all that follow.
+        message: of the JSON-RPC error.
+        http_status: of the HTTP reply.
+        client_version: as ``web3_clientVersion`` gave it; no client needs it so far.
+        data: the error's ``data``.
+        body: what the body was.
+        names_tag: ``finalized`` or ``safe`` was asked for.
+    """
+    kind = _transport(http_status, body) or _by_words(REVERTS, message)
+    if kind is None and error_code is not None:
+        kind = READ_CODES.get(error_code)
+    kind = kind or _by_words(READS, message)
+    if kind == "block_missing" and _is_in_the_past(message):
+        kind = "history_missing"
+    kind = kind or ("method_missing" if error_code == _METHOD_NOT_FOUND else None)
+    kind = kind or ("tag_unknown" if names_tag and error_code == _INVALID_PARAMS else None)
+    if kind == "block_missing" and names_tag:
+        kind = "tag_unset"
+    kind = kind or _either(error_code, message, http_status)
     revert_data = find_revert_data(data) or b"" if kind == "reverted" else b""
     return ReadVerdict(cast("ReadKind", kind), shown(message, http_status, body), revert_data)
 
 
-def shown(message: str, http_status: int = 200, body: BodyKind = "error") -> str:
-    """An endpoint's words as they may stand in an error's text; see `SendVerdict`."""
-    if body != "error":
-        return f"HTTP {http_status} without a JSON-RPC reply"
-    text = " ".join(message[: 10 * _SHOWN_CHARS].split())
-    text = _SECRET.sub(r"\1 …", _URL.sub("<address>", text))
-    text = _LONG_WORD.sub(lambda word: word[0] if _PUBLIC_WORD.fullmatch(word[0]) else "…", text)
-    text = escape_unprintable(text)
-    shortened = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-    return f"{shortened!r}" if shortened else "nothing"
-
-
-def _by_status(
-    error_code: int | None, message: str, http_status: int, body: BodyKind
-) -> str | None:
-    if http_status == 429 or error_code in (-32005, 429):
+def _transport(http_status: int, body: BodyKind) -> str | None:
+    """What the reply means if no node spoke."""
+    if http_status == _RATE_LIMITED:
         return "rate_limited"
-    found = _by_words(EITHER, message) if body == "error" else None
-    if found is None and error_code == -32601:
-        return "method_missing"
-    if found is None and (body != "error" or http_status >= 400):
+    if body == "error":
+        return None
+    return "range_too_large" if http_status == _PAYLOAD_TOO_LARGE else "unavailable"
+
+
+def _either(error_code: int | None, message: str, http_status: int) -> str:
+    if error_code in (_LIMIT_EXCEEDED, _RATE_LIMITED):
+        return "rate_limited"
+    found = _by_words(EITHER, message)
+    if found is None and (error_code == _INTERNAL or http_status >= 400):
         return "unavailable"
-    return found
+    return found or "other"
 
 
-def _by_words(table: tuple[tuple[str, tuple[str, ...]], ...], message: str) -> str | None:
+def _is_in_the_past(message: str) -> bool:
+    """Whether anvil says of a block that it forgot that it is out of range."""
+    found = _ANVIL_OUT_OF_RANGE.search(message)
+    return found is not None and int(found[2]) <= int(found[1])
+
+
+def _by_words(table: Table, message: str) -> str | None:
     lowered = message.lower()
-    for kind, fragments in table:
-        if any(fragment in lowered for fragment in fragments):
-            return kind
+    for kind, entries in table:
+        for entry in entries:
+            if all(pattern.search(lowered) for pattern in _patterns(entry)):
+                return kind
     return None
+
+
+@cache
+def _patterns(entry: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(rf"(?<![a-z0-9]){re.escape(part)}") for part in entry.split(" + "))

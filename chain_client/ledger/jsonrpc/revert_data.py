@@ -45,3 +45,8 @@ def _find(data: object, depth: int) -> bytes | None:
             if inner is not None:
                 return inner
     return None
+
+
+def names_a_transaction(data: object) -> bool:
+    """Whether an error's ``data`` says under which hash its transaction was mined (hardhat)."""
+    return isinstance(data, dict) and isinstance(data.get("txHash"), str)

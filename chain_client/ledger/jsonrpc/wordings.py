@@ -1,23 +1,59 @@
-"""Which words of a node's refusal mean what: data for `replies`, in the order it is tried.
+"""Which words and codes of a refusal mean what: data for `replies`, in the order it is tried.
 
-Every entry is a fragment in lower case. The wordings they come from stand, with source and
-release, in ``tests/unit/chain_client/ledger/replies_corpus.toml``.
+An entry is a fragment in lower case that begins where a word begins; parts joined by `` + `` must
+all occur. The wordings they come from stand, with source and release, in
+``tests/unit/chain_client/ledger/replies_corpus.toml``.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
-SENDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+Table: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+
+SEND_CODES: Final[Mapping[int, str]] = {
+    3: "reverted",
+    -38010: "nonce_too_low",
+    -38011: "nonce_gap",
+    -38012: "fee_too_low",
+    -38013: "gas_limit",
+    -38014: "insufficient_funds",
+    -38015: "gas_limit",
+}
+"""Codes that mean the same in every client (ethereum/execution-apis)."""
+
+READ_CODES: Final[Mapping[int, str]] = {
+    3: "reverted",
+    -32015: "reverted",
+    4444: "history_missing",
+    -39001: "block_missing",
+}
+
+SEND_CODES_OF: Final[Mapping[str, Mapping[int, str]]] = {
+    "besu": {
+        -32001: "nonce_too_low",
+        -32003: "gas_limit",
+        -32004: "insufficient_funds",
+        -32005: "gas_limit",
+        -32006: "nonce_gap",
+        -32008: "unavailable",
+        -32009: "fee_too_low",
+    },
+}
+"""Codes of one client that mean something else elsewhere, by how its version begins; tried when
+the words are not known."""
+
+SENDS: Final[Table] = (
     (
         "known",
         (
             "already known",
             "alreadyknown",
-            "known transaction",
-            "transaction_already_known",
             "already imported",
-            "already exist",
+            "known transaction",
+            "existing txn with same hash",
+            "same hash was already imported",
         ),
     ),
     (
@@ -25,34 +61,47 @@ SENDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         (
             "replacement transaction underpriced",
             "could not replace existing tx",
-            "replacement_underpriced",
-            "transaction_replacement_underpriced",
+            "to replace existing transaction",
             "replacementnotallowed",
-            "replacement transaction",
-            "insufficient fee for replacement",
+            "ownnoncealreadyused",
+            "another transaction with same nonce",
         ),
     ),
     (
         "nonce_too_low",
         (
             "nonce too low",
-            "nonce_too_low",
-            "nonce below current",
+            "nonce is too low",
             "oldnonce",
-            "nonce already used",
+            "invalid transaction nonce",
+        ),
+    ),
+    (
+        "pool_full",
+        (
+            "txpool is full",
+            "pool is full",
+            "sub-pool is full",
+            "tx pool full",
+            "queue full",
+            "pool size constraints",
+            "too many transactions in the queue",
+            "account limit exceeded",
+            "spammer",
+            "in-flight transaction limit",
+            "future transaction tries to replace pending",
         ),
     ),
     (
         "nonce_gap",
         (
             "nonce too high",
-            "nonce_too_high",
-            "nonce too distant",
-            "nonce_too_far",
+            "nonce is too distant",
+            "nonce too far",
+            "noncetoofarinfuture",
             "noncegap",
-            "nonce gap",
-            "gapped nonce",
-            "in-flight transaction limit",
+            "gapped-nonce",
+            "transaction with a lower nonce exists",
         ),
     ),
     (
@@ -61,10 +110,9 @@ SENDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "insufficient funds",
             "insufficientfunds",
             "insufficient balance",
-            "upfront cost exceeds",
-            "upfront_cost_exceeds",
-            "doesn't have enough funds",
-            "overshot",
+            "upfront cost exceeds account balance",
+            "enough funds",
+            "overdraws from account",
         ),
     ),
     (
@@ -73,50 +121,175 @@ SENDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "transaction underpriced",
             "underpriced",
             "fee too low",
+            "fee_too_low",
             "feetoolow",
             "gas price below",
-            "gas_price_too_low",
-            "less than block base fee",
-            "too low to be included",
-            "max fee per gas less",
+            "gas price too low",
+            "gas price is too low",
+            "gas price is + below the minimum",
+            "fee per gas less than block base fee",
+            "below current base fee",
+            "below chain minimum",
+            "too low for the next block",
         ),
     ),
     (
         "gas_limit",
         (
             "intrinsic gas",
-            "gaslimitexceeded",
+            "intrinsicgas",
             "exceeds block gas limit",
-            "exceeds_block_gas_limit",
-            "gas limit",
+            "gas limit + exceeds",
+            "gas limit reached",
+            "gas limit is too high",
+            "gas limit too high",
+            "gas limit is greater than",
+            "gaslimitexceeded",
+            "txgaslimitcapexceeded",
+            "insufficient gas for floor data",
+            "requires at least + gas",
         ),
     ),
     (
         "wrong_chain",
-        ("invalid chain id", "wrong chain", "chain id", "chainid", "replay-protected"),
+        (
+            "chain id",
+            "chainid",
+            "invalidtxchainid",
+            "incompatible eip-155",
+            "replay-protected",
+        ),
     ),
-    ("invalid_signature", ("invalid sender", "invalid signature", "invalid transaction v, r, s")),
-    ("pool_full", ("txpool is full", "pool is full", "txpool_full")),
-    ("reverted", ("execution reverted", "reverted", "revert")),
+    (
+        "invalid_signature",
+        (
+            "invalid sender",
+            "invalid signature",
+            "invalidtxsignature",
+            "failed to recover",
+            "failedtoresolvesender",
+            "invalid transaction v, r, s",
+        ),
+    ),
+    ("unavailable", ("sync is still in progress", "syncing", "pool not enabled")),
+    ("reverted", ("execution reverted", "vm exception", "transaction reverted")),
 )
 
-READS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("reverted", ("execution reverted", "vm execution error", "reverted with", "without a reason")),
+REVERTS: Final[Table] = (
+    ("insufficient_funds", ("gas required exceeds allowance (0)",)),
     (
-        "history_missing",
-        ("missing trie node", "historical state", "state is not available", "pruned"),
+        "reverted",
+        (
+            "execution reverted",
+            "vm execution error",
+            "vm exception",
+            "transaction reverted",
+            "evm error",
+            "invalid opcode",
+            "invalid jump",
+            "stack underflow",
+            "write protection",
+            "gas required exceeds",
+            "out of gas",
+        ),
     ),
+)
+"""Tried before `READS`: what follows these words are a contract's own."""
+
+READS: Final[Table] = (
     (
         "range_too_large",
-        ("query returned more than", "block range", "range limit", "too many results"),
+        (
+            "range + exceed",
+            "range + limited to",
+            "range + up to",
+            "range + too large",
+            "range + too wide",
+            "ranges over",
+            "maximum block range",
+            "query returned more than",
+            "query returns too many",
+            "too many logs",
+            "too many results",
+            "query exceeds max results",
+            "response size",
+            "response too large",
+            "response is too big",
+            "query timeout exceeded",
+        ),
+    ),
+    (
+        "history_missing",
+        (
+            "missing trie node",
+            "historical state",
+            "state + is not available",
+            "state unavailable",
+            "no state available",
+            "not available due to pruning",
+            "pruned",
+            "data before + is not available",
+            "maximum proof window",
+            "archive",
+        ),
     ),
     ("tag_unset", ("finalized block not found", "safe block not found")),
-    ("block_missing", ("header not found", "unknown block", "block not found")),
-    ("method_missing", ("method not found", "does not exist/is not available", "not supported")),
-    ("insufficient_funds", ("insufficient funds",)),
+    ("tag_unknown", ("block tag is not allowed",)),
+    (
+        "block_missing",
+        (
+            "header not found",
+            "header for + not found",
+            "unknown block",
+            "block not found",
+            "block + not found",
+            "block + could not be found",
+            "block range extends beyond",
+            "beyond latest executed block",
+            "blockoutofrangeerror",
+            "invalid block tag",
+        ),
+    ),
+    (
+        "method_missing",
+        (
+            "method not found",
+            "method not enabled",
+            "method + not supported",
+            "method + does not exist",
+            "method + not available",
+            "method + not allowed",
+            "method + not whitelisted",
+        ),
+    ),
+    ("insufficient_funds", ("insufficient funds", "enough funds", "upfront cost exceeds")),
 )
 
-EITHER: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("rate_limited", ("rate limit", "too many requests", "limit exceeded", "daily request count")),
-    ("unavailable", ("timeout", "timed out", "syncing", "internal error")),
+EITHER: Final[Table] = (
+    (
+        "rate_limited",
+        (
+            "rate limit",
+            "rate limited",
+            "rate-limit",
+            "too many requests",
+            "compute units",
+            "capacity limit",
+            "daily request count",
+            "limit exceeded",
+            "max batch size",
+        ),
+    ),
+    (
+        "unavailable",
+        (
+            "timeout",
+            "timed out",
+            "execution aborted",
+            "syncing",
+            "internal error",
+            "internal server error",
+            "indexing is in progress",
+        ),
+    ),
 )
