@@ -132,6 +132,44 @@ class Settings:
         15.0,
         "Seconds after which a relay that stopped responding may be replaced.",
     )
+    relay_anchor: str = _setting(
+        "relay.anchor",
+        "auto",
+        "Whether this home's relay may anchor. `auto`: if the home has the log writer's key; it "
+        "then anchors, or stands by while another relay of the log does. `never`: it only reads "
+        "its spool into the log.",
+        ("auto", "never"),
+    )
+    relay_max_wait_rpc_s: float = _setting(
+        "relay.max_wait_rpc_s",
+        15.0,
+        "`relay.max_wait_s` on a JSON-RPC chain, where each anchor costs a fee.",
+    )
+    relay_catch_up_batch: int = _setting(
+        "relay.catch_up_batch",
+        1_000_000,
+        "On a JSON-RPC chain: most entries that one anchor adds while more waits than "
+        "`relay.max_batch`, as after an outage or where blocks are slow. An anchor costs about "
+        "the same gas whatever it adds. Not used with a `relay.max_batch` of 1.",
+    )
+    relay_http: str = _setting(
+        "relay.http",
+        "127.0.0.1:9464",
+        "Address on which a relay that runs as a service answers `/healthz` and `/metrics`. "
+        "Empty: none.",
+    )
+    relay_alarm_age_s: float = _setting(
+        "relay.alarm_age_s",
+        600.0,
+        "Age of the oldest entry that no head on chain covers from which on the alarm "
+        "`oldest_event` stands.",
+    )
+    relay_alarm_anchors: int = _setting(
+        "relay.alarm_anchors",
+        100,
+        "On a JSON-RPC chain: the alarm `low_balance` stands while the log writer's balance would "
+        "not pay for so many anchors.",
+    )
     transactions_max_fee_gwei: float = _setting(
         "transactions.max_fee_gwei",
         500.0,

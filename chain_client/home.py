@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +43,7 @@ class Home:
         self.spool = path / "spool"
         self.stores = path / "stores"
         self.read_back = path / "read-back"
+        self.ingester_file = path / "ingester-id"
         self.relay_lock = path / "relay.lock"
         self.relay_log = path / "relay.log"
         self._addresses: dict[str, tuple[tuple[int, int, int], StoreBinding]] = {}
@@ -48,6 +51,10 @@ class Home:
     def exists(self) -> bool:
         """Whether a deployment was finished here."""
         return self.deployment_file.exists()
+
+    def has_writer_key(self) -> bool:
+        """Whether a relay of this home could anchor."""
+        return (self.path / WRITER_KEY.removeprefix("keystore:")).exists()
 
     def had_registry(self) -> bool:
         """Whether files are here that only a home with a registry has."""
@@ -86,6 +93,27 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+    def ingester_id(self) -> str:
+        """Id of this home as one that feeds a log, which it may share; made when first asked for.
+
+        Guarantee: two processes that ask at once get the same.
+
+        Raises:
+            HomeNotWritable: it can't be made.
+            ConfigurationError: the file is damaged.
+        """
+        if not self.ingester_file.exists():
+            with self.locked():
+                if not self.ingester_file.exists():
+                    write_private(self.ingester_file, secrets.token_hex(8))
+        found = self.ingester_file.read_text(encoding="utf-8").strip()
+        if not re.fullmatch("[0-9a-f]{16}", found):
+            raise ConfigurationError(
+                f"{self.ingester_file} is damaged: expected 16 hexadecimal digits. Stop this "
+                "home's relay and remove the file; a new id is made"
+            )
+        return found
 
     def put_store(self, binding: StoreBinding) -> None:
         """Remember how the relay reaches a host's database (a file of mode 0600).

@@ -53,6 +53,26 @@ class AnchorState(OpenedDatabase):
                 block_hash=block_hash,
             )
 
+    def finalise_heads(self, first_size: int, last_size: int, lease: Lease) -> int:
+        """Mark every included head of these sizes, both ends too, final; how many there were.
+
+        Raises:
+            AnotherRelay: the lease was taken over.
+        """
+        with writing(self.engine) as connection:
+            leases.fence(connection, lease)
+            return heads.write_final(connection, first_size, last_size)
+
+    def unfinal_heads(self, *, everywhere: bool = False) -> list[LogHead]:
+        """Heads that are broadcast or included and not final, the least first.
+
+        Args:
+            everywhere: also below the greatest final head, where only a process that died leaves
+                any; reads every head.
+        """
+        with reading(self.engine) as connection:
+            return heads.find_unfinal(connection, everywhere=everywhere)
+
     def latest_head(self, status: EntryStatus | None = None) -> LogHead | None:
         """The greatest head that has exactly this status, or any."""
         with reading(self.engine) as connection:

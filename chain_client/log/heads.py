@@ -88,6 +88,36 @@ def find_latest(connection: Connection, status: EntryStatus | None) -> LogHead |
     return None if row is None else _head(row)
 
 
+def find_unfinal(connection: Connection, *, everywhere: bool) -> list[LogHead]:
+    """Heads that were sent and are not final, the least first.
+
+    Args:
+        connection: in a transaction.
+        everywhere: also below the greatest final head, where only a process that died leaves any.
+    """
+    query = (
+        select(heads)
+        .where(heads.c.status.in_([EntryStatus.BROADCAST.value, EntryStatus.INCLUDED.value]))
+        .order_by(heads.c.size)
+    )
+    final = None if everywhere else find_latest(connection, EntryStatus.FINALIZED)
+    if final is not None:
+        query = query.where(heads.c.size > final.size)
+    return [_head(row) for row in connection.execute(query)]
+
+
+def write_final(connection: Connection, first_size: int, last_size: int) -> int:
+    """Mark the included heads of these sizes, both ends too, final; how many there were."""
+    return connection.execute(
+        update(heads)
+        .where(
+            heads.c.size.between(first_size, last_size),
+            heads.c.status == EntryStatus.INCLUDED.value,
+        )
+        .values(status=EntryStatus.FINALIZED.value)
+    ).rowcount
+
+
 def all_heads(connection: Connection, limit: int | None) -> list[LogHead]:
     """Heads, the greatest first."""
     query = select(heads).order_by(heads.c.size.desc()).limit(limit)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from chain_client.errors import ContractReverted
+from chain_client.errors import ContractReverted, InvalidInput, LedgerUnavailable, LogMismatch
 from chain_client.head_check import read_checked_head
 from chain_client.ledger.event_log import EventLogContract, Head
-from chain_client.log import EntryStatus, Lease, Log
+from chain_client.log import EntryStatus, Lease, Log, LogHead
+from chain_client.relay.head_fates import Fate, decide_fate
 from chain_client.steps import step
-from chain_client.transactions import TransactionQueue
-from chain_client.types import LogId, to_hex
+from chain_client.transactions import StoredTransaction, TransactionQueue, TransactionStatus
+from chain_client.transactions.state import UNSETTLED
+from chain_client.types import Digest, LogId, to_hex
 
 _logger = logging.getLogger(__name__)
+
+_ON_ITS_WAY = UNSETTLED | {TransactionStatus.REPLACED}
 
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """A head that was put on chain."""
+    """A head that was put on chain; if several were at once, the greatest, and all of their gas."""
 
     size: int
     entries: int
@@ -26,18 +30,36 @@ class Anchored:
     block_number: int
 
 
+def choose_size(anchored: int, size: int, max_batch: int, catch_up: int) -> int:
+    """Size of the next head.
+
+    Args:
+        anchored: entries that are on chain.
+        size: entries of the log.
+        max_batch: most entries one anchor adds as long as they suffice for all that waits.
+        catch_up: most entries one anchor adds when more waits. With a ``max_batch`` of 1 each
+            event has its own transaction, whatever waits.
+    """
+    waiting = size - anchored
+    if waiting <= max_batch or max_batch == 1:
+        return anchored + min(waiting, max_batch)
+    return anchored + min(waiting, max(catch_up, max_batch))
+
+
 class Anchorer:
     """Puts new heads of one log on chain, one after the other.
 
     Guarantee: it never sends a head that does not extend the chain's own; a head that is
-    already there is success; whatever a dead relay sent is settled first.
+    already there is success; whatever a dead relay sent is settled first; a head whose block
+    vanished is on its way again, by the same bytes. No method waits for a block.
 
     Args:
         log: the local log.
         contract: the deployed `EventLog`.
         log_id: the log's id on chain.
         queue: sends with the log writer's key.
-        max_batch: most entries one anchor adds.
+        max_batch: most entries one anchor adds; see `choose_size`.
+        catch_up_batch: the same while more waits than that.
     """
 
     def __init__(
@@ -47,61 +69,94 @@ class Anchorer:
         log_id: LogId,
         queue: TransactionQueue,
         max_batch: int,
+        catch_up_batch: int = 0,
     ) -> None:
         self._log = log
         self._contract = contract
         self._log_id = log_id
         self._queue = queue
         self._max_batch = max_batch
+        self._catch_up = catch_up_batch
+        self._prefix = f"anchor:{to_hex(log_id)}:"
         self._resumed = False
-
-    def resume(self, lease: Lease) -> None:
-        """Settle what an earlier relay sent, and take over the chain's head.
-
-        Raises:
-            LogMismatch: or a child of it, as `check_head`.
-            LedgerUnavailable: the chain does not answer; call again later.
-        """
-        self._queue.resume()
-        head = read_checked_head(self._log, self._contract, self._log_id)
-        self._take_over(head, lease)
-        self._resumed = True
+        self.sent_size = 0
+        """Entries under the greatest head that is on chain or on its way, as last seen."""
+        self.is_on_its_way = False
+        """Whether a head was sent and is not on chain, as last seen."""
 
     def anchor_next(self, lease: Lease) -> Anchored | None:
-        """Anchor the next entries, up to the batch size.
+        """Look what became of what was sent; if nothing is on its way, send the next head.
 
         Returns:
-            what was anchored, or None if the chain's head is the log's.
+            what has come on chain, or None if nothing has.
 
         Raises:
             LogMismatch: or a child of it, as `check_head`.
             ContractReverted: the contract refused, such as ``NotWriter``.
             LedgerUnavailable: the chain does not answer; call again later.
         """
-        if not self._resumed:
-            self.resume(lease)
+        refused = self._advance()
+        # Also tells whether the chain answers: what is on its way may just take its time.
         head = read_checked_head(self._log, self._contract, self._log_id)
+        anchored = self._note_fates(head, lease)
+        if self.is_on_its_way:
+            self.finalise(lease)
+            return anchored
+        if refused is not None and head.size < self._size_of(refused[0].purpose):
+            # Unless another head that covers it is there, as when a dead relay anchored it.
+            raise refused[1]
         size = self._log.size()
         if size == head.size:
             self.finalise(lease)
-            return None
-        size = min(size, head.size + self._max_batch)
+            return anchored
+        return self._send(head, size, lease) or anchored
+
+    def finalise(self, lease: Lease) -> None:
+        """Mark every included head final that the chain's final head covers.
+
+        Raises:
+            LogMismatch: the final head on chain is not the log's.
+            LedgerUnavailable: the chain does not answer; call again later.
+        """
+        unfinal = self._log.unfinal_heads(everywhere=not self._resumed)
+        self._resumed = True
+        included = [head for head in unfinal if head.status is EntryStatus.INCLUDED]
+        if not included:
+            return
+        final = self._contract.head(self._log_id, at="finalized")
+        covered = [head.size for head in included if head.size <= final.size]
+        if not covered:
+            return
+        self._check_final(final)
+        self._log.finalise_heads(covered[0], covered[-1], lease)
+        step("anchor.head.finalized")
+
+    def _send(self, head: Head, log_size: int, lease: Lease) -> Anchored | None:
+        size = choose_size(head.size, log_size, self._max_batch, self._catch_up)
         root = self._log.root(size)
         proof = self._log.consistency_proof(head.size, size) if head.size else []
         self._log.add_head(size, root, lease)
         step("anchor.head.chosen")
         call = self._contract.anchor_call(self._log_id, size, root, proof)
         try:
-            number = self._queue.submit(call, f"anchor:{to_hex(self._log_id)}:{size}")
+            number = self._queue.submit(call, f"{self._prefix}{size}")
             self._log.set_head_status(size, EntryStatus.BROADCAST, lease, transaction_id=number)
-            settled = self._queue.settle(number)
+            self.sent_size, self.is_on_its_way = size, True
+            settled = self._queue.settle(number, timeout_s=0)
         except ContractReverted:
             # A relay that died may have anchored this very head: then the chain shows it.
             now = self._contract.head(self._log_id)
             if (now.size, now.root) != (size, root):
                 raise
-            self._take_over(now, lease)
+            self._note_fates(now, lease)
+            self.finalise(lease)
             return None
+        except LedgerUnavailable:
+            if not self._is_stored(size):
+                raise
+            # The next turn looks again, and hears if it is the chain that does not answer.
+            return None
+        self.is_on_its_way = False
         receipt = settled.receipt
         self._log.set_head_status(
             size,
@@ -114,29 +169,122 @@ class Anchorer:
         self.finalise(lease)
         return Anchored(size, size - head.size, receipt.gas_used, receipt.block_number)
 
-    def finalise(self, lease: Lease) -> None:
-        """Mark transactions and heads final whose block is final and still holds them.
-
-        Raises:
-            LedgerUnavailable: the chain does not answer; call again later.
-        """
+    def _advance(self) -> tuple[StoredTransaction, ContractReverted] | None:
+        """Move on what was sent before, without waiting; what the contract refused, if it did."""
+        refused = None
         self._queue.watch()
-        included = self._log.latest_head(EntryStatus.INCLUDED)
-        if included is None:
-            return
-        final = self._contract.head(self._log_id, at="finalized")
-        if final.size >= included.size:
-            self._log.set_head_status(included.size, EntryStatus.FINALIZED, lease)
-            step("anchor.head.finalized")
+        for row in self._queue.pending():
+            if row.status not in _ON_ITS_WAY:
+                continue
+            try:
+                self._queue.settle(row.id, timeout_s=0)
+            except LedgerUnavailable as exc:
+                _logger.debug("on its way: %s", exc)
+                break
+            except ContractReverted as exc:
+                if row.purpose.startswith(self._prefix):
+                    refused = row, exc
+        return refused
 
-    def _take_over(self, head: Head, lease: Lease) -> None:
-        if not head.size:
-            return
-        known = self._log.latest_head(EntryStatus.FINALIZED)
-        if known is not None and known.size == head.size:
-            return
-        self._log.add_head(head.size, head.root, lease)
-        self._log.set_head_status(
-            head.size, EntryStatus.INCLUDED, lease, block_number=head.block_number
-        )
-        self.finalise(lease)
+    def _note_fates(self, chain: Head, lease: Lease) -> Anchored | None:
+        """Write down what became of each head that was sent; what has come on chain."""
+        heads = {head.size: head for head in self._log.unfinal_heads()}
+        final = self._log.latest_head(EntryStatus.FINALIZED)
+        final_size = final.size if final is not None else 0
+        # Also those of a relay that died between storing a transaction and noting it for its head.
+        sent = {
+            size: row
+            for row in self._queue.pending()
+            if row.purpose.startswith(self._prefix)
+            and (size := self._size_of(row.purpose)) > final_size
+        }
+        arrived: list[tuple[int, StoredTransaction]] = []
+        for size in sorted(heads.keys() | sent.keys()):
+            head, row = heads.get(size), sent.get(size)
+            if row is None and head is not None:
+                row = self._settled_row(head)
+            if row is None:
+                fate = decide_fate(size, None, chain.size)
+            else:
+                fate = decide_fate(size, row.status, chain.size, failed=row.failed)
+            if self._note(head, size, fate, row, lease) and row is not None:
+                arrived.append((size, row))
+        if chain.size > final_size and chain.size not in heads and chain.size not in sent:
+            # Whoever anchored it, such as a relay whose log was put back since.
+            self._log.add_head(chain.size, chain.root, lease)
+            self._log.set_head_status(
+                chain.size, EntryStatus.INCLUDED, lease, block_number=chain.block_number
+            )
+        waiting = [size for size, row in sent.items() if row.status in _ON_ITS_WAY]
+        self.is_on_its_way = bool(waiting)
+        self.sent_size = max([chain.size, *waiting])
+        if not arrived:
+            return None
+        below = [known for known in heads if known < arrived[0][0]]
+        size, last = arrived[-1]
+        gas_used = sum(row.gas_used or 0 for _, row in arrived)
+        entries = size - max([final_size, *below])
+        return Anchored(size, entries, gas_used, last.block_number or 0)
+
+    def _note(
+        self,
+        head: LogHead | None,
+        size: int,
+        fate: Fate,
+        row: StoredTransaction | None,
+        lease: Lease,
+    ) -> bool:
+        """Whether the head has come on chain, and had not before."""
+        block = (row.block_number, row.block_hash) if row is not None else (None, None)
+        number = row.id if row is not None else None
+        known = None if head is None else (head.status, (head.block_number, head.block_hash))
+        match fate:
+            case Fate.KEEP:
+                return False
+            case Fate.INCLUDED:
+                if known == (EntryStatus.INCLUDED, block):
+                    return False
+                self._log.set_head_status(
+                    size,
+                    EntryStatus.INCLUDED,
+                    lease,
+                    transaction_id=number,
+                    block_number=block[0],
+                    block_hash=block[1],
+                )
+                return head is None or head.status is not EntryStatus.INCLUDED
+            case Fate.ON_ITS_WAY:
+                status = EntryStatus.BROADCAST
+            case Fate.GONE:
+                status = EntryStatus.SEQUENCED
+        if head is None and fate is Fate.GONE:
+            return False
+        if head is None or head.status is not status:
+            if head is not None and head.status is EntryStatus.INCLUDED:
+                _logger.warning("the block that held the head of %d entries vanished", size)
+            self._log.set_head_status(size, status, lease, transaction_id=number)
+        return False
+
+    def _settled_row(self, head: LogHead) -> StoredTransaction | None:
+        if head.transaction_id is None:
+            return None
+        try:
+            return self._queue.get(head.transaction_id)
+        except InvalidInput:  # of a key that was the writer's before
+            return None
+
+    def _is_stored(self, size: int) -> bool:
+        return any(row.purpose == f"{self._prefix}{size}" for row in self._queue.pending())
+
+    def _size_of(self, purpose: str) -> int:
+        return int(purpose.removeprefix(self._prefix))
+
+    def _check_final(self, final: Head) -> None:
+        root: Digest = self._log.root(final.size)
+        if root != final.root:
+            raise LogMismatch(
+                f"the log's root at {final.size} entries is not the final one on chain: entries "
+                "were edited, or the node lies. Run: mlops-chain verify",
+                {"size": final.size, "root": to_hex(final.root)},
+                {"size": final.size, "root": to_hex(root)},
+            )

@@ -14,20 +14,27 @@ from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.event_log import EventLogContract, explain
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchorer
+from chain_client.relay.anchoring import Anchoring
 from chain_client.relay.cross_assembly import make_cross_anchorer
+from chain_client.relay.day_book import DayBook
 from chain_client.relay.ingest import Ingester
+from chain_client.relay.pace import RelaySettings
 from chain_client.relay.read_back import ReadBack, Records
 from chain_client.relay.registry_sync import HostRecords, RegistrySync
 from chain_client.relay.resolving import Resolver
-from chain_client.relay.service import Relay, RelaySettings
+from chain_client.relay.service import Relay
+from chain_client.relay.standing_by import StandingBy
 from chain_client.signing import open_signer
 from chain_client.sync.syncing import Syncer
 from chain_client.transactions import TransactionQueue, key_lease_name
 
 _LOOK_S = 0.4
-"""Between two looks at an embedded chain for the registry's sake."""
+"""Between two looks at an embedded chain."""
 _REMOTE_LOOK_S = 2.0
 """Between two looks at a node that may be paid by the question."""
+_RETRY_MAX_S = 5.0
+_REMOTE_RETRY_MAX_S = 30.0
+"""Longest pause before a chain in trouble is tried again."""
 
 
 def assemble_relay(
@@ -51,6 +58,7 @@ def assemble_relay(
         recorder: gives the process's recorder, which what sync sets in a host goes through.
     """
     home, clock = Home(settings.home), SystemClock()
+    is_embedded = settings.ledger_url.startswith("embedded:")
 
     def make_anchorer(relay_lease: Lease) -> Anchorer:
         signer = open_signer(WRITER_KEY, base=home.path)
@@ -72,8 +80,19 @@ def assemble_relay(
             alarm=log.raise_alarm,
         )
         contract = EventLogContract(ledger, deployment.event_log)
-        return Anchorer(log, contract, deployment.log_id, queue, settings.relay_max_batch)
+        return Anchorer(
+            log,
+            contract,
+            deployment.log_id,
+            queue,
+            settings.relay_max_batch,
+            settings.relay_max_batch if is_embedded else settings.relay_catch_up_batch,
+        )
 
+    def may_anchor() -> bool:
+        return settings.relay_anchor == "auto" and home.has_writer_key()
+
+    pace = make_pace(settings)
     resolver = Resolver(home.bindings, load_host)
     return Relay(
         home,
@@ -88,17 +107,27 @@ def assemble_relay(
             deployment_id=deployment.deployment_id,
             lease_s=settings.relay_lease_s,
         ),
-        make_anchorer,
-        RelaySettings(
-            lease_s=settings.relay_lease_s,
-            max_batch=settings.relay_max_batch,
-            max_wait_s=settings.relay_max_wait_s,
-            idle_s=settings.relay_idle_s,
-        ),
+        StandingBy(log, settings.relay_lease_s, clock, may_anchor),
+        Anchoring(log, make_anchorer, pace, clock, DayBook(clock)),
+        pace,
         clock,
         read_back=ReadBack(home, log, load_host, records, clock),
         registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
         cross=make_cross_anchorer(settings, log, deployment, clock),
+    )
+
+
+def make_pace(settings: Settings) -> RelaySettings:
+    """How a relay paces itself on the chain of these settings."""
+    is_embedded = settings.ledger_url.startswith("embedded:")
+    return RelaySettings(
+        lease_s=settings.relay_lease_s,
+        max_batch=settings.relay_max_batch,
+        max_wait_s=settings.relay_max_wait_s if is_embedded else settings.relay_max_wait_rpc_s,
+        idle_s=settings.relay_idle_s,
+        look_s=_LOOK_S if is_embedded else _REMOTE_LOOK_S,
+        retry_max_s=_RETRY_MAX_S if is_embedded else _REMOTE_RETRY_MAX_S,
+        in_background=not is_embedded,
     )
 
 

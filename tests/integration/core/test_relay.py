@@ -123,11 +123,11 @@ def test_a_second_relay_is_refused_and_told_who_works(site: Site, mlops_chain: R
     first, second = site.relay(), site.relay()
     first.start()
     try:
-        with pytest.raises(AnotherRelay, match=f":{os.getpid()} holds the lease 'relay'"):
+        with pytest.raises(AnotherRelay, match=f":{os.getpid()} holds the lease 'ingest:"):
             second.start()
         code, _, err = mlops_chain("--home", site.home, "relay")
         assert code == 2
-        assert f":{os.getpid()} holds the lease 'relay'" in err
+        assert f":{os.getpid()} holds the lease 'ingest:" in err
         assert "stop it, or wait" in " ".join(err.split())
     finally:
         first.close()
@@ -168,7 +168,7 @@ def test_a_relay_that_was_stopped_past_its_lease_is_replaced_and_never_writes_ag
             process.send_signal(signal.SIGCONT)
             _, err = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 2
-            assert "the lease 'relay'" in err
+            assert "the lease 'ingest:" in err
             assert "was taken over by another process" in " ".join(err.split())
             wait_until(lambda: final_size(site) == 7)
             # It let go of the lock, which the successor then takes: a third one is refused.
@@ -212,7 +212,7 @@ def test_once_names_what_keeps_the_relay_that_works_from_its_work(
         code, _, err = mlops_chain(*words)
         assert code == 2
         assert "another relay works, and is not done after 0.1 s" in err
-        assert f":{os.getpid()} holds the lease 'relay'" in err
+        assert f":{os.getpid()} holds the lease 'ingest:" in err
         site.client.log.raise_alarm("chain", "anchor", "the chain refused it")
         assert "0.1 s: alarm chain: the chain refused it" in mlops_chain(*words)[2]
         site.chain_file.rename(site.home / "elsewhere.db")

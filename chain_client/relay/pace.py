@@ -1,0 +1,28 @@
+"""How a relay paces itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """The settings ``relay.*`` as they apply to one chain.
+
+    Args:
+        lease_s: how long a lease holds without being renewed.
+        max_batch: most entries one anchor adds to the head.
+        max_wait_s: how long an entry waits for others.
+        idle_s: silence after which a started relay ends.
+        look_s: between two looks at an anchor that is on its way, or not final yet.
+        retry_max_s: longest pause before a chain in trouble is tried again.
+        in_background: anchors in a thread, so that ingesting never waits for the chain.
+    """
+
+    lease_s: float
+    max_batch: int
+    max_wait_s: float
+    idle_s: float
+    look_s: float = 0.2
+    retry_max_s: float = 5.0
+    in_background: bool = False
