@@ -8,10 +8,14 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
 
 CLEANED = ("MLFLOW_", "MLOPS_CHAIN_", "AIRFLOW", "_MLFLOW_")
 """Variables with these prefixes never reach a test from outside."""
@@ -87,6 +91,15 @@ def mlops_chain(
 
     yield run
     logging.getLogger("chain_client").setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The Postgres of this process's tests, started when one asks for it; see `Postgres.create`."""
+    from tests.postgres import running_postgres
+
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,7 +14,7 @@ import sqlalchemy
 
 from chain_client.client import ChainClient
 from chain_client.config import Settings
-from tests.postgres import Postgres, running_postgres
+from tests.postgres import Postgres
 from tests.recorded_database import Recorded
 
 with warnings.catch_warnings():
@@ -60,13 +60,6 @@ class RecordedPostgres(Recorded):
     def plain_uri(self) -> str:
         """The database as MLflow knows it."""
         return self.uri.removeprefix("chain+")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """The server; each test has a database of its own."""
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from chain_client.log import Alarm
-from tests.unit.chain_client.log.logs import START_US, LogUnderTest
+from tests.unit.chain_client.log.logs import START_US, LogUnderTest, both_databases
+
+pytestmark = both_databases
 
 SECOND = 1_000_000
 

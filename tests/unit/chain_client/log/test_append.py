@@ -19,6 +19,7 @@ from tests.unit.chain_client.log.logs import (
     OTHER,
     SOURCE,
     LogUnderTest,
+    both_databases,
     leaves,
     make_entries,
     make_entry,
@@ -27,6 +28,7 @@ from tests.unit.chain_client.log.logs import (
 )
 
 
+@both_databases
 def test_entries_come_back_in_the_order_in_which_they_were_given(under_test: LogUnderTest) -> None:
     log = under_test.log
     assert (log.size(), log.root()) == (0, EMPTY_ROOT)
@@ -42,6 +44,7 @@ def test_entries_come_back_in_the_order_in_which_they_were_given(under_test: Log
     assert log.size() == 4
 
 
+@both_databases
 def test_nothing_is_there_twice(under_test: LogUnderTest) -> None:
     new = make_entries(0, 10)
     assert under_test.append(new[:6]) == 6
@@ -74,6 +77,7 @@ def test_batches_in_any_order_and_overlap_give_each_entry_once(
     under_test.log.close()
 
 
+@both_databases
 @pytest.mark.parametrize("where", ["in the log", "in the batch", "erased"])
 def test_another_event_at_the_same_place_is_a_fork_and_nothing_is_written(
     under_test: LogUnderTest, where: str
@@ -98,6 +102,7 @@ def test_another_event_at_the_same_place_is_a_fork_and_nothing_is_written(
     assert under_test.append(make_entries(3, 5)) == 2
 
 
+@both_databases
 def test_an_erased_event_is_still_known(under_test: LogUnderTest) -> None:
     entry = make_entry(0)
     under_test.append([entry])
@@ -106,6 +111,7 @@ def test_an_erased_event_is_still_known(under_test: LogUnderTest) -> None:
     assert under_test.append([entry]) == 0
 
 
+@both_databases
 def test_positions_are_stored_in_the_transaction_of_their_entries(
     under_test: LogUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,12 +134,14 @@ def test_positions_are_stored_in_the_transaction_of_their_entries(
     assert log.root() == root(leaves(make_entries(0, 300)))
 
 
+@both_databases
 def test_progress_alone_is_written(under_test: LogUnderTest) -> None:
     assert under_test.log.append([], [progress(7, state="closed")], under_test.lease) == 0
     (state,) = under_test.log.sources()
     assert (state.next_sequence, state.state, state.info) == (7, "closed", {"host": "here"})
 
 
+@both_databases
 def test_two_objects_that_append_in_turns_make_one_tree(under_test: LogUnderTest) -> None:
     other = Log(under_test.url, clock=under_test.clock)
     new = make_entries(0, 600)
@@ -165,6 +173,7 @@ def test_an_entry_that_cannot_be_stored_is_refused(
     assert under_test.log.size() == 0
 
 
+@both_databases
 def test_subjects_may_hold_what_is_no_valid_text(under_test: LogUnderTest) -> None:
     good = make_entry(0)
     keys = ["s/run:\ud800", "s/run:\0", "s/run:é", "s/ruo"]
@@ -210,6 +219,7 @@ def test_a_failed_append_says_nothing_of_its_content(under_test: LogUnderTest) -
     assert repr(entry.seed) not in told
 
 
+@both_databases
 def test_a_lease_that_was_never_taken_writes_nothing(under_test: LogUnderTest) -> None:
     other = type(under_test.lease)("never taken", "me", 1, 2**60)
     with pytest.raises(AnotherRelay):
@@ -218,6 +228,7 @@ def test_a_lease_that_was_never_taken_writes_nothing(under_test: LogUnderTest) -
     assert under_test.log.sources() == []
 
 
+@both_databases
 def test_progress_of_a_fork_names_where_it_was_copied_from(under_test: LogUnderTest) -> None:
     log, lease = under_test.log, under_test.lease
     log.put_source(SourceProgress(OTHER, {"pid": 1}, 1, 2, 3, "forked", SOURCE), lease)

@@ -10,6 +10,7 @@ from chain_client.event_codec import decode_event
 from chain_client.log.entries import CHUNK
 from tests.unit.chain_client.log.logs import (
     LogUnderTest,
+    both_databases,
     bulk_entries,
     make_entries,
     make_entry,
@@ -35,6 +36,7 @@ def test_a_range_is_read_as_far_as_there_is_one(
     assert [entry.index for entry in under_test.log.entries(start, stop)] == list(expected)
 
 
+@both_databases
 def test_a_reading_ends_where_the_log_ended_when_it_began(under_test: LogUnderTest) -> None:
     under_test.append(make_entries(0, 4))
     reading = under_test.log.entries()
@@ -43,6 +45,7 @@ def test_a_reading_ends_where_the_log_ended_when_it_began(under_test: LogUnderTe
     assert [entry.index for entry in reading] == [1, 2, 3]
 
 
+@both_databases
 def test_a_writer_commits_between_the_chunks_of_a_reading(under_test: LogUnderTest) -> None:
     under_test.append(bulk_entries(0, 2 * CHUNK + 1))
     reading = under_test.log.entries()
@@ -53,6 +56,7 @@ def test_a_writer_commits_between_the_chunks_of_a_reading(under_test: LogUnderTe
     assert next(reading, None) is None
 
 
+@both_databases
 def test_events_are_found_by_the_beginning_of_their_subject(under_test: LogUnderTest) -> None:
     under_test.append(make_entries(0, 1_200))
     found = list(under_test.log.find_events("store/run:r1"))
@@ -64,6 +68,7 @@ def test_events_are_found_by_the_beginning_of_their_subject(under_test: LogUnder
     assert list(under_test.log.find_events("Store")) == []
 
 
+@both_databases
 def test_an_entry_whose_payload_or_source_is_gone_is_still_seen(under_test: LogUnderTest) -> None:
     under_test.append(make_entries(0, 3))
     under_test.edit("DELETE FROM payloads WHERE log_index = 1")
@@ -77,12 +82,14 @@ def test_an_entry_whose_payload_or_source_is_gone_is_still_seen(under_test: LogU
     assert (found[1].subject_key, found[1].seed) == (None, None)
 
 
+@both_databases
 def test_an_index_whose_row_was_removed_is_passed_over(under_test: LogUnderTest) -> None:
     under_test.append(make_entries(0, 5))
     under_test.edit("DELETE FROM entries WHERE log_index = 2")
     assert [entry.index for entry in under_test.log.entries()] == [0, 1, 3, 4]
 
 
+@both_databases
 def test_reading_everything_takes_the_memory_of_one_chunk(under_test: LogUnderTest) -> None:
     count = 12_000
     under_test.append(bulk_entries(0, count))

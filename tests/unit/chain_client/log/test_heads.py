@@ -7,7 +7,9 @@ import pytest
 from chain_client.errors import InvalidEvent, InvalidInput, LogMismatch
 from chain_client.log import EntryStatus
 from chain_client.types import Digest
-from tests.unit.chain_client.log.logs import START_US, LogUnderTest, make_entries
+from tests.unit.chain_client.log.logs import START_US, LogUnderTest, both_databases, make_entries
+
+pytestmark = both_databases
 
 SEQUENCED, BROADCAST = EntryStatus.SEQUENCED, EntryStatus.BROADCAST
 INCLUDED, FINALIZED = EntryStatus.INCLUDED, EntryStatus.FINALIZED
@@ -120,7 +122,7 @@ def test_the_oldest_entry_that_is_not_final_may_have_no_payload(under_test: LogU
     under_test.append(make_entries(0, 3))
     under_test.edit("UPDATE payloads SET event = NULL WHERE log_index = 0")
     assert under_test.log.oldest_unfinal_us() == START_US + 1
-    under_test.edit("UPDATE payloads SET event = x'00' WHERE log_index = 1")
+    under_test.edit("UPDATE payloads SET event = ? WHERE log_index = 1", b"\0")
     with pytest.raises(InvalidEvent):
         under_test.log.oldest_unfinal_us()
     under_test.edit("UPDATE payloads SET event = NULL")

@@ -10,7 +10,13 @@ from chain_client.log import Log
 from chain_client.log.recheck import recheck, recheck_tiles
 from chain_client.merkle import root
 from chain_client.testing.crash import run_killed
-from tests.unit.chain_client.log.logs import SOURCE, LogUnderTest, leaves, make_entries, progress
+from tests.unit.chain_client.log.logs import (
+    SOURCE,
+    LogUnderTest,
+    leaves,
+    make_entries,
+    progress,
+)
 
 _SCRIPT = """
 import sys
@@ -26,7 +32,11 @@ for start in range(0, 900, 300):
 CHECKOUT = str(Path(__file__).parents[4])
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("under_test", "count"),
+    [("sqlite", 1), ("sqlite", 2), ("sqlite", 3), ("postgres", 2)],
+    indirect=["under_test"],
+)
 @pytest.mark.parametrize("step_name", ["log.append.before_commit", "log.append.committed"])
 def test_a_batch_is_there_whole_or_not_at_all(
     under_test: LogUnderTest, tmp_path: Path, step_name: str, count: int

@@ -20,7 +20,7 @@ from chain_client.merkle import (
 )
 from tests.closing import everything_closed
 from tests.strategies import examples
-from tests.unit.chain_client.log.logs import LogUnderTest, bulk_entries, leaves
+from tests.unit.chain_client.log.logs import LogUnderTest, both_databases, bulk_entries, leaves
 
 
 @settings(max_examples=examples(12))
@@ -56,6 +56,7 @@ def _compare_with_lists(under_test: LogUnderTest, data: st.DataObject) -> None:
     under_test.log.close()
 
 
+@both_databases
 def test_tiles_are_right_across_both_of_their_boundaries(under_test: LogUnderTest) -> None:
     log = under_test.log
     new = bulk_entries(0, 65_536 + 300)
@@ -90,6 +91,7 @@ def test_one_batch_across_both_boundaries_makes_the_same_tiles(under_test: LogUn
     ]
 
 
+@both_databases
 def test_sizes_and_indexes_out_of_range_are_refused(under_test: LogUnderTest) -> None:
     log = under_test.log
     under_test.append(bulk_entries(0, 3))
