@@ -12,6 +12,10 @@ on_step: Callable[[str], None] | None = None
 """Called with the step's name, when a test has set it."""
 
 STEPS = (
+    # a home is deployed to a network
+    "deploy.keys.made",
+    "deploy.begun",
+    "deploy.recorded",
     # a home gets its registry
     "provision.salt.made",
     "provision.registry.deployed",
@@ -38,6 +42,8 @@ STEPS = (
     "transaction.signed",
     "transaction.stored",
     "transaction.sent",
+    "transaction.replacement.signed",
+    "transaction.replacement.stored",
     "transaction.included",
     "embedded.block.before_commit",
     "embedded.block.committed",

@@ -52,10 +52,12 @@ def cli(context: click.Context, home: Path | None, verbose: bool) -> None:
 def _register() -> None:
     from chain_client.cli.alarm import alarm
     from chain_client.cli.approvals import approvals
+    from chain_client.cli.deploy import deploy
     from chain_client.cli.doctor import doctor
     from chain_client.cli.draft import draft
     from chain_client.cli.explain import explain
     from chain_client.cli.init import init
+    from chain_client.cli.join import join
     from chain_client.cli.key import key
     from chain_client.cli.model import model
     from chain_client.cli.policy import policy
@@ -66,7 +68,7 @@ def _register() -> None:
     from chain_client.cli.user import user
     from chain_client.cli.verify import verify
 
-    recording = (init, doctor, status, relay, verify, explain, alarm)
+    recording = (init, deploy, join, doctor, status, relay, verify, explain, alarm)
     deciding = (key, user, role, policy, model, approvals, draft, sync)
     for command in (*recording, *deciding):
         cli.add_command(command)

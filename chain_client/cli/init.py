@@ -21,7 +21,12 @@ _NEXT = (
 )
 
 
-def _to_seconds(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+def to_delay_s(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """A timelock's delay in seconds, of an option in words.
+
+    Raises:
+        BadParameter: it is no duration, or zero.
+    """
     if value is None:
         return None
     try:
@@ -38,13 +43,13 @@ def _to_seconds(context: click.Context, option: click.Parameter, value: str | No
     "--timelock-delay",
     "timelock_delay_s",
     metavar="DURATION",
-    callback=_to_seconds,
+    callback=to_delay_s,
     help="Let changes of policies and rights wait so long, such as 2d; for production.",
 )
 @json_option
 @click.pass_obj
 def init(home: Path | None, timelock_delay_s: int | None, as_json: bool) -> None:
-    """Make a home: keys, embedded chain, contracts and log.
+    """Make a home: keys, embedded chain, contracts and log. For a network, see deploy.
 
     Safe to run again: what is there stays, what a crash left unfinished is finished, and a home of
     an earlier version gets what it lacks.

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from chain_client.errors import (
     LogMismatch,
     WrongChain,
 )
+from chain_client.ledger import model_registry
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import Call, Ledger, Receipt
 from chain_client.ledger.deployment_file import Deployment
@@ -35,12 +37,15 @@ __all__ = [
     "check_event_log",
     "check_registry",
     "deploy",
+    "settle_for_good",
 ]
 
 _logger = logging.getLogger(__name__)
 
 DEPLOY_PURPOSE = f"deploy:{CONTRACT}"
 """Purpose of the transaction that deploys the contract."""
+DEPLOY_REGISTRY_PURPOSE = f"deploy:{model_registry.CONTRACT}"
+"""Purpose of the transaction that deploys the registry."""
 OPEN_LOG_PURPOSE = "open-log:"
 """Beginning of the purpose of the transaction that opens a log; the log's id follows."""
 
@@ -72,6 +77,7 @@ class Queue(Protocol):
     def submit(self, call: Call, purpose: str) -> int: ...
     def settle(self, tx_id: int, *, final: bool) -> SettledCall: ...
     def find(self, purpose: str, *, prefix: bool) -> Sequence[StoredCall]: ...
+    def pending(self) -> Sequence[StoredCall]: ...
 
 
 def deploy(
@@ -82,6 +88,7 @@ def deploy(
     queue: Queue,
     writer: Address,
     complete: Callable[[Deployment], Deployment] = lambda deployment: deployment,
+    finished: Callable[[Deployment], None] = lambda deployment: None,
 ) -> Deployment:
     """Deploy the contract, open a log in it, and write the deployment's file.
 
@@ -91,10 +98,13 @@ def deploy(
     Args:
         path: the file to write.
         ledger: the chain.
-        ledger_url: the chain's URL as it is to stand in the file.
+        ledger_url: the chain's URL as it is to stand in the file. Of a network only the endpoints'
+            hosts stand there: what else a URL holds may be a key.
         queue: sends with the owner's key.
         writer: address of the key that will anchor.
-        complete: adds what else belongs to the deployment, just before it is written.
+        complete: adds what else belongs to the deployment. All of it is final before the file is
+            written.
+        finished: told of the whole deployment just before it is written.
 
     Raises:
         ContractReverted: the contract refused.
@@ -109,23 +119,56 @@ def deploy(
     queue.resume()
     event_log = _deploy_contract(ledger, queue)
     contract = EventLogContract(ledger, event_log)
-    log_id, block_number = _open_log(contract, queue, writer)
+    log_id, opened = _open_log(contract, queue, writer)
     chain_id = ledger.chain_id()
     deployment = Deployment(
         deployment_id=_deployment_id(chain_id, event_log, log_id),
-        ledger_url=ledger_url,
+        ledger_url=ledger_url if ledger_url.startswith("embedded:") else ledger.url,
         chain_id=chain_id,
         event_log=event_log,
         code_hash=Digest(keccak256(ledger.code(event_log))),
         log_id=log_id,
         owner=queue.sender,
         writer=writer,
-        block_number=block_number,
+        block_number=opened.block_number,
     )
-    deployment = complete(deployment)
+    deployment = settle_for_good(complete(deployment), queue)
+    finished(deployment)
     deployment.write(path)
     _logger.info("EventLog is at %s on chain %s", to_hex(event_log), chain_id)
     return deployment
+
+
+def settle_for_good(deployment: Deployment, queue: Queue) -> Deployment:
+    """Wait until all that the queue has sent is final.
+
+    The steps before wait for a block only: where finality takes minutes, it is waited for once.
+
+    Returns:
+        the deployment with the blocks that its transactions are in for good.
+
+    Raises:
+        ContractReverted: a transaction failed in its final block.
+        LedgerUnavailable: not final in time; call again later.
+        TransactionFailed: or a child of it, as `TransactionQueue.settle`.
+    """
+    for stored in queue.pending():
+        queue.settle(stored.id, final=True)
+    opened = _block_of(queue, OPEN_LOG_PURPOSE + to_hex(deployment.log_id))
+    registered = _block_of(queue, DEPLOY_REGISTRY_PURPOSE)
+    return replace(
+        deployment,
+        block_number=deployment.block_number if opened is None else opened,
+        registry_block=deployment.registry_block if registered is None else registered,
+    )
+
+
+def _block_of(queue: Queue, purpose: str) -> int | None:
+    """Final block of what this queue sent; None if it did not send it."""
+    stored = [tx for tx in queue.find(purpose, prefix=False) if not tx.failed]
+    if not stored:
+        return None
+    return queue.settle(stored[-1].id, final=True).receipt.block_number
 
 
 def _deploy_contract(ledger: Ledger, queue: Queue) -> Address:
@@ -134,7 +177,7 @@ def _deploy_contract(ledger: Ledger, queue: Queue) -> Address:
         tx_id = stored[-1].id
     else:
         tx_id = queue.submit(deploy_call(queue.sender), DEPLOY_PURPOSE)
-    address = queue.settle(tx_id, final=True).receipt.contract_address
+    address = queue.settle(tx_id, final=False).receipt.contract_address
     if address is None or not load_artifact(CONTRACT).matches(ledger.code(address)):
         raise ContractMissing(
             f"the transaction {tx_id} was to deploy {CONTRACT}, but its code is not on the chain: "
@@ -143,7 +186,7 @@ def _deploy_contract(ledger: Ledger, queue: Queue) -> Address:
     return address
 
 
-def _open_log(contract: EventLogContract, queue: Queue, writer: Address) -> tuple[LogId, int]:
+def _open_log(contract: EventLogContract, queue: Queue, writer: Address) -> tuple[LogId, Receipt]:
     stored = [tx for tx in queue.find(OPEN_LOG_PURPOSE, prefix=True) if not tx.failed]
     if stored:
         tx_id = stored[-1].id
@@ -152,14 +195,14 @@ def _open_log(contract: EventLogContract, queue: Queue, writer: Address) -> tupl
         log_id = LogId(secrets.token_bytes(32))
         call = contract.open_log_call(log_id, writer)
         tx_id = queue.submit(call, OPEN_LOG_PURPOSE + to_hex(log_id))
-    block_number = queue.settle(tx_id, final=True).receipt.block_number
+    receipt = queue.settle(tx_id, final=False).receipt
     found = contract.log(log_id).writer
     if found != writer:
         raise ConfigurationError(
             f"the log {to_hex(log_id)} has the writer {to_hex(found or b'')}, but this home's "
             f"key is {to_hex(writer)}: put the writer's keystore back from your backup"
         )
-    return log_id, block_number
+    return log_id, receipt
 
 
 def _deployment_id(chain_id: int, event_log: Address, log_id: LogId) -> str:

@@ -1,0 +1,217 @@
+"""Sending with the owner's key: its lease, its queue, and patience where finality takes minutes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from chain_client.config import Settings
+from chain_client.errors import CallReverted, ContractReverted
+from chain_client.home import OWNER_KEY, Home
+from chain_client.ledger import ExpectedChain, Ledger, event_log, open_ledger, timelock
+from chain_client.ledger.base import Call
+from chain_client.log import Lease, Log
+from chain_client.signing import create_keystore, open_signer
+from chain_client.transactions import (
+    SettledTransaction,
+    StoredTransaction,
+    TransactionQueue,
+    key_lease_name,
+)
+from chain_client.types import Address
+
+_KEYSTORE = "keystore:"
+_LEASE_S = 120.0
+_RENEW_S = 30.0
+_PATIENCE_S = 60.0
+_PATIENCE_ON_NETWORK_S = 3600.0
+"""Finality takes about a quarter of an hour on Ethereum, and far longer while it is disturbed."""
+
+Progress = Callable[[str], None]
+"""Told in words what is waited for, or was done."""
+
+
+def says_nothing(text: str) -> None:
+    """Progress that nobody looks at."""
+
+
+def is_network(settings: Settings) -> bool:
+    """Whether `ledger.url` names endpoints of a network, and no chain of this home's own."""
+    return settings.ledger_url.startswith(("http:", "https:"))
+
+
+class PatientQueue:
+    """The owner's queue, which waits as long as the chain needs and says for what.
+
+    Args:
+        queue: sends.
+        patience_s: how long a transaction is waited for.
+        progress: told of each.
+    """
+
+    def __init__(self, queue: TransactionQueue, patience_s: float, progress: Progress) -> None:
+        self._queue = queue
+        self._patience_s = patience_s
+        self._progress = progress
+
+    @property
+    def sender(self) -> Address:
+        """Address of the key."""
+        return self._queue.sender
+
+    def resume(self) -> object:
+        """See `TransactionQueue.resume`."""
+        return self._queue.resume(timeout_s=self._patience_s)
+
+    def submit(self, call: Call, purpose: str) -> int:
+        """See `TransactionQueue.submit`."""
+        tx_id = self._queue.submit(call, purpose)
+        self._progress(f"sent {purpose}")
+        return tx_id
+
+    def settle(self, tx_id: int, *, final: bool) -> SettledTransaction:
+        """See `TransactionQueue.settle`."""
+        settled = self._queue.settle(tx_id, final=final, timeout_s=self._patience_s)
+        how = "final" if final else "on chain"
+        self._progress(f"{how} in block {settled.receipt.block_number}: {settled.purpose}")
+        return settled
+
+    def find(self, purpose: str, *, prefix: bool) -> Sequence[StoredTransaction]:
+        """See `TransactionQueue.find`."""
+        return self._queue.find(purpose, prefix=prefix)
+
+    def pending(self) -> Sequence[StoredTransaction]:
+        """See `TransactionQueue.pending`."""
+        return self._queue.pending()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The chain, and a queue that sends with the owner's key."""
+
+    ledger: Ledger
+    queue: PatientQueue
+
+
+@contextmanager
+def owning(
+    settings: Settings,
+    home: Home,
+    replace_dead: Callable[[str], bool],
+    expected: ExpectedChain | None = None,
+    progress: Progress = says_nothing,
+) -> Iterator[Owner]:
+    """Send with the owner's key; the home's lock is held.
+
+    Args:
+        settings: where the home, the log and the chain are.
+        home: the home.
+        replace_dead: whether the holder of a lease is gone.
+        expected: what the chain must be; by default whichever answers.
+        progress: told what is waited for.
+
+    Raises:
+        AnotherRelay: another process sends with the key.
+        ConfigurationError: the key can't be read.
+        LedgerUnavailable: the chain does not answer.
+        LogUnavailable: the log's database does not answer.
+    """
+    signer = open_signer(OWNER_KEY, base=home.path)
+    log = Log(settings.resolve_url(settings.log_url))
+    ledger = open_ledger(settings, expected=expected)
+    try:
+        log.check_schema()
+        held = _Held(log, key_lease_name(signer.address()), replace_dead)
+        try:
+            queue = TransactionQueue(
+                log.engine,
+                ledger,
+                signer,
+                lease=lambda: held.lease,
+                chain_id=ledger.chain_id() if expected is None else expected.chain_id,
+                explain=_explain,
+                alarm=log.raise_alarm,
+                wait=held.wait,
+            )
+            patience_s = _PATIENCE_ON_NETWORK_S if is_network(settings) else _PATIENCE_S
+            yield Owner(ledger, PatientQueue(queue, patience_s, progress))
+        finally:
+            log.release(held.lease)
+    finally:
+        ledger.close()
+        log.close()
+
+
+class _Held:
+    """The key's lease, renewed while a block is waited for."""
+
+    def __init__(self, log: Log, name: str, replace_dead: Callable[[str], bool]) -> None:
+        self._log = log
+        self.lease: Lease = log.acquire_lease(name, holder(), _LEASE_S, replace_dead=replace_dead)
+        self._renewed_s = time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        if time.monotonic() - self._renewed_s >= _RENEW_S:
+            self.lease = self._log.renew(self.lease, _LEASE_S)
+            self._renewed_s = time.monotonic()
+        time.sleep(seconds)
+
+
+def key_address(home: Home, uri: str) -> Address:
+    """Of a key, which is made if it is a file of the home that is missing.
+
+    Raises:
+        ConfigurationError: it can't be read or unlocked.
+        HomeNotWritable: it can't be made.
+    """
+    path = home.path / uri.removeprefix(_KEYSTORE)
+    if path.exists() or not uri.startswith(_KEYSTORE):
+        return open_signer(uri, base=home.path).address()
+    return create_keystore(path)
+
+
+def find_address(home: Home, uri: str) -> Address | None:
+    """Of a key; None if it is a file of the home that is missing.
+
+    Raises:
+        ConfigurationError: it can't be read.
+    """
+    if uri.startswith(_KEYSTORE) and not (home.path / uri.removeprefix(_KEYSTORE)).exists():
+        return None
+    return open_signer(uri, base=home.path).address()
+
+
+def holder() -> str:
+    """This process, as a lease names it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_of_this_machine(name: str) -> bool:
+    """Of a home that is not complete: whoever held its lock, and the lease with it, is gone."""
+    return name.rpartition(":")[0] == socket.gethostname()
+
+
+def is_gone(name: str) -> bool:
+    """Whether a holder was an earlier process of this machine."""
+    host, _, pid = name.rpartition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    if int(pid) == os.getpid():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _explain(error: CallReverted) -> ContractReverted:
+    """Of whichever contract reverted: the log's, the timelock's or the registry's."""
+    told = event_log.explain(error)
+    return told if told.name else timelock.explain(error)
