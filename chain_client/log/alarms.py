@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from chain_client.log.model import Alarm
 from chain_client.log.schema import alarms
+from chain_client.log.texts import to_storable
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -72,8 +73,3 @@ def read_alarms(connection: Connection, include_cleared: bool) -> list[Alarm]:
         )
         for row in connection.execute(query).mappings()
     ]
-
-
-def to_storable(text: str) -> str:
-    """Text that every database takes: a host's ids may hold NUL or half a surrogate pair."""
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -16,6 +16,7 @@ from chain_client.errors import AnotherRelay
 from chain_client.log.model import Lease
 from chain_client.log.postgres import is_postgres, server_time_us
 from chain_client.log.schema import leases
+from chain_client.log.texts import to_storable
 
 
 def fence(connection: Connection, lease: Lease) -> None:
@@ -51,6 +52,7 @@ def acquire(
     Raises:
         AnotherRelay: somebody holds it.
     """
+    name, holder = to_storable(name), to_storable(holder)
     row = connection.execute(
         select(leases).where(leases.c.name == name).with_for_update()
     ).one_or_none()
@@ -102,7 +104,7 @@ def find(connection: Connection, name: str, clock: Clock) -> Lease | None:
     """The lease if somebody holds it now."""
     now_us = _time_us(connection, clock)
     row = connection.execute(
-        select(leases).where(leases.c.name == name, leases.c.expires_us > now_us)
+        select(leases).where(leases.c.name == to_storable(name), leases.c.expires_us > now_us)
     ).one_or_none()
     return None if row is None else Lease(row.name, row.holder, row.token, row.expires_us)
 
@@ -112,7 +114,10 @@ def find_all(connection: Connection, prefix: str, clock: Clock) -> list[Lease]:
     now_us = _time_us(connection, clock)
     rows = connection.execute(
         select(leases)
-        .where(leases.c.name.startswith(prefix, autoescape=True), leases.c.expires_us > now_us)
+        .where(
+            leases.c.name.startswith(to_storable(prefix), autoescape=True),
+            leases.c.expires_us > now_us,
+        )
         .order_by(leases.c.name)
     )
     return [Lease(row.name, row.holder, row.token, row.expires_us) for row in rows]
