@@ -9,10 +9,19 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from chain_client.client import ChainClient
 from chain_client.clock import SystemClock
+from chain_client.deploying.examining import (
+    endpoint_urls,
+    examine_balances,
+    examine_endpoint,
+    find_wrong_keys,
+)
+from chain_client.deploying.joining import is_joined, missing_here
+from chain_client.deploying.owner import find_address, is_network
 from chain_client.errors import ChainError
 from chain_client.gate.decision import MAX_CLOCK_LAG_S
 from chain_client.home import OWNER_KEY, WRITER_KEY
@@ -31,14 +40,51 @@ _KEYSTORE = "keystore:"
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
 
 
+_Examination = Callable[[ChainClient], tuple[bool, str]]
+
+
 def examine(client: ChainClient) -> Iterator[Check]:
     """Carry out every check; one that fails stops no other."""
-    for name, examination in _EXAMINATIONS:
+    examinations = list(_EXAMINATIONS)
+    if is_network(client.settings):
+        after = [name for name, _ in examinations].index("chain") + 1
+        examinations[after:after] = _network_examinations(client)
+    for name, examination in examinations:
         try:
             problem, detail = examination(client)
         except (ChainError, OSError) as exc:
             problem, detail = True, str(exc)
         yield Check(name, not problem, detail)
+
+
+def _network_examinations(client: ChainClient) -> Iterator[tuple[str, _Examination]]:
+    """Each endpoint alone, and what the chain says of the home's keys."""
+    for number, url in enumerate(endpoint_urls(client.settings), 1):
+        yield f"endpoint {number}", partial(_endpoint, url)
+    yield "rights", _rights
+    yield "balances", _balances
+
+
+def _endpoint(url: str, client: ChainClient) -> tuple[bool, str]:
+    report = examine_endpoint(client.settings, client.deployment, url)
+    return report.is_slow, f"{report.url}: {report.describe()}"
+
+
+def _rights(client: ChainClient) -> tuple[bool, str]:
+    wrong = list(
+        find_wrong_keys(
+            client.settings, client.deployment, client.ledger, anchors=_anchors_here(client)
+        )
+    )
+    return bool(wrong), "; ".join(wrong) or "each key of this home may do what it is for"
+
+
+def _balances(client: ChainClient) -> tuple[bool, str]:
+    return examine_balances(client.settings, client.ledger, anchors=_anchors_here(client))
+
+
+def _anchors_here(client: ChainClient) -> bool:
+    return client.settings.relay_anchor != "never"
 
 
 def _versions(client: ChainClient) -> tuple[bool, str]:
@@ -66,6 +112,8 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
     if open_files:
         names = ", ".join(sorted(open_files))
         return True, f"others can read {names}: run chmod 600 on the files in {client.folder.keys}"
+    if is_joined(client.folder):
+        return False, _of_joined(client)
     wanted = [WRITER_KEY]
     if client.deployment.registry is not None:
         wanted += [client.settings.registry_registrar, client.settings.registry_submitter]
@@ -79,6 +127,14 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
     if not (client.home / OWNER_KEY.removeprefix(_KEYSTORE)).exists():
         return False, "readable by their owner only; the owner's key is kept elsewhere"
     return False, "readable by their owner only"
+
+
+def _of_joined(client: ChainClient) -> str:
+    lacking = missing_here(client.settings)
+    if not lacking:
+        return "readable by their owner only; this home has them all"
+    shown = "; ".join(f"without {name} it can't {what}" for name, what in lacking.items())
+    return f"readable by their owner only; {shown}"
 
 
 def _chain(client: ChainClient) -> tuple[bool, str]:
@@ -104,7 +160,8 @@ def _registry(client: ChainClient) -> tuple[bool, str]:
     if client.deployment.registry is None:
         return False, "this home has none yet; mlops-chain init makes it"
     registry = client.model_registry
-    client.salt.check(registry.salt_hash())
+    if client.folder.registry_salt.exists() or not is_joined(client.folder):
+        client.salt.check(registry.salt_hash())
     successor = registry.successor()
     if successor is not None:
         return True, f"it was succeeded by {to_hex(successor)}: use the home of that one"
@@ -116,6 +173,8 @@ def _registry(client: ChainClient) -> tuple[bool, str]:
             f"{', '.join(beside)} can administer it beside the timelock, without any delay: let "
             "them be revoked (`mlops-chain role revoke admin ADDRESS`) or renounce it"
         )
+    if find_address(client.folder, client.settings.registry_registrar) is None:
+        return False, "the code is whole; the registrar's key is kept elsewhere"
     registrar = open_signer(client.settings.registry_registrar, base=client.home).address()
     if not registry.has_role(REGISTRAR_ROLE, registrar):
         return True, (
@@ -162,7 +221,8 @@ def _log(client: ChainClient) -> tuple[bool, str]:
     from chain_client.head_check import read_checked_head
 
     head = read_checked_head(client.log, client.contract, client.deployment.log_id)
-    return False, f"{client.log.size()} entries, {head.size} of them on chain"
+    kind = client.log.engine.dialect.name
+    return False, f"{client.log.size()} entries in {kind}, {head.size} of them on chain"
 
 
 def _cross(client: ChainClient) -> tuple[bool, str]:
@@ -217,7 +277,7 @@ def _adapters(client: ChainClient) -> tuple[bool, str]:
     return False, f"installed: {', '.join(names)}; in use: {', '.join(sorted(used)) or 'none'}"
 
 
-_EXAMINATIONS: tuple[tuple[str, Callable[[ChainClient], tuple[bool, str]]], ...] = (
+_EXAMINATIONS: tuple[tuple[str, _Examination], ...] = (
     ("versions", _versions),
     ("home", _home),
     ("keys", _keys),

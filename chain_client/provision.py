@@ -46,11 +46,12 @@ def provision(settings: Settings, *, timelock_delay_s: int | None = None) -> Dep
         LogUnavailable: the log's database does not answer.
     """
     home = Home(settings.home)
+    if not home.exists():
+        _refuse_network(settings)
     home.create_folders()
     with home.locked():
         if home.exists():
             return Deployment.read(home.deployment_file)
-        _refuse_network(settings)
         owner_address, writer = (key_address(home, uri) for uri in (OWNER_KEY, WRITER_KEY))
         log = Log(settings.resolve_url(settings.log_url))
         log.create()

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain_client.deploying.rehearsal import RehearsedStep
-from chain_client.errors import CallReverted, ConfigurationError, TransactionFailed
+from chain_client.errors import (
+    CallReverted,
+    ConfigurationError,
+    LedgerUnavailable,
+    TransactionFailed,
+)
 from chain_client.ledger.base import Call, Ledger
 from chain_client.ledger.event_log import CONTRACT
 from chain_client.ledger.verification_input import load_verification_input
@@ -46,11 +51,6 @@ def check_fitness(ledger: Ledger, steps: Sequence[RehearsedStep]) -> None:
         LedgerUnavailable: the chain does not answer.
     """
     version = load_verification_input(CONTRACT).evm_version
-    if not _runs(ledger, _CONTROL):
-        raise ConfigurationError(
-            f"{ledger.url} runs no init code in eth_call, so it can't be told whether it can run "
-            "the contracts: use another endpoint"
-        )
     for probe in _PROBES:
         if not _runs(ledger, probe.init_code):
             raise ConfigurationError(
@@ -84,5 +84,10 @@ def _runs(ledger: Ledger, init_code: bytes) -> bool:
     try:
         ledger.call(Call(None, init_code))
     except (CallReverted, TransactionFailed):
+        return False
+    except LedgerUnavailable:
+        # Each client has words of its own for an unknown instruction. If it does run the same
+        # question with known ones, then those words meant no.
+        ledger.call(Call(None, _CONTROL))
         return False
     return True

@@ -175,7 +175,10 @@ def make_plan(
         address = to_created(owner, at) if step.contract and owner is not None else None
         planned.append(PlannedStep(step, address, done))
     gas = sum(one.step.gas_limit for one in planned if not one.done)
-    needs = _needs(settings, gas, fees.max_fee_wei, timelock_delay_s is not None)
+    stocks = [
+        _owner_stock(gas, fees.max_fee_wei, timelock_delay_s is not None),
+        *make_stocks(settings, fees.max_fee_wei),
+    ]
     return Plan(
         chain_id=ledger.chain_id(),
         ledger_url=ledger.url,
@@ -183,33 +186,53 @@ def make_plan(
         price_wei=price_wei,
         max_fee_wei=fees.max_fee_wei,
         steps=planned,
-        keys=[_with_balance(home, ledger, *need) for need in needs],
+        keys=[_with_balance(home, ledger, stock) for stock in stocks],
     )
 
 
-def _needs(
-    settings: Settings, gas: int, fee_wei: int, has_timelock: bool
-) -> list[tuple[str, str, str, int, str]]:
-    """Key, role, rights, wei and what for."""
-    rights = "owns the EventLog"
-    rights += ", proposes to the timelock" if has_timelock else ", administers the registry"
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a key should have to go on for a while.
+
+    Args:
+        key: where it is.
+        role: such as ``log writer``.
+        rights: what it may do, in words.
+        least_wei: what it should have.
+        purpose: what that pays for.
+    """
+
+    key: str
+    role: str
+    rights: str
+    least_wei: int
+    purpose: str
+
+
+def make_stocks(settings: Settings, fee_wei: int) -> list[Stock]:
+    """What the keys that work every day should have.
+
+    Args:
+        settings: of the home.
+        fee_wei: most that is paid for a unit of gas.
+    """
+    anchors = settings.relay_alarm_anchors
     return [
-        (OWNER_KEY, "owner", rights, gas * fee_wei, "the deployment"),
-        (
+        Stock(
             WRITER_KEY,
             "log writer",
             "anchors heads",
-            settings.relay_alarm_anchors * ANCHOR_GAS * fee_wei,
-            f"{settings.relay_alarm_anchors:g} anchors",
+            anchors * ANCHOR_GAS * fee_wei,
+            f"{anchors} anchors",
         ),
-        (
+        Stock(
             settings.registry_registrar,
             "registrar",
             "registers versions",
             _DECISIONS * _REGISTER_GAS * fee_wei,
             f"{_DECISIONS} versions",
         ),
-        (
+        Stock(
             settings.registry_submitter,
             "submitter",
             "brings proposals, approvals and promotions; no right of its own",
@@ -219,12 +242,15 @@ def _needs(
     ]
 
 
-def _with_balance(
-    home: Home, ledger: Ledger, uri: str, role: str, rights: str, least_wei: int, purpose: str
-) -> KeyNeed:
-    address = find_address(home, uri)
+def _owner_stock(gas: int, fee_wei: int, has_timelock: bool) -> Stock:
+    does = "proposes to the timelock" if has_timelock else "administers the registry"
+    return Stock(OWNER_KEY, "owner", f"owns the EventLog, {does}", gas * fee_wei, "the deployment")
+
+
+def _with_balance(home: Home, ledger: Ledger, stock: Stock) -> KeyNeed:
+    address = find_address(home, stock.key)
     balance_wei = None if address is None else ledger.balance_wei(address)
-    return KeyNeed(role, rights, address, least_wei, purpose, balance_wei)
+    return KeyNeed(stock.role, stock.rights, address, stock.least_wei, stock.purpose, balance_wei)
 
 
 def to_created(sender: Address, nonce: int) -> Address:
