@@ -12,6 +12,8 @@ on_step: Callable[[str], None] | None = None
 """Called with the step's name, when a test has set it."""
 
 STEPS = (
+    # an older log gets this version's tables
+    "log.migrated.before_commit",
     # a home is deployed to a network
     "deploy.keys.made",
     "deploy.begun",

@@ -30,10 +30,12 @@ RECORDER_STEPS = [
 SYNC_STEPS = {name for name in steps.STEPS if name.startswith("sync.")}
 PROVISION_STEPS = {name for name in steps.STEPS if name.startswith("provision.")}
 """Met when a home gets its registry: `test_provision_killed`."""
+OPENING_STEPS = {name for name in steps.STEPS if name.startswith(("deploy.", "log.migrated."))}
+"""Met before there is a relay: where networks are deployed to, and in `test_migrations`."""
 RELAY_STEPS = [
     name
     for name in steps.STEPS
-    if name not in {*RECORDER_STEPS, *FORK_STEPS, *SYNC_STEPS, *PROVISION_STEPS}
+    if name not in {*RECORDER_STEPS, *FORK_STEPS, *SYNC_STEPS, *PROVISION_STEPS, *OPENING_STEPS}
 ]
 ONCE_A_PROCESS = {"spool.opened", "spool.closed"}
 
