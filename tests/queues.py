@@ -62,6 +62,7 @@ def own(
         lease=lambda: lease,
         chain_id=ledger.chain_id() if chain_id is None else chain_id,
         alarm=log.raise_alarm,
+        clear_alarm=log.clear_alarm,
         **options,
     )
     return Owner(log, lease, queue)
@@ -82,3 +83,23 @@ def stored(log_file: Path) -> list[Row]:
     with contextlib.closing(sqlite3.connect(log_file)) as connection:
         query = "SELECT nonce, purpose, raw, status FROM transactions ORDER BY sender, nonce"
         return [Row(*row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True)
+class StoredAttempt:
+    """What was signed at a nonce, read past the queue."""
+
+    purpose: str
+    nonce: int
+    kind: str
+    raw: bytes
+
+
+def stored_attempts(log_file: Path) -> list[StoredAttempt]:
+    """All that was ever signed and kept, lowest nonce and lowest offer first."""
+    with contextlib.closing(sqlite3.connect(log_file)) as connection:
+        query = (
+            "SELECT purpose, nonce, kind, a.raw FROM attempts a JOIN transactions t "
+            "ON t.id = a.transaction_id ORDER BY sender, nonce, a.max_fee_wei"
+        )
+        return [StoredAttempt(*row) for row in connection.execute(query)]

@@ -1,7 +1,8 @@
 """A ledger in memory, with scripted faults: for tests of what sends transactions.
 
-It keeps nonces, a pool, blocks and receipts like a node, and runs no contract: what a call
-returns is given by the test. Faults are asked for by name and happen once, in order.
+It keeps nonces, a pool with replacement, a base fee, blocks and receipts like a node, and runs no
+contract: what a call returns is given by the test. Faults are asked for by name and happen once,
+in order.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from typing import Any
 
 from chain_client.errors import ChainError, InvalidInput, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Fees, Receipt
+from chain_client.signing import decode_transaction
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, TxHash
+
+_GWEI = 10**9
+_POOL_BUMP = 1.1
+"""What geth asks of a replacement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A signed EIP-1559 transaction, decoded."""
+    """A signed transaction of either type, decoded."""
 
     raw: bytes
     tx_hash: TxHash
@@ -29,6 +35,9 @@ class Transaction:
     sender: Address
     nonce: int
     call: Call
+    max_fee_wei: int = 0
+    max_priority_fee_wei: int = 0
+    is_legacy: bool = False
 
     @classmethod
     def from_raw(cls, raw: bytes) -> Transaction:
@@ -38,30 +47,42 @@ class Transaction:
             TransactionRejected: ``invalid_signature``.
         """
         import coincurve
-        import rlp
 
         try:
-            fields: Any = rlp.decode(raw[1:])
-            unsigned = raw[:1] + rlp.encode(fields[:9])
-            signature = fields[10].rjust(32, b"\0") + fields[11].rjust(32, b"\0")
-            parity = bytes([int.from_bytes(fields[9], "big")])
+            fields = decode_transaction(raw)
+            signature, parity = _signature_of(raw)
             public = coincurve.PublicKey.from_signature_and_message(
-                signature + parity, keccak256(unsigned), hasher=None
+                signature + bytes([parity]), fields.signing_hash(), hasher=None
             )
         except Exception as exc:
             raise TransactionRejected("invalid_signature", "no signed transaction") from exc
         return cls(
             raw=raw,
             tx_hash=TxHash(keccak256(raw)),
-            chain_id=int.from_bytes(fields[0], "big"),
+            chain_id=fields.chain_id,
             sender=Address(keccak256(public.format(compressed=False)[1:])[12:]),
-            nonce=int.from_bytes(fields[1], "big"),
-            call=Call(
-                Address(fields[5]) if fields[5] else None,
-                fields[7],
-                int.from_bytes(fields[6], "big"),
-            ),
+            nonce=fields.nonce,
+            call=Call(fields.to, fields.data, fields.value_wei),
+            max_fee_wei=fields.max_fee_wei,
+            max_priority_fee_wei=fields.max_priority_fee_wei,
+            is_legacy=fields.is_legacy,
         )
+
+    def outbids(self, other: Transaction) -> bool:
+        """Whether a node takes it in place of another at its nonce."""
+        return (
+            self.max_fee_wei >= other.max_fee_wei * _POOL_BUMP
+            and self.max_priority_fee_wei >= other.max_priority_fee_wei * _POOL_BUMP
+        )
+
+
+def _signature_of(raw: bytes) -> tuple[bytes, int]:
+    import rlp
+
+    fields: Any = rlp.decode(raw if raw[0] >= 0xC0 else raw[1:])
+    v, r, s = fields[-3:]
+    parity = int.from_bytes(v, "big")
+    return r.rjust(32, b"\0") + s.rjust(32, b"\0"), parity if parity < 2 else (parity - 35) % 2
 
 
 class SimulatedLedger:
@@ -92,6 +113,13 @@ class SimulatedLedger:
         """May raise `CallReverted`."""
         self.on_call: Callable[[Call], bytes] = lambda call: b""
         """May raise `CallReverted`."""
+        self.base_fee_wei = _GWEI // 2
+        """No block takes what offers less; `fees` follow it."""
+        self.tip_wei = _GWEI
+        self.is_legacy = False
+        """The chain knows gas prices only."""
+        self.refuses_low_fees = False
+        """Whether what offers less than the base fee is refused, as anvil does, or kept."""
         self._chain_id = chain_id
         self._faults: dict[str, deque[ChainError | str | None]] = defaultdict(deque)
         self._pool: dict[TxHash, Transaction] = {}
@@ -123,15 +151,26 @@ class SimulatedLedger:
         for _ in range(blocks):
             taken: list[Transaction] = []
             for tx in sorted(self._pool.values(), key=lambda tx: tx.nonce):
-                if tx.nonce == self._nonce(tx.sender) + sum(t.sender == tx.sender for t in taken):
+                nonce = self._nonce(tx.sender) + sum(t.sender == tx.sender for t in taken)
+                if tx.nonce == nonce and tx.max_fee_wei >= self.base_fee_wei:
                     taken.append(tx)
-            for tx in taken:
-                del self._pool[tx.tx_hash]
             self._append(taken)
+            used = {tx.tx_hash for tx in self._pool.values() if tx.nonce < self._nonce(tx.sender)}
+            for tx_hash in used:
+                del self._pool[tx_hash]
 
     def use_nonce(self, sender: Address) -> None:
         """Somebody else's transaction with this key is included."""
         self._foreign[sender] += 1
+
+    def put_in_pool(self, raw: bytes) -> None:
+        """A transaction reaches the pool past every fault, such as somebody else's."""
+        tx = Transaction.from_raw(raw)
+        self._pool[tx.tx_hash] = tx
+
+    def pool(self) -> list[Transaction]:
+        """What waits for a block, in the order of the nonces."""
+        return sorted(self._pool.values(), key=lambda tx: tx.nonce)
 
     def forget_foreign(self, sender: Address) -> None:
         """The foreign transactions vanish again, as after a reorg."""
@@ -190,7 +229,10 @@ class SimulatedLedger:
 
     def fees(self) -> Fees:
         self._enter("fees")
-        return Fees(max_fee_wei=2_000_000_000, max_priority_fee_wei=1_000_000_000)
+        max_fee_wei = 2 * self.base_fee_wei + self.tip_wei
+        if self.is_legacy:
+            return Fees(max_fee_wei, max_fee_wei, is_legacy=True)
+        return Fees(max_fee_wei, self.tip_wei)
 
     def estimate_gas(self, call: Call, sender: Address) -> int:
         self._enter("estimate_gas")
@@ -251,6 +293,15 @@ class SimulatedLedger:
             raise TransactionRejected("nonce_too_low", f"nonce {tx.nonce}, expected {expected}")
         if self.auto_mine and tx.nonce > expected:
             raise TransactionRejected("nonce_gap", f"nonce {tx.nonce}, expected {expected}")
+        if self.is_legacy and not tx.is_legacy:
+            raise TransactionRejected("other", "transaction type not supported")
+        if self.refuses_low_fees and tx.max_fee_wei < self.base_fee_wei:
+            raise TransactionRejected("fee_too_low", "less than the block's base fee")
+        for other in list(self._pool.values()):
+            if (other.sender, other.nonce) == (tx.sender, tx.nonce):
+                if not tx.outbids(other):
+                    raise TransactionRejected("underpriced", "replacement underpriced")
+                del self._pool[other.tx_hash]
         self._pool[tx.tx_hash] = tx
         if self.auto_mine:
             self.mine()
@@ -259,7 +310,15 @@ class SimulatedLedger:
         number = len(self._blocks)
         seed = f"{number}/{next(self._salt)}".encode()
         self._blocks.append(
-            (Block(number, Digest(hashlib.sha256(seed).digest()), 1_700_000_000 + number, 1), txs)
+            (
+                Block(
+                    number,
+                    Digest(hashlib.sha256(seed).digest()),
+                    1_700_000_000 + number,
+                    self.base_fee_wei,
+                ),
+                txs,
+            )
         )
         for tx in txs:
             if tx.call.to is None:

@@ -1,21 +1,21 @@
-"""Brings one stored transaction on chain: sends, looks up, and does what `state` decides."""
+"""Brings one stored transaction on chain: does what `state` decides about what `lookout` sees."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import NoReturn
 
-from chain_client.clock import Clock
-from chain_client.errors import ForeignNonce, InvalidInput, LedgerUnavailable, TransactionRejected
+from chain_client.errors import ForeignNonce, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Ledger, Receipt
 from chain_client.steps import step
+from chain_client.transactions.alarms import FEE_CAP_REACHED, FOREIGN_NONCE, REORG, KeyAlarms
+from chain_client.transactions.issuing import Issuer
+from chain_client.transactions.lookout import Lookout
 from chain_client.transactions.model import StoredTransaction
 from chain_client.transactions.state import (
     SETTLED_FOR_GOOD,
     UNSETTLED,
     Action,
-    Included,
     Input,
     Missing,
     SendAccepted,
@@ -31,7 +31,10 @@ _logger = logging.getLogger(__name__)
 
 _CURES = {
     "insufficient_funds": "send funds to the key's address",
-    "fee_too_low": "it goes on when the chain's fees fall",
+    "fee_too_low": "it goes on when the chain's fees fall, or when you raise "
+    "transactions.max_fee_gwei",
+    "gas_limit": "cancel it with: mlops-chain tx cancel",
+    "invalid_signature": "cancel it with: mlops-chain tx cancel",
 }
 
 
@@ -41,110 +44,159 @@ class Delivery:
     Args:
         ledger: the chain.
         store: the sender's rows.
-        clock: for what is due.
-        resend_us: bytes that are missing for so long are sent again.
-        alarm: called with (kind, subject, detail) when a foreign transaction shows up.
+        lookout: sees what the chain shows of a row.
+        issuer: signs what replaces a row's bytes, and what fills a gap.
+        alarms: of the sender.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         store: TransactionStore,
-        clock: Clock,
-        resend_us: int,
-        alarm: Callable[[str, str, str], None] | None,
+        lookout: Lookout,
+        issuer: Issuer,
+        alarms: KeyAlarms,
     ) -> None:
         self._ledger = ledger
         self._store = store
-        self._clock = clock
-        self._resend_us = resend_us
-        self._alarm = alarm
-        self._sent_us: dict[int, int] = {}
+        self._lookout = lookout
+        self._issuer = issuer
+        self._alarms = alarms
+        self.touched_nonce = -1
+        """The highest nonce whose block vanished in a reorg."""
 
     def send_new(self, row: StoredTransaction) -> None:
         """Hand a row to the chain for the first time.
 
-        No reply is no error, as the row is stored.
+        No reply is no error, as the row is stored; neither are fees that are too low by now.
 
         Raises:
             TransactionRejected: the chain refuses it; see `advance`.
             AnotherRelay: the key's lease is lost.
             LogUnavailable: the database does not answer.
         """
-        seen, refusal = self._send(row)
+        seen, refusal = self._send(row, never_sent_before=True)
         row, action = self._decided(row, seen, None)
-        if refusal is not None and action in (Action.REPORT, Action.FORGET):
+        if action is Action.OUTBID:
+            self._lookout.forget(row)  # `advance` sends it at once, and offers more
+        elif refusal is not None and action in (Action.REPORT, Action.FORGET):
             self._refuse(row, action, refusal)
 
-    def advance(self, row: StoredTransaction) -> Receipt | None:
+    def advance(
+        self, row: StoredTransaction, *, send_now: bool = False, replace_now: bool = False
+    ) -> Receipt | None:
         """Do what can be done about a row now.
+
+        Args:
+            row: the row.
+            send_now: if no block holds it, send its bytes even if they were sent just now.
+            replace_now: if no block holds it, offer more even if that is not due.
 
         Returns:
             its receipt, or None if the chain has none yet.
 
         Raises:
-            TransactionRejected: the chain refuses it. It stays stored, unless no chain can ever
-                take it: then it is removed and its nonce is free.
+            TransactionRejected: the chain refuses it. It stays stored.
             ForeignNonce: another transaction has its nonce.
             LedgerUnavailable: the chain does not answer.
             AnotherRelay: the key's lease is lost.
             LogUnavailable: the database does not answer.
         """
+        if send_now:
+            self._lookout.forget(row)
+        action = Action.OUTBID if replace_now else Action.LOOK_UP
         refusal: TransactionRejected | None = None
-        action = Action.LOOK_UP
+        replaced = False
         while True:
+            if action is Action.REPLACE:
+                better = None if replaced else self._issuer.replace(row)
+                if better is None:
+                    self._stay(row, refusal)
+                    return None
+                row, replaced, action = better, True, Action.SEND
+                continue
             receipt: Receipt | None = None
-            if action is Action.LOOK_UP:
-                seen, receipt = self._look_up(row)
-            else:
+            seen: Input
+            if action is Action.SEND:
                 seen, refusal = self._send(row)
+            else:
+                seen, receipt = self._lookout.look_up(row, replace_due=action is Action.OUTBID)
             row, action = self._decided(row, seen, receipt)
-            if action is Action.DONE or action is Action.WAIT:
-                return receipt
-            if action is Action.STOP_KEY:
-                self._stop_key(row)
-            if refusal is not None and action in (Action.REPORT, Action.FORGET):
-                self._refuse(row, action, refusal)
+            match action:
+                case Action.DONE | Action.WAIT:
+                    return receipt
+                case Action.CLOSE_GAP:
+                    self._close_gap(row, seen)
+                    return None
+                case Action.STOP_KEY:
+                    self._stop_key(row)
+                case Action.FORGET if isinstance(seen, Missing):
+                    self._store.remove(row.id)
+                    return None
+                case Action.REPORT | Action.FORGET:
+                    assert refusal is not None
+                    self._refuse(row, action, refusal)
 
-    def _send(self, row: StoredTransaction) -> tuple[Input, TransactionRejected | None]:
-        self._sent_us[row.id] = self._clock.monotonic_us()
+    def look(self, row: StoredTransaction) -> Receipt | None:
+        """See what became of a row; nothing is sent or signed for it.
+
+        Returns:
+            its receipt, or None if the chain has none yet.
+
+        Raises:
+            ForeignNonce: another transaction has its nonce.
+            LedgerUnavailable: the chain does not answer.
+            AnotherRelay: the key's lease is lost.
+            LogUnavailable: the database does not answer.
+        """
+        seen, receipt = self._lookout.look_up(row)
+        row, action = self._decided(row, seen, receipt)
+        if action is Action.STOP_KEY:
+            self._stop_key(row)
+        return receipt
+
+    def _stay(self, row: StoredTransaction, refusal: TransactionRejected | None) -> None:
+        """At the fee cap. Another attempt of ours may be in the pool, unless fees are too low."""
+        self._lookout.note_capped(row)
+        if refusal is not None and refusal.reason == "fee_too_low":
+            self._refuse(row, Action.REPORT, refusal)
+
+    def _close_gap(self, row: StoredTransaction, seen: Input) -> None:
+        """See to the lowest nonce that the chain lacks: send ours again, or use it up."""
+        refused = not isinstance(seen, Missing)
+        chain_nonce = seen.chain_nonce if isinstance(seen, Missing) else self._nonce_of(row)
+        if chain_nonce >= row.nonce:
+            return
+        lowest = self._store.at_nonce(chain_nonce)
+        if lowest is None:
+            if self._lookout.is_lasting_gap(chain_nonce):
+                _logger.warning("nonce %d is missing on chain: it is used up", chain_nonce)
+                self.send_new(self._issuer.fill(chain_nonce))
+        elif lowest.status in SETTLED_FOR_GOOD:
+            raise LedgerUnavailable(
+                f"the chain holds {chain_nonce} transactions of this key, but {lowest.purpose!r} "
+                f"with nonce {chain_nonce} was final: the node lags behind, or the chain was "
+                "replaced by an older copy"
+            )
+        elif refused or lowest.status is TransactionStatus.INCLUDED:
+            self.advance(lowest, send_now=refused)
+
+    def _nonce_of(self, row: StoredTransaction) -> int:
+        return self._ledger.nonce(row.sender)
+
+    def _send(
+        self, row: StoredTransaction, *, never_sent_before: bool = False
+    ) -> tuple[Input, TransactionRejected | None]:
+        self._lookout.note_sent(row)
         try:
             self._ledger.send(row.raw)
         except LedgerUnavailable as exc:
             _logger.warning("no reply to the transaction for %s: %s", row.purpose, exc)
             return SendUnknown(), None
         except TransactionRejected as exc:
-            return SendRejected(exc.reason), exc
+            return SendRejected(exc.reason, never_sent_before=never_sent_before), exc
         step("transaction.sent")
         return SendAccepted(), None
-
-    def _look_up(self, row: StoredTransaction) -> tuple[Input, Receipt | None]:
-        receipt = self._ledger.receipt(row.tx_hash)
-        if receipt is None:
-            chain_nonce = self._ledger.nonce(row.sender)
-            receipt = self._ledger.receipt(row.tx_hash)  # its absence counts after the nonce only
-            if receipt is None:
-                return self._missing(row, chain_nonce), None
-        return Included(receipt.succeeded, final=self._is_final(receipt)), receipt
-
-    def _is_final(self, receipt: Receipt) -> bool:
-        if self._ledger.block("finalized").number < receipt.block_number:
-            return False
-        try:
-            return self._ledger.block(receipt.block_number).hash == receipt.block_hash
-        except InvalidInput:  # another node answered, and lags behind
-            return False
-
-    def _missing(self, row: StoredTransaction, chain_nonce: int) -> Missing:
-        if row.status in SETTLED_FOR_GOOD:
-            raise LedgerUnavailable(
-                f"the chain shows no receipt of the transaction for {row.purpose!r}, which was "
-                f"final in block {row.block_number}: the node lags behind or forgot it, or the "
-                "chain was replaced by an older copy"
-            )
-        sent_us = self._sent_us.get(row.id)
-        due = sent_us is None or self._clock.monotonic_us() - sent_us >= self._resend_us
-        return Missing(chain_nonce, resend_due=due)
 
     def _decided(
         self, row: StoredTransaction, seen: Input, receipt: Receipt | None
@@ -154,15 +206,25 @@ class Delivery:
         moved = receipt is not None and receipt.block_hash != row.block_hash
         if decision.status is row.status and not (moved and row.status not in SETTLED_FOR_GOOD):
             return row, decision.action
-        was = row.status
+        before = row
+        if before.status is TransactionStatus.INCLUDED and (moved or receipt is None):
+            self._say_reorg(before)
         row = self._store.set_status(row.id, decision.status, receipt)
-        if receipt is not None:
-            self._sent_us.pop(row.id, None)
-            if was in UNSETTLED:
-                step("transaction.included")
-        elif was is TransactionStatus.INCLUDED:
-            _logger.warning("the block that held %s vanished", row.purpose)
+        if receipt is not None and before.status in UNSETTLED:
+            self._alarms.end(FEE_CAP_REACHED)
+            step("transaction.included")
         return row, decision.action
+
+    def _say_reorg(self, before: StoredTransaction) -> None:
+        assert before.block_number is not None
+        self.touched_nonce = max(self.touched_nonce, before.nonce)
+        depth = max(1, self._ledger.block().number - before.block_number + 1)
+        self._alarms.start(
+            REORG,
+            f"the chain replaced its last {depth} blocks: block {before.block_number}, which held "
+            f"{before.purpose!r}, vanished. What was in it is sent again as it was, and watched "
+            "until it is final",
+        )
 
     def _stop_key(self, row: StoredTransaction) -> NoReturn:
         key = to_hex(row.sender)
@@ -171,15 +233,13 @@ class Delivery:
             f"{row.purpose!r}: someone else has this key. Nothing more is sent with it; give its "
             "role to a new key"
         )
-        _logger.error("%s", text)
-        if self._alarm is not None:
-            self._alarm("foreign_nonce", key, text)
+        self._alarms.start(FOREIGN_NONCE, text)
         raise ForeignNonce(text)
 
     def _refuse(
         self, row: StoredTransaction, action: Action, refusal: TransactionRejected
     ) -> NoReturn:
-        self._sent_us.pop(row.id, None)  # the answer is known: the next try may send at once
+        self._lookout.forget(row)  # the answer is known: the next try may send at once
         if action is Action.FORGET:
             self._store.remove(row.id)
             text = "it is forgotten, and its nonce is free"

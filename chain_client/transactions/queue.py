@@ -1,16 +1,18 @@
 """Sends transactions so that each is included exactly once, whatever dies in between.
 
 Signed bytes are stored before they are sent, and the same bytes are sent until the chain shows
-what became of them; nothing is signed again while that is unknown. What each reply means is
-decided in `state`; rows are kept in `store` and moved on by `delivery`.
+what became of them. What is signed again at a nonce whose outcome is unknown is the same call with
+higher fees, or the cancellation that a person asked for. What each reply means is decided in
+`state`; rows are kept in `store`, signed by `issuing`, looked at by `lookout`, moved on by
+`delivery` and watched by `watching`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chain_client.clock import Clock, SystemClock
@@ -19,21 +21,22 @@ from chain_client.errors import (
     ContractReverted,
     InvalidInput,
     LedgerUnavailable,
+    TransactionCancelled,
+    TransactionRejected,
     WrongChain,
 )
 from chain_client.ledger.base import Call, Ledger
-from chain_client.signing import Signer, TransactionFields, sign_transaction
-from chain_client.steps import step
+from chain_client.signing import Signer
+from chain_client.transactions.alarms import KeyAlarms
 from chain_client.transactions.delivery import Delivery
-from chain_client.transactions.model import SettledTransaction, StoredTransaction
+from chain_client.transactions.issuing import FILLER, Issuer
+from chain_client.transactions.limits import TransactionLimits
+from chain_client.transactions.lookout import Lookout
+from chain_client.transactions.model import AttemptKind, SettledTransaction, StoredTransaction
 from chain_client.transactions.revert import explain_plainly, reason_of
-from chain_client.transactions.state import (
-    SETTLED_FOR_GOOD,
-    UNSETTLED,
-    TransactionStatus,
-    next_nonce,
-)
+from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED, TransactionStatus
 from chain_client.transactions.store import TransactionStore
+from chain_client.transactions.watching import ReorgWatch
 from chain_client.types import Address
 
 if TYPE_CHECKING:
@@ -48,6 +51,16 @@ _REPLACED = TransactionStatus.REPLACED
 _UNSETTLED_OR_STOPPED = UNSETTLED | {_REPLACED}
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What works for one key."""
+
+    store: TransactionStore
+    issuer: Issuer
+    delivery: Delivery
+    watch: ReorgWatch
+
+
 class TransactionQueue:
     """Sends what one key signs. Its owner is one thread of one process, by the key's lease.
 
@@ -60,12 +73,14 @@ class TransactionQueue:
         chain_id: the only chain anything is signed for.
         clock: for the rows' time and for what is due.
         explain: turns a revert into the contract's own error, such as `event_log.explain`.
-        alarm: called with (kind, subject, detail) when a foreign transaction shows up, such as
-            `Log.raise_alarm`.
+        alarm: called with (kind, subject, detail) for what a person should see: a foreign
+            transaction, a reorg, a limit that is reached; such as `Log.raise_alarm`.
+        clear_alarm: called with (kind, subject) when that is over, such as `Log.clear_alarm`.
         wait: called with the seconds between two look-ups.
         poll_s: seconds between two look-ups while a transaction is on its way.
         resend_s: bytes that are missing for so long are sent again.
         gas_margin: the gas limit is the estimate times this.
+        limits: of the key; by default a fee cap, and no budget.
     """
 
     def __init__(
@@ -79,10 +94,12 @@ class TransactionQueue:
         clock: Clock | None = None,
         explain: Callable[[CallReverted], ContractReverted] | None = None,
         alarm: Callable[[str, str, str], None] | None = None,
+        clear_alarm: Callable[[str, str], None] | None = None,
         wait: Callable[[float], None] = time.sleep,
         poll_s: float = 0.2,
         resend_s: float = 15,
         gas_margin: float = 1.2,
+        limits: TransactionLimits | None = None,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -92,11 +109,13 @@ class TransactionQueue:
         self._clock = clock or SystemClock()
         self._explain = explain or explain_plainly
         self._alarm = alarm
+        self._clear_alarm = clear_alarm
         self._wait = wait
         self._poll_s = poll_s
         self._resend_us = round(resend_s * 1e6)
         self._gas_margin = gas_margin
-        self._opened: tuple[TransactionStore, Delivery] | None = None
+        self._limits = limits or TransactionLimits()
+        self._opened: _Opened | None = None
         self._resumed = False
 
     def submit(self, call: Call, purpose: str, *, gas_limit: int | None = None) -> int:
@@ -120,29 +139,31 @@ class TransactionQueue:
                 transaction yet; nothing was stored.
             TransactionRejected: the chain refuses it. It stays stored and is sent again, unless
                 no chain can ever take it (``invalid_signature``, ``gas_limit``).
+            BudgetSpent: the key has used its gas of this hour; nothing was stored.
             ForeignNonce: someone else uses the key; it is stopped.
             InvalidInput: another call is on its way for this purpose.
             AnotherRelay: the key's lease is lost; nothing was stored.
             LogUnavailable: the database does not answer; nothing was stored.
             WrongChain: the ledger is another chain; nothing was stored.
         """
-        store, delivery = self._open()
-        on_its_way = [r for r in store.with_status(_UNSETTLED_OR_STOPPED) if r.purpose == purpose]
-        if any(row.to_call() != call for row in on_its_way):
-            raise InvalidInput(f"another call is on its way for {purpose!r}; settle it first")
+        opened = self._open()
+        if purpose.startswith(FILLER):
+            raise InvalidInput(f"a purpose must not begin with {FILLER!r}")
+        on_its_way = self._on_its_way(opened, call, purpose)
         if not self._resumed:
             self.resume()
-        for row in store.with_status({TransactionStatus.SIGNED, _REPLACED}):
-            delivery.advance(row)
-            if store.get(row.id).status is TransactionStatus.SIGNED:
+        for row in opened.store.with_status({TransactionStatus.SIGNED, _REPLACED}):
+            opened.delivery.advance(row)
+            now = opened.store.find(row.id)
+            if now is not None and now.status is TransactionStatus.SIGNED:
                 raise LedgerUnavailable(
                     f"the chain has not taken the transaction for {row.purpose!r} yet; nothing "
                     "new is signed before it has"
                 )
         if on_its_way:
             return on_its_way[-1].id
-        row = self._sign_and_store(store, call, purpose, gas_limit)
-        delivery.send_new(row)
+        row = opened.issuer.issue(call, purpose, gas_limit)
+        opened.delivery.send_new(row)
         return row.id
 
     def settle(
@@ -157,6 +178,7 @@ class TransactionQueue:
 
         Raises:
             ContractReverted: it is on chain and failed.
+            TransactionCancelled: a self-transfer of ours is on chain instead.
             LedgerUnavailable: not on chain (or not final) in time; it stays stored.
             TransactionRejected: as `submit`, for it or an earlier one.
             ForeignNonce: another transaction has its nonce; the key is stopped.
@@ -165,6 +187,11 @@ class TransactionQueue:
             InvalidInput: no such transaction.
         """
         settled = self._settle(tx_id, final, timeout_s)
+        if settled.is_cancel:
+            raise TransactionCancelled(
+                f"the transaction for {settled.purpose!r} was cancelled in block "
+                f"{settled.receipt.block_number}; what it was for did not happen"
+            )
         if not settled.receipt.succeeded:
             raise reason_of(self._ledger, self.get(tx_id), self._explain)
         return settled
@@ -173,7 +200,8 @@ class TransactionQueue:
         """Settle everything an earlier owner left, in the order of the nonces.
 
         Returns:
-            what was on its way and is on chain now; a failed one has a failed receipt.
+            what was on its way and is on chain now; a failed one has a failed receipt, and
+            ``is_cancel`` tells a cancelled one.
 
         Raises:
             LedgerUnavailable: not all of it is on chain in time; call again later.
@@ -183,10 +211,12 @@ class TransactionQueue:
             LogUnavailable: the database does not answer.
             WrongChain: the ledger is another chain.
         """
-        store, _ = self._open()
+        store = self._open().store
         self.watch()
         settled = []
         for row in store.with_status(_UNSETTLED_OR_STOPPED):
+            if row.purpose.startswith(FILLER):
+                continue  # it is seen to when a later one waits for it
             settled.append(self._settle(row.id, False, timeout_s))
             _logger.info("settled what an earlier process left: %s", row.purpose)
         self._resumed = True
@@ -205,14 +235,7 @@ class TransactionQueue:
             AnotherRelay: the key's lease is lost.
             LogUnavailable: the database does not answer.
         """
-        store, delivery = self._open()
-        changed = []
-        for row in store.with_status({_INCLUDED}):
-            delivery.advance(row)
-            now = store.get(row.id)
-            if now.status is not row.status:
-                changed.append(now)
-        return changed
+        return self._open().watch.look()
 
     def retry(self, tx_id: int, *, raise_fees: bool = False) -> StoredTransaction:
         """Look at a transaction now, and hand it to the chain again if no block holds it.
@@ -232,8 +255,14 @@ class TransactionQueue:
             LogUnavailable: the database does not answer.
             InvalidInput: no such transaction.
         """
-        self._open()[1].advance(self.get(tx_id))
-        return self.get(tx_id)
+        opened, row = self._open(), self.get(tx_id)
+        if row.status in SETTLED_FOR_GOOD:
+            return row
+        opened.delivery.advance(row, send_now=True, replace_now=raise_fees)
+        now = self.get(tx_id)
+        if raise_fees and now.status in UNSETTLED and now.attempts == row.attempts:
+            raise _capped(row)
+        return now
 
     def cancel(self, tx_id: int) -> StoredTransaction:
         """Let a transfer of nothing from the key to itself take a transaction's nonce.
@@ -245,14 +274,29 @@ class TransactionQueue:
             the row as it is now.
 
         Raises:
-            InvalidInput: no such transaction, or a block holds it already, or another key's
-                transaction has its nonce.
+            InvalidInput: no such transaction, or a block holds it already.
+            ForeignNonce: another transaction has its nonce; the key is stopped.
             TransactionRejected: the chain refuses the transfer, or the fees are at the cap.
             LedgerUnavailable: the chain does not answer; the transfer may be stored.
             AnotherRelay: the key's lease is lost.
             LogUnavailable: the database does not answer.
         """
-        return self.retry(tx_id)
+        opened, row = self._open(), self.get(tx_id)
+        if row.status in UNSETTLED:
+            opened.delivery.look(row)  # not `advance`: what is to be cancelled is not sent again
+            row = self.get(tx_id)
+        if row.status not in UNSETTLED:
+            raise InvalidInput(
+                f"transaction {tx_id} for {row.purpose!r} is {row.status}: only what no block "
+                "holds can be cancelled"
+            )
+        if not row.is_cancel:
+            better = opened.issuer.replace(row, AttemptKind.CANCEL)
+            if better is None:
+                raise _capped(row)
+            row = better
+        opened.delivery.advance(row, send_now=True)
+        return self.get(tx_id)
 
     @property
     def sender(self) -> Address:
@@ -265,7 +309,7 @@ class TransactionQueue:
 
     def pending(self) -> list[StoredTransaction]:
         """All that is not settled for good, in the order of the nonces."""
-        return self._open()[0].with_status(_UNSETTLED_OR_STOPPED | {_INCLUDED})
+        return self._open().store.with_status(_UNSETTLED_OR_STOPPED | {_INCLUDED})
 
     def get(self, tx_id: int) -> StoredTransaction:
         """A stored transaction.
@@ -274,13 +318,13 @@ class TransactionQueue:
             InvalidInput: this key has no such transaction.
             LogUnavailable: the database does not answer.
         """
-        return self._open()[0].get(tx_id)
+        return self._open().store.get(tx_id)
 
     def find(self, purpose: str, *, prefix: bool = False) -> list[StoredTransaction]:
         """Stored transactions of a purpose, or of all that begin with it, oldest first."""
-        return self._open()[0].with_purpose(purpose, prefix=prefix)
+        return self._open().store.with_purpose(purpose, prefix=prefix)
 
-    def _open(self) -> tuple[TransactionStore, Delivery]:
+    def _open(self) -> _Opened:
         if self._opened is None:
             found = self._ledger.chain_id()
             if found != self._chain_id:
@@ -288,39 +332,43 @@ class TransactionQueue:
                     f"the ledger {self._ledger.url} is chain {found}, but the deployment is on "
                     f"chain {self._chain_id}; nothing is sent to it"
                 )
+            ledger, clock, limits = self._ledger, self._clock, self._limits
+            alarms = KeyAlarms(self.sender, self._alarm, self._clear_alarm)
             store = TransactionStore(self._engine, self.sender, self._lease)
-            delivery = Delivery(self._ledger, store, self._clock, self._resend_us, self._alarm)
-            self._opened = store, delivery
+            replace_us = round(limits.bump_after_s * 1e6)
+            lookout = Lookout(ledger, store, clock, self._resend_us, replace_us)
+            issuer = Issuer(
+                ledger,
+                store,
+                self._signer,
+                chain_id=self._chain_id,
+                clock=clock,
+                limits=limits,
+                alarms=alarms,
+                explain=self._explain,
+                gas_margin=self._gas_margin,
+            )
+            delivery = Delivery(ledger, store, lookout, issuer, alarms)
+            watch = ReorgWatch(ledger, store, delivery, alarms)
+            self._opened = _Opened(store, issuer, delivery, watch)
         return self._opened
 
-    def _sign_and_store(
-        self, store: TransactionStore, call: Call, purpose: str, gas_limit: int | None
-    ) -> StoredTransaction:
-        if gas_limit is None:
-            try:
-                estimate = self._ledger.estimate_gas(call, self.sender)
-                gas_limit = math.ceil(estimate * self._gas_margin)
-            except CallReverted as exc:
-                raise self._explain(exc) from exc
-        fees = self._ledger.fees()
-        fields = TransactionFields(
-            chain_id=self._chain_id,
-            nonce=next_nonce(self._ledger.nonce(self.sender), store.nonces()),
-            max_fee_wei=fees.max_fee_wei,
-            max_priority_fee_wei=fees.max_priority_fee_wei,
-            gas_limit=gas_limit,
-            to=call.to,
-            data=call.data,
-            value_wei=call.value_wei,
-        )
-        signed = sign_transaction(self._signer, fields)
-        step("transaction.signed")
-        row = store.add(purpose, fields, signed, self._clock.time_us())
-        step("transaction.stored")
-        return row
+    def _on_its_way(self, opened: _Opened, call: Call, purpose: str) -> list[StoredTransaction]:
+        found = opened.store.with_status(_UNSETTLED_OR_STOPPED | {_INCLUDED})
+        found = [row for row in found if row.purpose == purpose]
+        if any(row.is_cancel for row in found):
+            raise LedgerUnavailable(
+                f"the transaction for {purpose!r} is being cancelled; nothing new is signed for "
+                "it before that is final"
+            )
+        found = [row for row in found if row.status is not _INCLUDED]
+        if any(row.to_call() != call for row in found):
+            raise InvalidInput(f"another call is on its way for {purpose!r}; settle it first")
+        return found
 
     def _settle(self, tx_id: int, final: bool, timeout_s: float) -> SettledTransaction:
-        store, delivery = self._open()
+        opened = self._open()
+        store, delivery = opened.store, opened.delivery
         deadline_us = self._clock.monotonic_us() + round(timeout_s * 1e6)
         enough = SETTLED_FOR_GOOD if final else SETTLED_FOR_GOOD | {_INCLUDED}
         row = store.get(tx_id)
@@ -330,10 +378,20 @@ class TransactionQueue:
             receipt = delivery.advance(row)
             row = store.get(tx_id)
             if receipt is not None and row.status in enough:
-                return SettledTransaction(row.id, row.purpose, row.nonce, row.status, receipt)
+                return SettledTransaction(
+                    row.id, row.purpose, row.nonce, row.status, receipt, row.is_cancel
+                )
             if self._clock.monotonic_us() >= deadline_us:
                 raise LedgerUnavailable(
                     f"the transaction for {row.purpose!r} is not {'final' if final else 'on chain'}"
-                    f" after {timeout_s:g} s; it is stored, and the same bytes are sent again"
+                    f" after {timeout_s:g} s; it is stored, and sent again until a block holds it"
                 )
             self._wait(self._poll_s)
+
+
+def _capped(row: StoredTransaction) -> TransactionRejected:
+    return TransactionRejected(
+        "fee_too_low",
+        f"the transaction for {row.purpose!r} can't be replaced: it offers {row.max_fee_wei} wei "
+        "for a unit of gas already, and transactions.max_fee_gwei leaves no room for more",
+    )

@@ -3,14 +3,16 @@
 ::
 
     SIGNED ──► BROADCAST ──► INCLUDED ──► FINALIZED
-       │           ▲  │          │  └───► REVERTED    included for good, but it failed
-       │           │  │          │
+       │           ▲  │          │  ├───► REVERTED    included for good, but it failed
+       │           │  │          │  └───► CANCELLED   our self-transfer is there for good
        │           └──┼──────────┤ the receipt vanished (reorg)
        │              ▼          ▼
        └─────────► REPLACED ◄────┘        the chain holds another transaction at its nonce
 
-A row leaves SIGNED and BROADCAST only by what the chain shows, never by what a reply says:
-a lost reply, a timeout and ``nonce too low`` all end in a look-up by hash.
+A row has one attempt or more: transactions signed at its nonce, each offering more than the one
+before; a receipt of any of them settles it. It leaves SIGNED and BROADCAST only by what the chain
+shows, never by what a reply says: a lost reply, a timeout and ``nonce too low`` all end in a
+look-up by hash.
 """
 
 from __future__ import annotations
@@ -57,7 +59,13 @@ class Action(StrEnum):
     SEND = "send"
     """Hand the stored bytes to the chain."""
     LOOK_UP = "look_up"
-    """Read the sender's nonce, *then* the receipt, and decide again."""
+    """Read the sender's nonce, *then* the receipts, and decide again."""
+    OUTBID = "outbid"
+    """Look up; if no block holds it, replace it."""
+    REPLACE = "replace"
+    """Sign the same call at the same nonce with higher fees, store it, send it."""
+    CLOSE_GAP = "close_gap"
+    """Nonces before it are missing on chain: see to the lowest one. It waits itself."""
     WAIT = "wait"
     """Look up again later."""
     DONE = "done"
@@ -65,7 +73,7 @@ class Action(StrEnum):
     REPORT = "report"
     """Tell the caller why the chain refuses it; the row stays and is sent again later."""
     FORGET = "forget"
-    """Remove the row and tell the caller: no chain can ever take these bytes."""
+    """Remove the row: no chain can ever take these bytes, or nothing is lost without them."""
     STOP_KEY = "stop_key"
     """Send nothing more with this key, raise the alarm."""
 
@@ -74,16 +82,19 @@ class RejectionKind(StrEnum):
     """What a refusal means for a stored transaction."""
 
     LOOK_UP = "look_up"
-    EARLIER_MISSING = "earlier_missing"
+    EARLIER_NEEDED = "earlier_needed"
+    OUTBID = "outbid"
     CURABLE = "curable"
     HOPELESS = "hopeless"
 
 
 REJECTIONS = {
     "nonce_too_low": RejectionKind.LOOK_UP,
-    "nonce_gap": RejectionKind.EARLIER_MISSING,
+    "reverted": RejectionKind.LOOK_UP,  # hardhat mines it, and then says so
+    "nonce_gap": RejectionKind.EARLIER_NEEDED,
+    "underpriced": RejectionKind.OUTBID,
+    "fee_too_low": RejectionKind.OUTBID,
     "insufficient_funds": RejectionKind.CURABLE,
-    "fee_too_low": RejectionKind.CURABLE,
     "invalid_signature": RejectionKind.HOPELESS,
     "gas_limit": RejectionKind.HOPELESS,
 }
@@ -102,9 +113,15 @@ class SendUnknown:
 
 @dataclass(frozen=True, slots=True)
 class SendRejected:
-    """The chain refused the bytes. ``reason``: as in `TransactionRejected`."""
+    """The chain refused the bytes.
+
+    Args:
+        reason: as in `TransactionRejected`.
+        never_sent_before: nothing at this nonce was ever handed to any node before.
+    """
 
     reason: str
+    never_sent_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +131,32 @@ class Included:
     Args:
         succeeded: it did not revert.
         final: the receipt's block is final and still the one at its height.
+        is_cancel: it is the self-transfer that cancels the call.
     """
 
     succeeded: bool
     final: bool
+    is_cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The chain holds no receipt of ours.
+    """The chain holds no receipt of any of our attempts.
 
     Args:
-        chain_nonce: transactions of the sender in the chain, read *before* the receipt (else a
+        chain_nonce: transactions of the sender in the chain, read *before* the receipts (else a
             block between the two reads would look like a foreign transaction).
         resend_due: these bytes were not sent by this process for a while.
+        replace_due: it is time to offer more.
+        node_lags: the node has not the block yet that held it, so its silence means nothing.
+        is_filler: the row only fills a gap between nonces.
     """
 
     chain_nonce: int
     resend_due: bool
+    replace_due: bool = False
+    node_lags: bool = False
+    is_filler: bool = False
 
 
 Input: TypeAlias = SendAccepted | SendUnknown | SendRejected | Included | Missing
@@ -156,39 +181,72 @@ def decide(status: TransactionStatus, nonce: int, seen: Input) -> Decision:
     if status in SETTLED_FOR_GOOD:
         return Decision(status, Action.DONE)
     match seen:
-        case Included(succeeded=succeeded, final=final):
-            return Decision(_included_status(succeeded, final), Action.DONE)
-        case Missing(chain_nonce=chain_nonce) if chain_nonce > nonce:
-            return Decision(TransactionStatus.REPLACED, Action.STOP_KEY)
-        case Missing(resend_due=resend_due):
-            if status not in UNSETTLED:  # its block, or the foreign one, vanished
-                return Decision(TransactionStatus.BROADCAST, Action.SEND)
-            return Decision(status, Action.SEND if resend_due else Action.WAIT)
+        case Included():
+            return Decision(_included_status(seen), Action.DONE)
+        case Missing():
+            return _after_look_up(status, nonce, seen)
         case SendAccepted():
             sent = TransactionStatus.BROADCAST if status in UNSETTLED else status
             return Decision(sent, Action.LOOK_UP)
         case SendUnknown():
             return Decision(status, Action.LOOK_UP)
-        case SendRejected(reason=reason):
-            return Decision(status, _after_rejection(status, reason))
+        case SendRejected():
+            return Decision(status, _after_rejection(status, seen))
 
 
-def _included_status(succeeded: bool, final: bool) -> TransactionStatus:
-    if not final:
+def _included_status(seen: Included) -> TransactionStatus:
+    if not seen.final:
         return TransactionStatus.INCLUDED
-    return TransactionStatus.FINALIZED if succeeded else TransactionStatus.REVERTED
+    if seen.is_cancel:
+        return TransactionStatus.CANCELLED
+    return TransactionStatus.FINALIZED if seen.succeeded else TransactionStatus.REVERTED
 
 
-def _after_rejection(status: TransactionStatus, reason: str) -> Action:
-    match REJECTIONS.get(reason, RejectionKind.CURABLE):
+def _after_look_up(status: TransactionStatus, nonce: int, seen: Missing) -> Decision:
+    if seen.chain_nonce > nonce:
+        if seen.is_filler:  # the nonce is used, which was all that it was for
+            return Decision(status, Action.FORGET)
+        return Decision(TransactionStatus.REPLACED, Action.STOP_KEY)
+    if status not in UNSETTLED:  # its block, or the foreign one, vanished
+        if seen.node_lags:
+            return Decision(status, Action.WAIT)
+        return Decision(TransactionStatus.BROADCAST, Action.SEND)
+    if seen.replace_due and seen.chain_nonce == nonce:  # more gas price helps only the first
+        return Decision(status, Action.REPLACE)
+    if seen.resend_due:
+        return Decision(status, Action.SEND)
+    return Decision(status, Action.CLOSE_GAP if seen.chain_nonce < nonce else Action.WAIT)
+
+
+def _after_rejection(status: TransactionStatus, seen: SendRejected) -> Action:
+    match REJECTIONS.get(seen.reason, RejectionKind.CURABLE):
         case RejectionKind.LOOK_UP:
             return Action.LOOK_UP
-        case RejectionKind.EARLIER_MISSING:
-            return Action.WAIT  # the queue sends lower nonces first, each round
-        case RejectionKind.HOPELESS if status is TransactionStatus.SIGNED:
+        case RejectionKind.EARLIER_NEEDED:
+            return Action.CLOSE_GAP
+        case RejectionKind.OUTBID:
+            return Action.OUTBID
+        case RejectionKind.HOPELESS if seen.never_sent_before:
             return Action.FORGET
         case _:
             return Action.REPORT
+
+
+def is_replacement_due(
+    *, signed_ago_us: int, seen_ago_us: int, after_us: int, block_made: bool
+) -> bool:
+    """Whether a transaction that no block takes is replaced by one that offers more.
+
+    A jump of the wall clock may let it happen early once, and can't keep it from happening.
+
+    Args:
+        signed_ago_us: since its newest attempt was signed, by the wall clock.
+        seen_ago_us: since this process first found that attempt missing, by the steady clock.
+        after_us: how long is waited.
+        block_made: the chain made a block meanwhile: on a chain that stands still, more money
+            helps nothing.
+    """
+    return block_made and max(signed_ago_us, seen_ago_us) >= after_us
 
 
 def next_nonce(chain_nonce: int, stored: Iterable[tuple[int, TransactionStatus]]) -> int:

@@ -169,10 +169,20 @@ class TransactionStore:
             InvalidInput: this sender has no such row.
             LogUnavailable: the database does not answer.
         """
-        rows = self._rows(transactions.c.id == tx_id)
-        if not rows:
+        row = self.find(tx_id)
+        if row is None:
             raise InvalidInput(f"no transaction {tx_id} of {to_hex(self._sender)} is stored")
-        return rows[0]
+        return row
+
+    def find(self, tx_id: int) -> StoredTransaction | None:
+        """The row, if this sender has it."""
+        rows = self._rows(transactions.c.id == tx_id)
+        return rows[0] if rows else None
+
+    def at_nonce(self, nonce: int) -> StoredTransaction | None:
+        """The row that has a nonce, if one has."""
+        rows = self._rows(transactions.c.nonce == nonce)
+        return rows[0] if rows else None
 
     def with_status(
         self, statuses: Iterable[TransactionStatus], *, up_to_nonce: int | None = None

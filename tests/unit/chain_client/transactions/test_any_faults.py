@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: one signature and one inclusion for each purpose."""
+"""Whatever happens in whatever order: one inclusion for each purpose, of what was signed for it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain_client import steps
-from chain_client.errors import LedgerUnavailable, TransactionRejected
+from chain_client.errors import (
+    InvalidInput,
+    LedgerUnavailable,
+    TransactionCancelled,
+    TransactionRejected,
+)
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionStatus
+from tests.queues import stored_attempts
 from tests.strategies import examples
 from tests.unit.chain_client.transactions.simulated import Bench, call
 
 FINALITY_DEPTH = 2
 PURPOSES = 3
 CRASHES = [step for step in steps.STEPS if step.startswith("transaction.")]
-REASONS = ["nonce_too_low", "nonce_gap", "insufficient_funds", "fee_too_low", "other"]
+REASONS = [
+    *("nonce_too_low", "nonce_gap", "insufficient_funds", "fee_too_low", "other"),
+    *("underpriced", "reverted"),
+]
 
 
 class Death(BaseException):
@@ -46,16 +56,40 @@ class Storm:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.signed: dict[str, bytes] = {}
-        """The first bytes that were stored for each purpose."""
+        self.signed: dict[bytes, tuple[int, str]] = {}
+        """All that was ever stored, with its nonce and purpose."""
+
+    def settle(self, number: int, **options: Any) -> None:
+        """What the caller of a purpose does after any start, also when it was cancelled."""
+        queue, purpose = self.bench.queue, f"pay:{number}"
+        found = [row for row in queue.find(purpose) if row.status != TransactionStatus.CANCELLED]
+        tx_id = found[-1].id if found else queue.submit(call(number), purpose)
+        queue.settle(tx_id, **options)
 
     def advance(self, number: int) -> None:
-        """Bring a purpose on as far as it goes now, as its caller does after any start."""
-        queue, purpose = self.bench.queue, f"pay:{number}"
+        """Bring a purpose on as far as it goes now."""
         try:
-            found = queue.find(purpose)
-            tx_id = found[-1].id if found else queue.submit(call(number), purpose)
-            queue.settle(tx_id, timeout_s=1)
+            self.settle(number, timeout_s=1)
+        except (LedgerUnavailable, TransactionRejected, TransactionCancelled):
+            pass
+        finally:
+            self.check()
+
+    def cancel(self, number: int) -> None:
+        """A person cancels what is on its way, if anything is."""
+        try:
+            for row in self.bench.queue.pending()[-1:]:
+                self.bench.queue.cancel(row.id)
+        except (LedgerUnavailable, TransactionRejected, InvalidInput):
+            pass
+        finally:
+            self.check()
+
+    def retry(self, number: int) -> None:
+        """A person raises the fees of what is on its way."""
+        try:
+            for row in self.bench.queue.pending()[:1]:
+                self.bench.queue.retry(row.id, raise_fees=number % 2 == 0)
         except (LedgerUnavailable, TransactionRejected):
             pass
         finally:
@@ -108,26 +142,45 @@ class Storm:
     def pass_time(self, number: int) -> None:
         self.bench.clock.wait(5 * number)
 
+    def pass_minutes(self, number: int) -> None:
+        self.bench.clock.wait(70 * (1 + number))
+
+    def change_fees(self, number: int) -> None:
+        self.bench.ledger.base_fee_wei = 10**9 * (1, 20, 700)[number % 3]
+
+    def refuse_low_fees(self, number: int) -> None:
+        self.bench.ledger.refuses_low_fees = number % 2 == 0
+
     def check(self) -> None:
-        """Stored bytes never change, and nothing else was ever handed to the chain."""
-        rows = self.bench.rows()
-        assert len({row.purpose for row in rows}) == len(rows)
-        for row in rows:
-            assert self.signed.setdefault(row.purpose, row.raw) == row.raw
-        assert self.signed.keys() == {row.purpose for row in rows}
-        assert set(self.bench.ledger.sent) <= set(self.signed.values())
+        """What was signed is kept, is for one purpose a nonce, and nothing else was ever sent."""
+        for attempt in stored_attempts(self.bench.log_file):
+            what = attempt.nonce, attempt.purpose
+            assert self.signed.setdefault(attempt.raw, what) == what
+        kept = {attempt.raw for attempt in stored_attempts(self.bench.log_file)}
+        assert kept == self.signed.keys()
+        assert len({nonce for nonce, _ in self.signed.values()}) == len(set(self.signed.values()))
+        assert set(self.bench.ledger.sent) <= kept
 
     def calm_down(self) -> None:
         """No more faults; the last owner brings everything to the end."""
         bench = self.bench
         bench.ledger.calm()
+        bench.ledger.base_fee_wei = 10**9
         bench.clock.on_wait = bench.ledger.mine
-        queue = bench.take_over()
-        queue.resume()
+        bench.take_over().resume()
         for number in range(PURPOSES):
-            found = queue.find(f"pay:{number}")
-            tx_id = found[-1].id if found else queue.submit(call(number), f"pay:{number}")
-            queue.settle(tx_id, final=True)
+            while True:
+                try:
+                    self.settle(number, final=True)
+                    break
+                except TransactionCancelled:
+                    continue
+                except LedgerUnavailable:  # a cancellation that is not final yet
+                    assert any(row.is_cancel for row in bench.queue.pending())
+                    bench.ledger.mine()
+                    bench.queue.watch()
+        bench.ledger.mine(FINALITY_DEPTH + 1)
+        bench.queue.watch()
         self.check()
 
 
@@ -135,14 +188,15 @@ ACTIONS: dict[str, Callable[[Storm, int], None]] = {
     name: getattr(Storm, name)
     for name in (
         *("advance", "look_around", "crash", "crash_on_the_way", "lose_reply", "drop", "fail"),
-        *("refuse", "mine", "empty_pool", "reorg", "pass_time"),
+        *("refuse", "mine", "empty_pool", "reorg", "pass_time", "pass_minutes", "change_fees"),
+        *("refuse_low_fees", "cancel", "retry"),
     )
 }
 moves = st.one_of(
     st.tuples(st.just("advance"), st.integers(0, PURPOSES - 1)),
     st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, PURPOSES - 1)),
     st.tuples(st.just("crash_on_the_way"), st.integers(0, 11)),
-    st.tuples(st.sampled_from(["fail", "refuse"]), st.integers(0, 5)),
+    st.tuples(st.sampled_from(["fail", "refuse"]), st.integers(0, 6)),
 )
 
 
@@ -162,7 +216,17 @@ def test_any_faults_and_crashes_give_one_inclusion(
         finally:
             storm.bench.close()
         rows = storm.bench.rows()
-        assert {row.status for row in rows} == {TransactionStatus.FINALIZED}
-        assert sorted(row.purpose for row in rows) == [f"pay:{n}" for n in range(PURPOSES)]
+        cancelled = [row for row in rows if row.status == TransactionStatus.CANCELLED]
+        done = [row for row in rows if row not in cancelled]
+        assert {row.status for row in done} == {TransactionStatus.FINALIZED}
+        assert sorted(row.purpose for row in done) == [f"pay:{n}" for n in range(PURPOSES)]
         assert [tx.raw for tx in ledger.included()] == [row.raw for row in rows]
-        assert [tx.nonce for tx in ledger.included()] == list(range(PURPOSES))
+        assert [tx.nonce for tx in ledger.included()] == list(range(len(rows)))
+        calls = sorted(tx.call.data for tx in ledger.included() if tx.call.data)
+        assert calls == [call(n).data for n in range(PURPOSES)]
+        assert bench_alarms(storm.bench) <= {"gas_budget_spent"}
+
+
+def bench_alarms(bench: Bench) -> set[str]:
+    """Kinds of alarms that still stand."""
+    return {alarm.kind for alarm in bench.owner.log.alarms()}

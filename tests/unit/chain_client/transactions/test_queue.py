@@ -231,9 +231,7 @@ class TestLostAndLate:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(
-        "reason", ["insufficient_funds", "fee_too_low", "wrong_chain", "other"]
-    )
+    @pytest.mark.parametrize("reason", ["insufficient_funds", "wrong_chain", "other"])
     def test_a_curable_refusal_keeps_the_bytes_for_later(self, bench: Bench, reason: str) -> None:
         bench.ledger.fail("send", *[TransactionRejected(reason, "no")] * 2)
         for _ in range(2):

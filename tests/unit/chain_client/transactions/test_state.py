@@ -20,6 +20,7 @@ from chain_client.transactions.state import (
     SendUnknown,
     TransactionStatus,
     decide,
+    is_replacement_due,
     next_nonce,
 )
 
@@ -28,17 +29,22 @@ SIGNED, BROADCAST, INCLUDED = (
     TransactionStatus.BROADCAST,
     TransactionStatus.INCLUDED,
 )
-FINALIZED, REVERTED, REPLACED = (
+FINALIZED, REVERTED, CANCELLED, REPLACED = (
     TransactionStatus.FINALIZED,
     TransactionStatus.REVERTED,
+    TransactionStatus.CANCELLED,
     TransactionStatus.REPLACED,
 )
 NONCE = 7
 OPEN = (SIGNED, BROADCAST, INCLUDED, REPLACED)
 
 
-def rejected(reason: str) -> SendRejected:
-    return SendRejected(reason)
+def rejected(reason: str, *, never_sent_before: bool = False) -> SendRejected:
+    return SendRejected(reason, never_sent_before=never_sent_before)
+
+
+def missing(chain_nonce: int, **seen: bool) -> Missing:
+    return Missing(chain_nonce, **{"resend_due": False} | seen)
 
 
 # what was seen, then (status, action) from each of SIGNED, BROADCAST, INCLUDED, REPLACED
@@ -57,8 +63,11 @@ TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
     (Included(succeeded=False, final=False), [(INCLUDED, Action.DONE)] * 4),
     (Included(succeeded=True, final=True), [(FINALIZED, Action.DONE)] * 4),
     (Included(succeeded=False, final=True), [(REVERTED, Action.DONE)] * 4),
+    (Included(True, final=False, is_cancel=True), [(INCLUDED, Action.DONE)] * 4),
+    (Included(True, final=True, is_cancel=True), [(CANCELLED, Action.DONE)] * 4),
+    (Included(False, final=True, is_cancel=True), [(CANCELLED, Action.DONE)] * 4),
     (
-        Missing(NONCE, resend_due=False),
+        missing(NONCE),
         [
             (SIGNED, Action.WAIT),
             (BROADCAST, Action.WAIT),
@@ -67,7 +76,7 @@ TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
         ],
     ),
     (
-        Missing(NONCE, resend_due=True),
+        missing(NONCE, resend_due=True),
         [
             (SIGNED, Action.SEND),
             (BROADCAST, Action.SEND),
@@ -75,23 +84,72 @@ TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
             (BROADCAST, Action.SEND),
         ],
     ),
-    (Missing(NONCE - 3, resend_due=True), [(SIGNED, Action.SEND)] + [(BROADCAST, Action.SEND)] * 3),
-    (Missing(NONCE + 1, resend_due=True), [(REPLACED, Action.STOP_KEY)] * 4),
-    (Missing(NONCE + 1, resend_due=False), [(REPLACED, Action.STOP_KEY)] * 4),
+    # a block vanished, or the node has not got it yet
+    (
+        missing(NONCE, node_lags=True),
+        [
+            (SIGNED, Action.WAIT),
+            (BROADCAST, Action.WAIT),
+            (INCLUDED, Action.WAIT),
+            (REPLACED, Action.WAIT),
+        ],
+    ),
+    # time to offer more: only for the first in line, and only if it is in no block
+    *(
+        (
+            missing(NONCE, replace_due=True, resend_due=resend_due),
+            [
+                (SIGNED, Action.REPLACE),
+                (BROADCAST, Action.REPLACE),
+                (BROADCAST, Action.SEND),
+                (BROADCAST, Action.SEND),
+            ],
+        )
+        for resend_due in (False, True)
+    ),
+    (
+        missing(NONCE - 1, replace_due=True),
+        [(SIGNED, Action.CLOSE_GAP), (BROADCAST, Action.CLOSE_GAP)]
+        + [(BROADCAST, Action.SEND)] * 2,
+    ),
+    # nonces before it are missing on chain
+    (
+        missing(NONCE - 3),
+        [(SIGNED, Action.CLOSE_GAP), (BROADCAST, Action.CLOSE_GAP)]
+        + [(BROADCAST, Action.SEND)] * 2,
+    ),
+    (
+        missing(NONCE - 3, resend_due=True),
+        [(SIGNED, Action.SEND)] + [(BROADCAST, Action.SEND)] * 3,
+    ),
+    # its nonce is used, and not by us
+    *(
+        (missing(NONCE + 1, **seen), [(REPLACED, Action.STOP_KEY)] * 4)
+        for seen in (
+            {},
+            {"resend_due": True},
+            {"replace_due": True},
+            {"node_lags": True},
+        )
+    ),
+    (missing(NONCE + 1, is_filler=True), [(status, Action.FORGET) for status in OPEN]),
     (rejected("nonce_too_low"), [(status, Action.LOOK_UP) for status in OPEN]),
-    (rejected("nonce_gap"), [(status, Action.WAIT) for status in OPEN]),
+    (rejected("reverted"), [(status, Action.LOOK_UP) for status in OPEN]),
+    (rejected("nonce_gap"), [(status, Action.CLOSE_GAP) for status in OPEN]),
+    (rejected("underpriced"), [(status, Action.OUTBID) for status in OPEN]),
+    (rejected("fee_too_low"), [(status, Action.OUTBID) for status in OPEN]),
     (rejected("insufficient_funds"), [(status, Action.REPORT) for status in OPEN]),
-    (rejected("fee_too_low"), [(status, Action.REPORT) for status in OPEN]),
     (rejected("wrong_chain"), [(status, Action.REPORT) for status in OPEN]),
     (rejected("other"), [(status, Action.REPORT) for status in OPEN]),
     (rejected("never heard of"), [(status, Action.REPORT) for status in OPEN]),
-    (
-        rejected("invalid_signature"),
-        [(SIGNED, Action.FORGET), *((status, Action.REPORT) for status in OPEN[1:])],
-    ),
-    (
-        rejected("gas_limit"),
-        [(SIGNED, Action.FORGET), *((status, Action.REPORT) for status in OPEN[1:])],
+    # forgotten only if nobody can have it: what any node may hold is never signed anew
+    *(
+        (
+            rejected(reason, never_sent_before=never_sent_before),
+            [(status, action) for status in OPEN],
+        )
+        for reason in ("invalid_signature", "gas_limit")
+        for never_sent_before, action in ((True, Action.FORGET), (False, Action.REPORT))
     ),
 ]
 
@@ -115,9 +173,9 @@ def test_every_known_reason_has_its_row() -> None:
 inputs = st.one_of(
     st.just(SendAccepted()),
     st.just(SendUnknown()),
-    st.builds(SendRejected, st.sampled_from([*REJECTIONS, "other"])),
-    st.builds(Included, st.booleans(), st.booleans()),
-    st.builds(Missing, st.integers(0, 20), st.booleans()),
+    st.builds(SendRejected, st.sampled_from([*REJECTIONS, "other"]), st.booleans()),
+    st.builds(Included, st.booleans(), st.booleans(), st.booleans()),
+    st.builds(Missing, st.integers(0, 20), *[st.booleans()] * 4),
 )
 
 
@@ -130,7 +188,15 @@ def test_a_reply_alone_neither_settles_nor_stops(
         assert decision.status in (status, BROADCAST)
         assert decision.action is not Action.STOP_KEY
     if decision.action is Action.FORGET:
-        assert status is SIGNED
+        assert isinstance(seen, SendRejected | Missing)
+        if isinstance(seen, SendRejected):
+            assert seen.never_sent_before
+        else:
+            assert seen.is_filler
+            assert seen.chain_nonce > nonce
+    if decision.action is Action.REPLACE:
+        assert isinstance(seen, Missing)
+        assert (seen.chain_nonce, status in (SIGNED, BROADCAST)) == (nonce, True)
     if decision.action is Action.STOP_KEY:
         assert decision.status is REPLACED
     assert status not in SETTLED_FOR_GOOD or decision.status is status
@@ -149,6 +215,7 @@ def test_a_reply_alone_neither_settles_nor_stops(
         (1, [(3, SIGNED), (0, REVERTED)], 4),
         (9, [(3, REPLACED)], 9),
         (4, [(9, REPLACED)], 10),
+        (2, [(1, CANCELLED)], 2),
     ],
 )
 def test_the_next_nonce_is_above_all_that_is_known(
@@ -164,3 +231,25 @@ def test_no_nonce_is_given_on_a_chain_that_lost_what_was_final(
 ) -> None:
     with pytest.raises(LedgerUnavailable, match="lags behind, or the chain was replaced"):
         next_nonce(chain_nonce, [(4, status), (5, SIGNED)])
+
+
+@pytest.mark.parametrize(
+    ("signed_ago_us", "seen_ago_us", "block_made", "due"),
+    [
+        (59, 0, True, False),
+        (60, 0, True, True),
+        (60, 0, False, False),  # the chain stands still
+        (-3600, 59, True, False),  # the clock was put back an hour
+        (-3600, 60, True, True),
+        (3600, 0, True, True),  # the clock was put forward: early, once
+    ],
+)
+def test_when_more_is_offered(
+    signed_ago_us: int, seen_ago_us: int, block_made: bool, due: bool
+) -> None:
+    assert due == is_replacement_due(
+        signed_ago_us=signed_ago_us,
+        seen_ago_us=seen_ago_us,
+        after_us=60,
+        block_made=block_made,
+    )
