@@ -65,10 +65,11 @@ def _register() -> None:
     from chain_client.cli.role import role
     from chain_client.cli.status import status
     from chain_client.cli.sync import sync
+    from chain_client.cli.tx import tx
     from chain_client.cli.user import user
     from chain_client.cli.verify import verify
 
-    recording = (init, deploy, join, doctor, status, relay, verify, explain, alarm)
+    recording = (init, deploy, join, doctor, status, relay, verify, explain, alarm, tx)
     deciding = (key, user, role, policy, model, approvals, draft, sync)
     for command in (*recording, *deciding):
         cli.add_command(command)

@@ -24,12 +24,19 @@ NEEDED = {
     "model list": [],
     "policy show": [],
     "role list": [],
+    "tx list": [],
     "user list": [],
     "explain": ["--kind", "other", "--reason", "r", "--yes"],
 }
 """What commands need beside their name; of a group, those that need nothing else are tried."""
 GROUPS = {name for name, command in cli.commands.items() if isinstance(command, click.Group)}
-WORDS = {name: NEEDED.get(name, []) for name in [*COMMANDS, *NEEDED] if name not in GROUPS}
+NETWORK = {"deploy", "join"}
+"""Commands that need a network; tests/integration/network tries them on one."""
+WORDS = {
+    name: NEEDED.get(name, [])
+    for name in [*COMMANDS, *NEEDED]
+    if name not in GROUPS and name not in NETWORK
+}
 ENDING: list[tuple[str, list[str]]] = [
     *((name, words) for name, words in WORDS.items() if name not in ("relay", "alarm acknowledge")),
     ("relay", ["--once"]),
