@@ -119,9 +119,9 @@ def _print_plan(plan: Plan) -> None:
         (
             f"  [bold]{key.role}[/]",
             f"{show_wei(key.least_wei):>12}",
-            "made by mlops-chain deploy" if key.address is None else to_hex(key.address),
-            f"for {key.purpose}; {key.rights}"
-            + ("" if key.balance_wei is None else f"; has {show_wei(key.balance_wei)}"),
+            ("not made yet" if key.address is None else to_hex(key.address))
+            + ("" if key.balance_wei is None else f" has {show_wei(key.balance_wei)}")
+            + f"; for {key.purpose}; {key.rights}",
         )
         for key in plan.keys
     )

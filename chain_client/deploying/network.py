@@ -149,7 +149,11 @@ def _sent(owner: Owner, steps: Sequence[RehearsedStep]) -> dict[str, int]:
     """Nonce of what is on chain, by the step's purpose."""
     found = {}
     for one in steps:
-        sent = [tx for tx in owner.queue.find(one.purpose, prefix=True) if not tx.failed]
+        sent = [
+            tx
+            for tx in owner.queue.find(one.purpose, prefix=True)
+            if not tx.failed and not tx.is_cancel
+        ]
         if sent:
             found[one.purpose] = sent[-1].nonce
     return found
@@ -218,14 +222,14 @@ def find_standing(ledger: Ledger, home: Home) -> list[str]:
 
 
 def _funds_text(short: Sequence[KeyNeed]) -> str:
-    lines = [
-        f"  {to_hex(key.address or b'')}  {show_wei(key.missing_wei)} more for {key.purpose} "
-        f"({key.role}; it has {show_wei(key.balance_wei or 0)})"
+    needs = "; ".join(
+        f"{to_hex(key.address or b'')} needs {show_wei(key.missing_wei)} more for {key.purpose} "
+        f"({key.role}, it has {show_wei(key.balance_wei or 0)})"
         for key in short
-    ]
+    )
     return (
-        "nothing was sent: these keys have too little of the chain's coin. Send each what it "
-        "needs, and run it again:\n" + "\n".join(lines)
+        "nothing was sent, as keys have too little of the chain's coin. Send each what it needs, "
+        f"and some more as fees move, and run this again: {needs}"
     )
 
 

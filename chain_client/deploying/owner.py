@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chain_client.config import Settings
 from chain_client.errors import CallReverted, ContractReverted
@@ -19,6 +19,7 @@ from chain_client.signing import create_keystore, open_signer
 from chain_client.transactions import (
     SettledTransaction,
     StoredTransaction,
+    TransactionLimits,
     TransactionQueue,
     key_lease_name,
 )
@@ -57,6 +58,7 @@ class PatientQueue:
         self._queue = queue
         self._patience_s = patience_s
         self._progress = progress
+        self._told: set[str] = set()
 
     @property
     def sender(self) -> Address:
@@ -77,12 +79,19 @@ class PatientQueue:
         """See `TransactionQueue.settle`."""
         settled = self._queue.settle(tx_id, final=final, timeout_s=self._patience_s)
         how = "final" if final else "on chain"
-        self._progress(f"{how} in block {settled.receipt.block_number}: {settled.purpose}")
+        text = f"{how} in block {settled.receipt.block_number}: {settled.purpose}"
+        if text not in self._told:
+            self._told.add(text)
+            self._progress(text)
         return settled
 
     def find(self, purpose: str, *, prefix: bool) -> Sequence[StoredTransaction]:
         """See `TransactionQueue.find`."""
         return self._queue.find(purpose, prefix=prefix)
+
+    def call_of(self, tx_id: int) -> Call:
+        """What a stored transaction does."""
+        return self._queue.get(tx_id).to_call()
 
     def pending(self) -> Sequence[StoredTransaction]:
         """See `TransactionQueue.pending`."""
@@ -135,7 +144,10 @@ def owning(
                 chain_id=ledger.chain_id() if expected is None else expected.chain_id,
                 explain=_explain,
                 alarm=log.raise_alarm,
+                clear_alarm=log.clear_alarm,
                 wait=held.wait,
+                # A person asked for this, once: the budget for every hour is the relay's.
+                limits=replace(TransactionLimits.from_settings(settings), gas_per_hour=None),
             )
             patience_s = _PATIENCE_ON_NETWORK_S if is_network(settings) else _PATIENCE_S
             yield Owner(ledger, PatientQueue(queue, patience_s, progress))

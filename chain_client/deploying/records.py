@@ -17,7 +17,8 @@ from chain_client.errors import ConfigurationError, HomeNotWritable
 from chain_client.home import Home, write_private
 from chain_client.ledger import event_log, model_registry, timelock
 from chain_client.ledger.artifacts import load_artifact
-from chain_client.ledger.deployment import Deployment
+from chain_client.ledger.base import Call
+from chain_client.ledger.deployment import Deployment, find_sent
 from chain_client.ledger.verification_input import load_verification_input
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, TxHash, to_hex
@@ -66,7 +67,7 @@ def find_deployed(owner: Owner) -> list[DeployedContract]:
     """
     found = []
     for contract in CONTRACTS:
-        sent = [tx for tx in owner.queue.find(f"deploy:{contract}", prefix=False) if not tx.failed]
+        sent = find_sent(owner.queue, f"deploy:{contract}")
         if not sent:
             continue
         receipt = owner.queue.settle(sent[-1].id, final=True).receipt
@@ -80,12 +81,14 @@ def find_deployed(owner: Owner) -> list[DeployedContract]:
                 tx_hash=receipt.tx_hash,
                 block_number=receipt.block_number,
                 code_hash=Digest(keccak256(owner.ledger.code(address))),
-                constructor_arguments=sent[-1]
-                .to_call()
-                .data[len(load_artifact(contract).bytecode) :],
+                constructor_arguments=_arguments(owner.queue.call_of(sent[-1].id), contract),
             )
         )
     return found
+
+
+def _arguments(call: Call, contract: str) -> bytes:
+    return call.data[len(load_artifact(contract).bytecode) :]
 
 
 def address_book(home: Home, chain_id: int) -> Path:

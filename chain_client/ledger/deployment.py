@@ -59,6 +59,8 @@ class StoredCall(Protocol):
     def purpose(self) -> str: ...
     @property
     def failed(self) -> bool: ...
+    @property
+    def is_cancel(self) -> bool: ...
 
 
 class SettledCall(Protocol):
@@ -163,16 +165,22 @@ def settle_for_good(deployment: Deployment, queue: Queue) -> Deployment:
     )
 
 
+def find_sent(queue: Queue, purpose: str, *, prefix: bool = False) -> list[StoredCall]:
+    """What the queue sent for a purpose; without what failed, or was cancelled by hand."""
+    found = queue.find(purpose, prefix=prefix)
+    return [tx for tx in found if not tx.failed and not tx.is_cancel]
+
+
 def _block_of(queue: Queue, purpose: str) -> int | None:
     """Final block of what this queue sent; None if it did not send it."""
-    stored = [tx for tx in queue.find(purpose, prefix=False) if not tx.failed]
+    stored = find_sent(queue, purpose)
     if not stored:
         return None
     return queue.settle(stored[-1].id, final=True).receipt.block_number
 
 
 def _deploy_contract(ledger: Ledger, queue: Queue) -> Address:
-    stored = [tx for tx in queue.find(DEPLOY_PURPOSE, prefix=False) if not tx.failed]
+    stored = find_sent(queue, DEPLOY_PURPOSE)
     if stored:
         tx_id = stored[-1].id
     else:
@@ -187,7 +195,7 @@ def _deploy_contract(ledger: Ledger, queue: Queue) -> Address:
 
 
 def _open_log(contract: EventLogContract, queue: Queue, writer: Address) -> tuple[LogId, Receipt]:
-    stored = [tx for tx in queue.find(OPEN_LOG_PURPOSE, prefix=True) if not tx.failed]
+    stored = find_sent(queue, OPEN_LOG_PURPOSE, prefix=True)
     if stored:
         tx_id = stored[-1].id
         log_id = LogId(from_hex(stored[-1].purpose.removeprefix(OPEN_LOG_PURPOSE), size=32))

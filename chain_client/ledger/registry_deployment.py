@@ -15,7 +15,7 @@ from chain_client.errors import ConfigurationError, ContractMissing
 from chain_client.ledger import model_registry, timelock
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import Call, Ledger, Receipt
-from chain_client.ledger.deployment import DEPLOY_REGISTRY_PURPOSE, Queue
+from chain_client.ledger.deployment import DEPLOY_REGISTRY_PURPOSE, Queue, find_sent
 from chain_client.ledger.deployment_file import Deployment
 from chain_client.ledger.model_registry import (
     ADMIN_ROLE,
@@ -181,7 +181,7 @@ def _grant(contract: ModelRegistryContract, queue: Queue, role: Digest, account:
 
 
 def _sent(queue: Queue, purpose: str) -> list[int]:
-    return [tx.id for tx in queue.find(purpose, prefix=False) if not tx.failed]
+    return [tx.id for tx in find_sent(queue, purpose)]
 
 
 def _deploy(ledger: Ledger, queue: Queue, call: Call, purpose: str, contract: str) -> Receipt:
