@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 
 from chain_client.errors import ContractReverted
 from chain_client.ledger.abi import ContractAbi
+from chain_client.shown_text import escape_unprintable
 from chain_client.types import to_hex
+
+_SHOWN_CHARS = 200
 
 _BUILT_IN = ContractAbi(
     (
@@ -41,13 +44,15 @@ def explain_revert(
         for key, value in shown.items():
             if isinstance(value, bytes):
                 shown[key] = to_hex(value)
+            elif isinstance(value, str):
+                shown[key] = _shown(value)
         if name in sentences:
             return ContractReverted(name, f"{name}: {sentences[name].format(**shown)}")
         listed = ", ".join(f"{key} {value}" for key, value in shown.items())
         return ContractReverted(name, f"the contract refused with {name} ({listed})")
     built_in = _BUILT_IN.decode_error(revert_data)
     if built_in is not None and built_in[0] == "Error":
-        return ContractReverted("", f"the contract refused: {built_in[1]['text']}")
+        return ContractReverted("", f"the contract refused: {_shown(built_in[1]['text'])}")
     if built_in is not None:
         code = built_in[1]["code"]
         return ContractReverted("", f"the contract broke off with Solidity's panic 0x{code:02x}")
@@ -56,3 +61,9 @@ def explain_revert(
     return ContractReverted(
         "", f"the contract refused with unknown data 0x{revert_data[:4].hex()}…"
     )
+
+
+def _shown(text: str) -> str:
+    """A contract's own words: whoever deployed it wrote them, or the node that answered."""
+    shown = escape_unprintable(" ".join(text.split()))
+    return shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"

@@ -12,7 +12,11 @@ from functools import cache
 from typing import Literal, TypeAlias, cast
 
 from chain_client.errors import LedgerUnavailable, TransactionRejected
-from chain_client.ledger.jsonrpc.revert_data import find_revert_data, names_a_transaction
+from chain_client.ledger.jsonrpc.revert_data import (
+    find_revert_data,
+    names_a_transaction,
+    revert_data_from_words,
+)
 from chain_client.ledger.jsonrpc.shown_reply import shown
 from chain_client.ledger.jsonrpc.wordings import (
     EITHER,
@@ -66,6 +70,7 @@ BodyKind: TypeAlias = Literal["error", "html", "text", "empty"]
 
 _UNREACHED = frozenset({"pool_full", "rate_limited", "unavailable"})
 _ANVIL_OUT_OF_RANGE = re.compile(r"block height is (\d+) but requested was (\d+)")
+_SELECTOR = 4
 _RATE_LIMITED, _PAYLOAD_TOO_LARGE = 429, 413
 _METHOD_NOT_FOUND, _INVALID_PARAMS, _LIMIT_EXCEEDED, _INTERNAL = -32601, -32602, -32005, -32603
 
@@ -178,8 +183,13 @@ def classify_read(
     if kind == "block_missing" and names_tag:
         kind = "tag_unset"
     kind = kind or _either(error_code, message, http_status)
-    revert_data = find_revert_data(data) or b"" if kind == "reverted" else b""
-    return ReadVerdict(cast("ReadKind", kind), shown(message, http_status, body), revert_data)
+    revert_data = find_revert_data(data)
+    if kind in ("other", "unavailable") and revert_data and len(revert_data) % 32 == _SELECTOR:
+        kind = "reverted"  # a proxy put words of its own over the node's
+    if kind == "reverted" and revert_data is None:
+        revert_data = revert_data_from_words(message)
+    returned = revert_data or b"" if kind == "reverted" else b""
+    return ReadVerdict(cast("ReadKind", kind), shown(message, http_status, body), returned)
 
 
 def _transport(http_status: int, body: BodyKind) -> str | None:

@@ -6,7 +6,12 @@ import re
 
 _MAX_DEPTH = 6
 _MAX_TEXT = 2 * 1024 * 1024
+_MAX_MESSAGE = 10_000
 _KEYS = ("data", "output", "result", "return", "returnData", "revertData", "originalError")
+_IN_WORDS = re.compile(r"0x((?:[0-9a-f]{2}){4,})(?![0-9a-f])", re.IGNORECASE)
+_REASON = re.compile(r"(?::| with reason string)\s*(['\"]?)(.+)\1", re.IGNORECASE)
+_ERROR_OF_TEXT = bytes.fromhex("08c379a0")
+"""Selector of ``Error(string)``, which Solidity's ``require`` gives."""
 _HEX = re.compile(r"\s*(?:reverted\s+)?0x((?:[0-9a-f]{2})*)\s*", re.IGNORECASE)
 
 
@@ -45,6 +50,29 @@ def _find(data: object, depth: int) -> bytes | None:
             if inner is not None:
                 return inner
     return None
+
+
+def revert_data_from_words(message: str) -> bytes:
+    """What a contract returned, as far as a message tells where the reply holds no data.
+
+    Some proxies drop ``data``. Hex in the message is taken as it is; a reason in words becomes
+    Solidity's ``Error(string)`` again.
+
+    Args:
+        message: of the JSON-RPC error, such as ``execution reverted: no``.
+    """
+    _, reverted, words = message[:_MAX_MESSAGE].strip().partition("reverted")
+    if not reverted:
+        return b""
+    found = _IN_WORDS.search(words)
+    if found is not None:
+        return bytes.fromhex(found[1])
+    reason = _REASON.fullmatch(words)
+    if reason is None or reason[2] == "0x":
+        return b""
+    text = reason[2].encode("utf-8", "replace")
+    padded = text.ljust(-(-len(text) // 32) * 32, b"\0")
+    return _ERROR_OF_TEXT + (32).to_bytes(32, "big") + len(text).to_bytes(32, "big") + padded
 
 
 def names_a_transaction(data: object) -> bool:

@@ -45,6 +45,8 @@ SEND_CODES_OF: Final[Mapping[str, Mapping[int, str]]] = {
 the words are not known."""
 
 SENDS: Final[Table] = (
+    # First: what follows these words are a contract's own.
+    ("reverted", ("execution reverted", "vm exception", "transaction reverted")),
     (
         "known",
         (
@@ -172,7 +174,6 @@ SENDS: Final[Table] = (
         ),
     ),
     ("unavailable", ("sync is still in progress", "syncing", "pool not enabled")),
-    ("reverted", ("execution reverted", "vm exception", "transaction reverted")),
 )
 
 REVERTS: Final[Table] = (

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_client.errors import LedgerUnavailable, TransactionRejected
+from chain_client.ledger.abi import ContractAbi
 from chain_client.ledger.jsonrpc.replies import SendVerdict, classify_read, classify_send
 from chain_client.ledger.jsonrpc.revert_data import find_revert_data
 from chain_client.ledger.jsonrpc.shown_reply import shown
+from chain_client.ledger.revert import explain_revert
 
 CORPUS: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "replies_corpus.toml").read_text("utf-8")
@@ -186,6 +188,58 @@ def test_any_refusal_gets_a_verdict_that_can_be_shown(
 )
 def test_revert_data_is_found_in_every_shape(data: Any, expected: bytes | None) -> None:
     assert find_revert_data(data) == expected
+
+
+NO = "08c379a0" + "20".rjust(64, "0") + "02".rjust(64, "0") + b"no".hex().ljust(64, "0")
+
+
+@pytest.mark.parametrize(
+    ("client", "code", "message", "data"),
+    [
+        ("geth, Erigon, anvil", 3, "execution reverted: no", f"0x{NO}"),
+        ("Besu", -32000, "Execution reverted: no", f"0x{NO}"),
+        ("Nethermind", 3, "execution reverted: no", f"0x{NO}"),
+        ("older Nethermind", -32015, "VM execution error.", f"Reverted 0x{NO}"),
+        (
+            "hardhat",
+            -32603,
+            "Error: VM Exception while processing transaction: reverted with reason string 'no'",
+            {"message": "…", "data": f"0x{NO}"},
+        ),
+        ("hardhat behind a proxy", -32603, "Internal error", {"data": {"data": f"0x{NO}"}}),
+        ("a proxy without data", 3, "execution reverted: no", None),
+        ("a proxy without data", -32000, f"execution reverted: 0x{NO}", None),
+        (
+            "hardhat behind a proxy without data",
+            -32603,
+            "VM Exception while processing transaction: reverted with reason string 'no'",
+            None,
+        ),
+    ],
+)
+def test_the_reason_of_a_revert_is_told_for_every_client(
+    client: str, code: int, message: str, data: Any
+) -> None:
+    verdict = classify_read(code, message, data=data)
+    assert verdict.kind == "reverted", client
+    assert verdict.revert_data == bytes.fromhex(NO)
+    told = explain_revert(verdict.revert_data, ContractAbi(()), {})
+    assert str(told) == "the contract refused: no"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "execution reverted",
+        "execution reverted: 0x",
+        "Error: Transaction reverted without a reason string",
+        "VM execution error.",
+        "invalid opcode: INVALID",
+    ],
+)
+def test_a_revert_without_a_reason_has_none(message: str) -> None:
+    verdict = classify_read(-32000, message)
+    assert (verdict.kind, verdict.revert_data) == ("reverted", b"")
 
 
 def test_a_reply_nested_without_end_is_no_revert_data() -> None:

@@ -69,6 +69,10 @@ def solidity(signature: str, kind: str, value: object) -> bytes:
     ("data", "text"),
     [
         (solidity("Error(string)", "string", "no way"), "the contract refused: no way"),
+        (
+            solidity("Error(string)", "string", "red \x1b[31m\u202etext\n" + "x" * 10**4),
+            "refused: red \\u001b[31m\\u202etext xxx",
+        ),
         (solidity("Panic(uint256)", "uint256", 0x11), "Solidity's panic 0x11"),
         (b"", "without a reason"),
         (b"\xde\xad\xbe\xef" + bytes(32), "unknown data 0xdeadbeef"),
@@ -80,3 +84,4 @@ def test_other_reverts_are_told_without_a_name(data: bytes, text: str) -> None:
     told = explain(CallReverted(data))
     assert told.name == ""
     assert text in str(told)
+    assert len(str(told)) < 300
