@@ -25,6 +25,7 @@
     │   ├── SourceForked              same source and sequence, other event: a copied spool
     │   ├── ForeignSource             a spool that was copied from another deployment's home
     │   ├── WrongChain                other chain id than the deployment's
+    │   ├── HistoryMissing            no endpoint is an archive, and history is needed
     │   ├── ContractMissing           no code, or other code, at the contract's address
     │   └── AnotherRelay              the lease is held by someone else
     ├── TransactionFailed           the chain refused it
@@ -60,7 +61,16 @@ class Unavailable(ChainError):
 
 
 class LedgerUnavailable(Unavailable):
-    """The node, or the embedded chain's file, does not answer."""
+    """The node, or the embedded chain's file, does not answer.
+
+    Args:
+        text: what happened.
+        retry_after_s: how long the node asked to be left alone, if it did.
+    """
+
+    def __init__(self, text: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class LogUnavailable(Unavailable):
@@ -172,6 +182,10 @@ class ForeignSource(ConfigurationError):
 
 class WrongChain(ConfigurationError):
     """The ledger's chain id is not the deployment's."""
+
+
+class HistoryMissing(ConfigurationError):
+    """The chain's nodes have thrown away the state that was asked for; an archive keeps it."""
 
 
 class ContractMissing(ConfigurationError):

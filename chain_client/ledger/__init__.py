@@ -3,6 +3,8 @@
 ::
 
     embedded:<path>    a chain in a file, in this process (`chain_client.ledger.embedded`)
+    https://…          any EVM chain, by one or more endpoints separated by commas; also http://
+                       (`chain_client.ledger.jsonrpc`)
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from chain_client.ledger.base import (
 )
 from chain_client.ledger.embedded import EmbeddedLedger, create_embedded
 from chain_client.ledger.expected import ExpectedChain
+from chain_client.ledger.jsonrpc import Finality, JsonRpcLedger, parse_endpoints, parse_mode
 
 __all__ = [
     "Block",
@@ -33,6 +36,7 @@ __all__ = [
     "EventRecord",
     "ExpectedChain",
     "Fees",
+    "JsonRpcLedger",
     "Ledger",
     "Receipt",
     "create_embedded",
@@ -50,7 +54,21 @@ def _open_embedded(settings: Settings, expected: ExpectedChain | None, timeout_s
     return EmbeddedLedger(Path(path), timeout_s=timeout_s)
 
 
-_SCHEMES: dict[str, _Opener] = {"embedded": _open_embedded}
+def _open_jsonrpc(settings: Settings, expected: ExpectedChain | None, timeout_s: float) -> Ledger:
+    return JsonRpcLedger(
+        parse_endpoints(settings.ledger_url, settings.ledger_headers),
+        expected=expected,
+        timeout_s=timeout_s,
+        finality=Finality.parse(settings.ledger_finality),
+        second_look=parse_mode(settings.ledger_second_look),
+    )
+
+
+_SCHEMES: dict[str, _Opener] = {
+    "embedded": _open_embedded,
+    "http": _open_jsonrpc,
+    "https": _open_jsonrpc,
+}
 
 
 def open_ledger(

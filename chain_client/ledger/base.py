@@ -94,8 +94,11 @@ class Ledger(Protocol):
     def block(self, at: BlockTag | int = "latest") -> Block:
         """A block by number or tag. On `embedded`, a committed block is final.
 
+        The block that one connection shows as ``finalized`` never goes back.
+
         Raises:
             InvalidInput: the chain has no block of that number yet.
+            ConfigurationError: the node knows no finality, and `ledger.finality` names no depth.
         """
 
     def code(self, address: Address) -> bytes:
@@ -115,6 +118,7 @@ class Ledger(Protocol):
 
         Raises:
             CallReverted: the call would revert.
+            TransactionRejected: ``insufficient_funds``; some nodes look at them here already.
         """
 
     def call(
@@ -122,12 +126,14 @@ class Ledger(Protocol):
     ) -> bytes:
         """Return data of a view.
 
-        ``latest`` and ``finalized`` run on that block's state as if in the next block, now; a
-        number runs on the state after that block.
+        ``latest`` and ``finalized`` run on that block's state; the time they see is not before
+        that block's and not after now. (`embedded` runs them now, a node in that block or in the
+        next.) A number runs on the state after that block.
 
         Raises:
             CallReverted: with the raw revert data.
             InvalidInput: the chain has no block of that number yet.
+            HistoryMissing: the state after that block is kept by no node that is asked.
         """
 
     def send(self, raw: bytes) -> TxHash:

@@ -1,0 +1,240 @@
+"""A chain behind one or more JSON-RPC endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chain_client.clock import Clock, SystemClock
+from chain_client.errors import CallReverted, InvalidInput, TransactionRejected
+from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Fees, Receipt
+from chain_client.ledger.expected import ExpectedChain
+from chain_client.ledger.jsonrpc.address import EndpointAddress
+from chain_client.ledger.jsonrpc.endpoint import (
+    Endpoint,
+    EndpointFailed,
+    ReadRefused,
+    SendRefused,
+)
+from chain_client.ledger.jsonrpc.endpoints import Endpoints
+from chain_client.ledger.jsonrpc.event_ranges import EventRanges
+from chain_client.ledger.jsonrpc.fees import read_fees
+from chain_client.ledger.jsonrpc.finality import Finality
+from chain_client.ledger.jsonrpc.second_look import Mode, SecondLook
+from chain_client.ledger.jsonrpc.values import (
+    MalformedReply,
+    to_block,
+    to_bytes,
+    to_call,
+    to_int,
+    to_quantity,
+    to_receipt,
+)
+from chain_client.signing import decode_transaction
+from chain_client.signing.keccak import keccak256
+from chain_client.types import Address, Digest, TxHash, to_hex
+
+
+class JsonRpcLedger:
+    """A connection to a chain by its endpoints; see `Ledger` for the contract of each method.
+
+    Guarantee: nothing is sent to, and nothing but what tells it is asked of, an endpoint of
+    another chain or without our contracts. A transaction is handed over at most once a call.
+    Threads and forked children may share an instance.
+
+    Args:
+        addresses: of the endpoints, the preferred one first.
+        expected: what each of them must be.
+        timeout_s: how long one request waits for one endpoint.
+        finality: which blocks are final.
+        second_look: the setting `ledger.second_look`.
+        clock: for rest periods.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[EndpointAddress],
+        *,
+        expected: ExpectedChain | None = None,
+        timeout_s: float = 10,
+        finality: Finality | None = None,
+        second_look: Mode = "auto",
+        clock: Clock | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.endpoints = Endpoints(
+            [Endpoint(address, timeout_s=timeout_s, clock=clock) for address in addresses],
+            expected,
+            clock,
+        )
+        self.finality = finality or Finality(None)
+        self.second_look = SecondLook(self.endpoints, second_look)
+        self.url = self.endpoints.shown
+        self._events = EventRanges()
+
+    def __repr__(self) -> str:
+        return f"JsonRpcLedger({self.url!r})"
+
+    def chain_id(self) -> int:
+        return self.endpoints.using(self.endpoints.check_chain_id)
+
+    def block(self, at: BlockTag | int = "latest") -> Block:
+        if at == "finalized":
+            return self.endpoints.using(self._finalized)
+        if at == "latest":
+            return self.endpoints.using(self._latest)
+        number = at
+        self._see_that_it_exists(number)
+
+        def read(endpoint: Endpoint) -> Block:
+            found = endpoint.read("eth_getBlockByNumber", to_quantity(number), False)
+            if found is None:
+                raise endpoint.failed(f"lags behind: it has no block {number}")
+            return to_block(found)
+
+        return self.endpoints.using(read)
+
+    def code(self, address: Address) -> bytes:
+        return to_bytes(self._read("eth_getCode", to_hex(address), "latest"))
+
+    def balance_wei(self, address: Address) -> int:
+        return to_int(self._read("eth_getBalance", to_hex(address), "latest"))
+
+    def nonce(self, address: Address) -> int:
+        return to_int(self._read("eth_getTransactionCount", to_hex(address), "latest"))
+
+    def fees(self) -> Fees:
+        return self.endpoints.using(read_fees)
+
+    def estimate_gas(self, call: Call, sender: Address) -> int:
+        def read(endpoint: Endpoint) -> int:
+            return to_int(_run(endpoint, "eth_estimateGas", to_call(call, sender)))
+
+        return self.endpoints.using(read)
+
+    def call(
+        self, call: Call, at: BlockTag | int = "latest", sender: Address | None = None
+    ) -> bytes:
+        question = to_call(call, sender)
+
+        def ask(endpoint: Endpoint, where: str) -> bytes:
+            return to_bytes(_run(endpoint, "eth_call", question, where))
+
+        if at == "latest":
+            return self.endpoints.using(lambda endpoint: ask(endpoint, "latest"))
+        if at == "finalized":
+            return self.endpoints.using(lambda endpoint: self._final_view(endpoint, ask))
+        number = at
+        self._see_that_it_exists(number)
+        return self.endpoints.using(lambda endpoint: ask(endpoint, to_quantity(number)))
+
+    def send(self, raw: bytes) -> TxHash:
+        tx_hash, chain_id = _examine(raw)
+
+        def hand_over(endpoint: Endpoint) -> TxHash:
+            try:
+                found = self.endpoints.asking(endpoint, self.endpoints.check_chain_id)
+            except EndpointFailed as exc:
+                exc.reached = False  # the transaction was not sent yet
+                raise
+            if found != chain_id:
+                text = f"the transaction is signed for chain {chain_id}, this is chain {found}"
+                raise TransactionRejected("wrong_chain", text)
+            try:
+                answer = endpoint.send(raw)
+            except SendRefused as exc:
+                error = exc.verdict.to_error(endpoint.shown)
+                if isinstance(error, TransactionRejected) and _knows(endpoint, tx_hash):
+                    return tx_hash  # such as `nonce too low` of bytes that are in a block
+                if error is not None:
+                    raise error from exc
+                return tx_hash
+            if to_bytes(answer, "transaction hash") != tx_hash:
+                raise MalformedReply("it took another transaction than the one it was given")
+            return tx_hash
+
+        return self.endpoints.using(hand_over, again=False)
+
+    def receipt(self, tx_hash: TxHash) -> Receipt | None:
+        def read(endpoint: Endpoint) -> Receipt | None:
+            found = to_receipt(endpoint.read("eth_getTransactionReceipt", to_hex(tx_hash)), tx_hash)
+            if found is not None:
+                self.second_look.at_receipt(endpoint, found)
+            return found
+
+        return self.endpoints.using(read)
+
+    def events(
+        self, address: Address, topics: tuple[Digest | None, ...], from_block: int, to_block: int
+    ) -> list[EventRecord]:
+        if from_block > to_block:
+            return []
+        if to_block > self.endpoints.seen():
+            to_block = min(to_block, self.block().number)  # some nodes refuse later ones
+        return self._events.read(
+            self.endpoints.using, address, topics, max(from_block, 0), to_block
+        )
+
+    def close(self) -> None:
+        self.endpoints.close()
+
+    def _read(self, method: str, *params: Any) -> Any:
+        return self.endpoints.using(lambda endpoint: endpoint.read(method, *params))
+
+    def _latest(self, endpoint: Endpoint) -> Block:
+        block = to_block(endpoint.read("eth_getBlockByNumber", "latest", False))
+        self.endpoints.saw(endpoint, block.number)
+        return block
+
+    def _finalized(self, endpoint: Endpoint) -> Block:
+        block = self.finality.block(endpoint)
+        self.second_look.at_final_block(endpoint, block)
+        self.finality.believe(block)
+        return block
+
+    def _final_view(self, endpoint: Endpoint, ask: Callable[[Endpoint, str], bytes]) -> bytes:
+        number = self._finalized(endpoint).number
+        where = to_quantity(number)
+        result = ask(endpoint, where)
+        self.second_look.at_final_view(endpoint, number, result, lambda other: ask(other, where))
+        return result
+
+    def _see_that_it_exists(self, number: int) -> None:
+        if number > self.endpoints.seen():
+            newest = self.block().number
+            if number > newest:
+                raise InvalidInput(f"the chain has no block {number} yet; the newest is {newest}")
+
+
+def _examine(raw: bytes) -> tuple[TxHash, int]:
+    """A transaction's hash, and the chain it is signed for."""
+    try:
+        fields = decode_transaction(raw)
+    except InvalidInput as exc:
+        raise TransactionRejected("other", f"the transaction can't be sent: {exc}") from exc
+    return TxHash(keccak256(raw)), fields.chain_id
+
+
+def _run(endpoint: Endpoint, method: str, question: dict[str, str], *where: str) -> Any:
+    """Let an endpoint run a call."""
+    try:
+        return endpoint.read(method, question, *where)
+    except ReadRefused as exc:
+        verdict = exc.verdict
+        if verdict.kind == "reverted":
+            raise CallReverted(verdict.revert_data) from exc
+        if verdict.kind == "insufficient_funds":
+            text = f"{endpoint.shown} says {verdict.text}"
+            raise TransactionRejected("insufficient_funds", text) from exc
+        if verdict.kind == "block_missing":
+            raise endpoint.failed(f"lags behind: {verdict.text}") from exc
+        raise
+
+
+def _knows(endpoint: Endpoint, tx_hash: TxHash) -> bool:
+    """Whether a node that refused a transaction has it all the same."""
+    try:
+        found = endpoint.read("eth_getTransactionByHash", to_hex(tx_hash))
+    except ReadRefused:
+        return False
+    return isinstance(found, dict) and found.get("hash") == to_hex(tx_hash)

@@ -1,0 +1,148 @@
+"""One HTTP exchange with a JSON-RPC endpoint, over web3's provider.
+
+Import this module only when an endpoint is asked: it loads web3.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from web3.providers.rpc import HTTPProvider
+from web3.types import RPCEndpoint
+
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+
+
+class NoReply(Exception):
+    """There is no reply.
+
+    Args:
+        text: why; it shows nothing of the endpoint's address.
+        reached: whether the endpoint may have taken the request all the same.
+    """
+
+    def __init__(self, text: str, *, reached: bool) -> None:
+        super().__init__(text)
+        self.reached = reached
+
+
+class TooLarge(Exception):
+    """The reply is larger than anything that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came back. ``id``: of the request; ``retry_after``: the header as it stands."""
+
+    id: int
+    status: int
+    body: bytes
+    retry_after: str | None
+
+
+class Provider(HTTPProvider):
+    """web3's provider without its retries, its caches, and its log lines, which show addresses.
+
+    It follows no redirect: headers that authenticate us, and transactions, go nowhere else.
+
+    Args:
+        url: without user and password.
+        headers: to send with every request.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self._session = requests.Session()
+        # Nothing of ~/.netrc: it would take the place of the headers that were configured.
+        self._session.auth = _unchanged
+        super().__init__(url, session=self._session, exception_retry_configuration=None)
+        self._url = url
+        self._headers = {**self.get_request_headers(), **headers}
+        _hide_in_logs(url)
+
+    def exchange(self, method: str, params: list[Any], timeout_s: float) -> HttpReply:
+        """Ask once.
+
+        Raises:
+            NoReply: nothing, or only a part, came back in time.
+            TooLarge: more than `MAX_REPLY_BYTES` came back.
+        """
+        request = self.encode_rpc_request(RPCEndpoint(method), params)
+        try:
+            return self._post(request, timeout_s)
+        except requests.ConnectTimeout:
+            problem = NoReply(f"no connection within {timeout_s:g} s", reached=False)
+        except requests.Timeout:
+            problem = NoReply(f"no reply within {timeout_s:g} s", reached=True)
+        except requests.exceptions.SSLError:
+            problem = NoReply("its TLS certificate or connection is refused", reached=False)
+        except requests.ConnectionError as exc:
+            refused = "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc)
+            text = "no connection" if refused else "the connection broke"
+            problem = NoReply(text, reached=not refused)
+        except (requests.RequestException, OSError, ValueError) as exc:
+            problem = NoReply(f"no reply ({type(exc).__name__})", reached=True)
+        raise problem  # outside of the handler: requests' errors show the whole address
+
+    def _post(self, request: bytes, timeout_s: float) -> HttpReply:
+        deadline = time.monotonic() + timeout_s
+        with self._session.post(
+            self._url,
+            data=request,
+            headers=self._headers,
+            timeout=timeout_s,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            body = bytearray()
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                body += chunk
+                if time.monotonic() > deadline:
+                    raise requests.Timeout
+                if len(body) > MAX_REPLY_BYTES:
+                    raise TooLarge
+            return HttpReply(
+                json.loads(request)["id"],
+                response.status_code,
+                bytes(body),
+                response.headers.get("Retry-After"),
+            )
+
+    def close(self) -> None:
+        """Close the connections; the next request opens another."""
+        self._session.close()
+
+
+def _unchanged(request: Any) -> Any:
+    return request
+
+
+class _HidingFilter(logging.Filter):
+    """urllib3 logs the path of each request at level DEBUG, and API keys stand there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple("/…" if arg in self.hidden else arg for arg in record.args)
+        return True
+
+
+_filter = _HidingFilter()
+
+
+def _hide_in_logs(url: str) -> None:
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if path != "/":
+        _filter.hidden.add(path)
+        logging.getLogger("urllib3.connectionpool").addFilter(_filter)
