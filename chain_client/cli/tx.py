@@ -11,6 +11,7 @@ from chain_client.cli.output import console, json_option, open_client, print_jso
 from chain_client.cli.owned_key import key_names, owning_key_of
 from chain_client.cli.shown_transaction import (
     WAITING,
+    attempt_to_json,
     print_whole,
     to_json,
     to_row,
