@@ -221,9 +221,9 @@ class Delivery:
         depth = max(1, self._ledger.block().number - before.block_number + 1)
         self._alarms.start(
             REORG,
-            f"the chain replaced its last {depth} blocks: block {before.block_number}, which held "
-            f"{before.purpose!r}, vanished. What was in it is sent again as it was, and watched "
-            "until it is final",
+            f"the chain replaced blocks, up to {depth} deep: block {before.block_number}, which "
+            f"held {before.purpose!r}, vanished. What was in it is sent again as it was, and "
+            "watched until it is final",
         )
 
     def _stop_key(self, row: StoredTransaction) -> NoReturn:

@@ -86,6 +86,7 @@ class TransactionStore:
             connection.execute(
                 insert(attempts).values(_attempt(tx_id, fields, signed, kind, created_us))
             )
+        self._open_from_nonce = min(self._open_from_nonce, fields.nonce)  # one that fills a gap
         return self.get(tx_id)
 
     def add_attempt(

@@ -7,7 +7,7 @@ from chain_client.ledger.base import Ledger
 from chain_client.transactions.alarms import REORG, KeyAlarms
 from chain_client.transactions.delivery import Delivery
 from chain_client.transactions.model import StoredTransaction
-from chain_client.transactions.state import SETTLED_FOR_GOOD, TransactionStatus
+from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED, TransactionStatus
 from chain_client.transactions.store import TransactionStore
 
 _OPEN = frozenset(TransactionStatus) - SETTLED_FOR_GOOD
@@ -47,13 +47,21 @@ class ReorgWatch:
             final = self._ledger.block("finalized").number
             rows = [row for row in rows if (row.block_number or 0) <= final]
         changed = []
-        for row in rows:
+        for row in [*self._passed(), *rows]:
             self._delivery.advance(row)
             now = self._store.get(row.id)
             if now.status is not row.status:
                 changed.append(now)
         self._end_alarm()
         return changed
+
+    def _passed(self) -> list[StoredTransaction]:
+        """What is on its way with a nonce below one that was on chain, so that it is there too."""
+        on_chain = [n for n, status in self._store.nonces() if status in SETTLED_FOR_GOOD]
+        on_chain += [row.nonce for row in self._store.with_status({TransactionStatus.INCLUDED})]
+        if not on_chain:
+            return []
+        return self._store.with_status(UNSETTLED, up_to_nonce=max(on_chain) - 1)
 
     def _is_unmoved(self, row: StoredTransaction) -> bool:
         assert row.block_number is not None
