@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from chain_client.ledger import EmbeddedLedger, create_embedded, event_log, model_registry, timelock
@@ -47,8 +48,9 @@ class RehearsedStep:
     gas_limit: int
 
 
-def rehearse(chain_id: int, timelock_delay_s: int | None) -> list[RehearsedStep]:
-    """Carry out a deployment on a temporary embedded chain, with keys of its own.
+@cache
+def rehearse(chain_id: int, timelock_delay_s: int | None) -> tuple[RehearsedStep, ...]:
+    """Carry out a deployment on a temporary embedded chain, with keys of its own; once a process.
 
     Args:
         chain_id: of the chain that it is for.
@@ -86,7 +88,7 @@ def rehearse(chain_id: int, timelock_delay_s: int | None) -> list[RehearsedStep]
             )
             if timelock_delay_s is not None:
                 hand_to_timelock(made, ledger=ledger, queue=queue, min_delay_s=timelock_delay_s)
-            return [_step(tx) for tx in queue.find("", prefix=True)]
+            return tuple(_step(tx) for tx in queue.find("", prefix=True))
         finally:
             ledger.close()
             log.close()

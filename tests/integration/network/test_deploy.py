@@ -1,0 +1,199 @@
+"""`mlops-chain deploy` on a real node: planned, refused, paid for, made once."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from chain_client import ChainClient
+from chain_client.errors import ConfigurationError
+from chain_client.home import OWNER_KEY, WRITER_KEY
+from chain_client.ledger import open_ledger
+from chain_client.ledger.artifacts import load_artifact
+from chain_client.ledger.deployment import Deployment, check_deployment
+from chain_client.ledger.event_log import EventLogContract
+from chain_client.ledger.model_registry import ADMIN_ROLE, REGISTRAR_ROLE, ModelRegistryContract
+from chain_client.ledger.timelock import TimelockContract
+from chain_client.signing.keccak import keccak256
+from chain_client.types import from_hex, to_hex
+from tests.integration.network.conftest import API_KEY, KEYS, Place, Run
+from tests.running_nodes import running_anvil
+
+DELAY = ("--timelock-delay", "1h")
+
+
+@pytest.fixture
+def chain(place: Place, mlops_chain: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line, for a home on the node that is not there yet."""
+    for name, value in place.environment().items():
+        monkeypatch.setenv(name, value)
+    return lambda *words: mlops_chain("--home", place.at(), *words)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_dry_run_tells_the_cost_and_leaves_no_trace(place: Place, chain: Run) -> None:
+    block = place.anvil.block_number()
+    code, out, err = chain("deploy", "--dry-run", *DELAY, "--json")
+    assert (code, err) == (0, "")
+    plan = json.loads(out)
+    assert plan["cost_wei"] == plan["gas"] * plan["gas_price_wei"]
+    assert 7_500_000 < plan["gas"] < 8_500_000
+    assert plan["chain_id"] == 31337
+    assert [step["contract"] for step in plan["steps"] if step["contract"]] == [
+        *("EventLog", "ModelRegistry", "TimelockController")
+    ]
+    assert {key["role"] for key in plan["keys"]} == {
+        *("owner", "log writer", "registrar", "submitter")
+    }
+    code, out, _ = chain("deploy", "--dry-run")
+    assert code == 0
+    assert "no timelock" in out
+    assert "costs about" in out
+    assert "nothing was written, and nothing was sent" in out
+    assert API_KEY not in out
+    assert not place.at().exists()
+    assert place.anvil.block_number() == block
+
+
+def test_nothing_is_sent_before_every_key_has_funds(place: Place, chain: Run) -> None:
+    code, out, err = chain("deploy", "--yes")
+    assert (code, out) == (2, "")
+    short = {
+        address: float(more) for address, more in re.findall(r"(0x\w{40}) needs ([\d.]+)", err)
+    }
+    assert set(short) == {to_hex(place.address(uri)) for uri in KEYS}
+    assert min(short.values()) > 0
+    assert not (place.at() / "deployment.json").exists()
+    for uri in KEYS:
+        assert place.anvil.rpc("eth_getTransactionCount", to_hex(place.address(uri)), "latest") == (
+            "0x0"
+        )
+    place.anvil.fund(place.address(OWNER_KEY))
+    code, _, err = chain("deploy", "--yes")
+    assert code == 2
+    assert to_hex(place.address(OWNER_KEY)) not in err
+    code, _, err = chain("deploy", "--yes", "--fund-later")
+    assert code == 0, err
+
+
+def test_the_whole_deployment_is_made_as_planned_and_recorded(place: Place, chain: Run) -> None:
+    place.give_keys()
+    plan = json.loads(chain("deploy", "--dry-run", *DELAY, "--json")[1])
+    code, out, err = chain("deploy", *DELAY, "--yes", "--json")
+    assert code == 0, err
+    done = json.loads(out)
+    planned = {s["contract"]: s["address"] for s in plan["steps"] if s["contract"]}
+    assert planned == {
+        "EventLog": done["event_log"],
+        "ModelRegistry": done["registry"],
+        "TimelockController": done["timelock"],
+    }
+    made = Deployment.read(place.at() / "deployment.json")
+    ledger = open_ledger(place.settings())
+    check_deployment(ledger, made)
+    assert made.registry is not None
+    assert made.timelock is not None
+    registry = ModelRegistryContract(ledger, made.registry)
+    assert registry.has_role(ADMIN_ROLE, made.timelock)
+    assert not registry.has_role(ADMIN_ROLE, made.owner)
+    assert registry.has_role(REGISTRAR_ROLE, place.address(KEYS[2]))
+    assert TimelockContract(ledger, made.timelock).min_delay_s() == 3600
+    log = EventLogContract(ledger, made.event_log)
+    assert log.log(made.log_id).writer == place.address(WRITER_KEY)
+    assert log.owner() == place.address(OWNER_KEY)
+
+    book = json.loads((place.at() / "addresses/31337.json").read_text())
+    used = 0
+    for name, entry in book["contracts"].items():
+        assert entry["address"] == planned[name]
+        receipt = place.anvil.rpc("eth_getTransactionReceipt", entry["transaction"])
+        assert int(receipt["blockNumber"], 16) == entry["block_number"]
+        code_there = from_hex(place.anvil.rpc("eth_getCode", entry["address"], "latest"))
+        assert to_hex(keccak256(code_there)) == entry["code_hash"]
+        sent = place.anvil.rpc("eth_getTransactionByHash", entry["transaction"])["input"]
+        shown = json.loads((place.at() / f"verification/{name}.json").read_text())
+        given = shown["constructor_arguments"].removeprefix("0x")
+        assert sent == to_hex(load_artifact(name).bytecode) + given
+        pure = json.loads((place.at() / f"verification/{name}.standard-input.json").read_text())
+        assert pure == shown["standard_json_input"]
+        used += int(receipt["gasUsed"], 16)
+    expected = sum(s["gas"] for s in plan["steps"] if s["contract"])
+    assert abs(used - expected) < expected / 1000
+    ledger.close()
+
+    leaks = [name for name, content in files_of(place.at()).items() if API_KEY.encode() in content]
+    assert leaks == []
+    assert API_KEY not in out + err
+
+
+def test_a_deployed_home_is_never_deployed_again(deployed: Place, run: Run) -> None:
+    before, block = files_of(deployed.at()), deployed.anvil.block_number()
+    made = Deployment.read(deployed.at() / "deployment.json")
+    for words in (("deploy", "--yes"), ("deploy", "--dry-run"), ("deploy", *DELAY, "--yes")):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert made.registry is not None
+        for address in (made.event_log, made.registry):
+            assert to_hex(address) in err
+        assert "Nothing was changed" in err
+    assert files_of(deployed.at()) == before
+    assert deployed.anvil.block_number() == block
+
+
+def test_declining_sends_nothing(place: Place, chain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.give_keys()
+    monkeypatch.setattr("click.confirm", lambda text: False)
+    block = place.anvil.block_number()
+    code, out, err = chain("deploy")
+    assert code == 2
+    assert "aborted" in err
+    assert "deploy ModelRegistry" in out
+    assert place.anvil.block_number() == block
+    assert not (place.at() / "deployment.json").exists()
+
+
+def test_nothing_is_deployed_to_a_network_by_the_way(place: Place, chain: Run) -> None:
+    place.give_keys("funded")
+    code, _, err = chain("init")
+    assert code == 2
+    assert "mlops-chain deploy --dry-run" in err
+    for home in ("home", "funded"):
+        with pytest.raises(ConfigurationError, match="mlops-chain deploy"):
+            ChainClient.open(place.settings(home), create=True)
+    assert not place.at().exists()
+    assert place.anvil.block_number() == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--hardfork", "paris"), r"does not know PUSH0 \(EIP-3855.*evmVersion cancun"),
+        (("--hardfork", "shanghai"), r"does not know MCOPY \(EIP-5656.*evmVersion cancun"),
+        (("--gas-limit", "3000000"), r"holds 3,000,000 gas, but to deploy ModelRegistry"),
+    ],
+)
+def test_a_chain_that_can_not_run_the_contracts_is_refused(
+    place: Place, chain: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], text: str
+) -> None:
+    place.give_keys()
+    with running_anvil(*options, funded=[place.address(uri) for uri in KEYS]) as anvil:
+        monkeypatch.setenv("MLOPS_CHAIN_LEDGER_URL", anvil.url)
+        code, _, err = chain("deploy", "--yes")
+        assert code == 2
+        assert re.search(text, err)
+        assert anvil.block_number() == 0
+
+
+def test_on_an_embedded_chain_it_says_what_to_use(
+    chain: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLOPS_CHAIN_LEDGER_URL")
+    code, _, err = chain("deploy", "--dry-run")
+    assert code == 2
+    assert "mlops-chain init" in err
