@@ -11,9 +11,9 @@ from typing import Any
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError
 from chain_client.events import Json
-from chain_client.log import EntryStatus
+from chain_client.log import EntryStatus, Log
+from chain_client.relay.held_lease import INGEST, LEASE, ingests_only
 from chain_client.relay.lock import is_relay_running
-from chain_client.relay.service import LEASE
 from chain_client.spool import list_sources
 from chain_client.verify import read_spooled
 
@@ -79,11 +79,7 @@ def read_status(client: ChainClient) -> Status:
             for a in log.alarms()
         ]
         forked = sum(1 for state in log.sources() if state.forked_from is not None)
-        holder = log.holder(LEASE)
-        relay = {
-            "running": is_relay_running(client.folder.relay_lock),
-            "holder": holder.holder if holder else None,
-        }
+        relay = _read_relay(client, log)
         found = read_spooled(client.folder.spool, log, client.deployment_id)
         in_flight = sum(1 for e in found.events.values() if e.timing.ended_us is None)
         spooled = len(found.events) - in_flight
@@ -142,6 +138,19 @@ def _read_cross(client: ChainClient) -> dict[str, Json] | None:
         "block": found.block_number,
         "chain_id": found.chain_id,
         "age_s": None if found.since_s is None else max(0, round(time.time()) - found.since_s),
+    }
+
+
+def _read_relay(client: ChainClient, log: Log) -> dict[str, Json]:
+    """Who anchors for the log, and which other relays feed it."""
+    anchors = log.holder(LEASE)
+    holder = anchors.holder if anchors is not None else None
+    others = [lease.holder for lease in log.holders(INGEST) if lease.holder != holder]
+    return {
+        "running": is_relay_running(client.folder.relay_lock),
+        "holder": holder,
+        "stands_by": [name for name in others if not ingests_only(name)],
+        "ingests_only": [name for name in others if ingests_only(name)],
     }
 
 

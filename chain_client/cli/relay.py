@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 from pathlib import Path
 
@@ -18,13 +17,20 @@ from chain_client.cli.output import (
     print_json,
     print_rows,
     progress_bars,
+    read_variable,
     shorten,
 )
 from chain_client.client import ChainClient
+from chain_client.clock import SystemClock
+from chain_client.config import Settings
 from chain_client.errors import AnotherRelay, ChainError, LogUnavailable
 from chain_client.log import EntryStatus, LogHead
 from chain_client.relay.anchor import Anchored
+from chain_client.relay.daemon import Daemon, stop_by_signal
+from chain_client.relay.http import HealthServer, parse_address
 from chain_client.relay.ingest import Round
+from chain_client.relay.notify import Notifier
+from chain_client.relay.service import Relay
 from chain_client.types import SourceId, to_hex
 from chain_client.verify import read_spooled
 from chain_client.wishes import Wishes
@@ -32,6 +38,8 @@ from chain_client.wishes import Wishes
 _logger = logging.getLogger(__name__)
 _NICENESS = 10
 _LOOK_S = 0.2
+_HANGS_S = 60.0
+"""A relay whose last round is longer ago is not ready."""
 _STOPPING = ("chain", "head", "foreign_nonce")
 """Alarms of what keeps a relay from anchoring."""
 
@@ -40,27 +48,39 @@ _STOPPING = ("chain", "head", "foreign_nonce")
 @click.option("--once", is_flag=True, help="Anchor everything spooled so far, then end.")
 @click.option("--until-idle", is_flag=True, help="End when there is nothing more to do.")
 @click.option(
+    "--standby",
+    is_flag=True,
+    help="Where a relay of this home works, wait for its end and take over.",
+)
+@click.option(
     "--patience",
     "patience_s",
     default=60.0,
     show_default=True,
-    help="Seconds that --once waits for a chain that does not answer.",
+    help="Seconds that --once waits for a chain that does not answer, or for finality.",
 )
 @json_option
 @click.pass_obj
 def relay(
-    home: Path | None, once: bool, until_idle: bool, patience_s: float, as_json: bool
+    home: Path | None,
+    once: bool,
+    until_idle: bool,
+    standby: bool,
+    patience_s: float,
+    as_json: bool,
 ) -> None:
     """Move what is recorded into the log and onto the chain.
 
-    Without options it runs until it is stopped (SIGTERM or Ctrl-C end it after the round it is
-    in). One relay works at a time: a second one is refused, and `--once` waits for the first
-    to do the work.
+    Without options it runs in the foreground until it is stopped: SIGTERM or Ctrl-C end it after
+    the round it is in, a second one at once. One relay works for a home at a time: a second one
+    is refused, or waits with `--standby`, and `--once` waits for the first to do the work. Of
+    several relays that feed one log, one anchors and the others stand by.
 
     \b
     Examples:
       mlops-chain relay --once      everything spooled so far is anchored and final
-      mlops-chain relay             as a service
+      mlops-chain relay             as a service, with /healthz and /metrics
+      mlops-chain relay --standby   takes over when the relay of this home ends
     """
     client = open_client(home)
     if once:
@@ -72,27 +92,46 @@ def relay(
         # A service tells its story in the log; --once reports on standard output.
         logging.getLogger("chain_client").setLevel(logging.INFO)
     service = client.relay()
-    try:
-        service.start()
-    except AnotherRelay:
-        if until_idle:
-            # Two recorders may start a relay at once: the other one does the work.
-            if as_json:
-                print_json({"ok": True, "another_relay": True})
-            return
-        raise
     totals = {"entries": 0, "anchors": 0, "gas_used": 0}
     service.on_anchored = lambda anchored: _count(totals, anchored)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: service.stop())
-    _logger.info("relay of %s began (process %d)", client.home, os.getpid())
+    stop_by_signal(service.stop)
+    daemon = Daemon(
+        service,
+        None if until_idle else _make_health(client.settings, service),
+        # One that a recorder started is no service: the variable is of the recorder's own.
+        Notifier(None if until_idle else read_variable("NOTIFY_SOCKET")),
+        SystemClock(),
+    )
     try:
-        service.run(until_idle=until_idle)
+        with daemon:
+            if not standby:
+                service.start()
+            elif not service.start_when_free(daemon.after_round):
+                return
+            _logger.info(
+                "relay of %s began (process %d): %s", client.home, os.getpid(), service.role
+            )
+            service.run(until_idle=until_idle, on_round=daemon.after_round)
         if as_json:
             _report(client, totals, as_json)
+        _logger.info("relay of %s ended", client.home)
+    except AnotherRelay:
+        if not until_idle:
+            raise
+        # Two recorders may start a relay at once: the other one does the work.
+        if as_json:
+            print_json({"ok": True, "another_relay": True})
     finally:
         service.close()
         client.close()
+
+
+def _make_health(settings: Settings, service: Relay) -> HealthServer | None:
+    address = parse_address(settings.relay_http)
+    if address is None:
+        return None
+    limit_s = max(_HANGS_S, settings.relay_lease_s)
+    return HealthServer(address, service.tally, SystemClock(), limit_s)
 
 
 def _drain(client: ChainClient, patience_s: float, as_json: bool) -> None:

@@ -78,7 +78,12 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
     yield "oldest waiting", "none" if age is None else f"{age:.1f} s"
     if found.relay is not None:
         running = "running" if found.relay["running"] else "not running"
-        yield "relay", f"{running} ({found.relay['holder'] or 'no lease'})"
+        yield "relay", running
+        yield "anchors", str(found.relay["holder"] or "no relay")
+        for name, role in (("stands_by", "stands by"), ("ingests_only", "only ingests")):
+            relays = found.relay[name]
+            if isinstance(relays, list) and relays:
+                yield role, ", ".join(map(str, relays))
 
 
 def _number(value: int | None, noun: str) -> str:

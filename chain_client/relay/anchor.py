@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chain_client.errors import ContractReverted, InvalidInput, LedgerUnavailable, LogMismatch
@@ -60,6 +61,7 @@ class Anchorer:
         queue: sends with the log writer's key.
         max_batch: most entries one anchor adds; see `choose_size`.
         catch_up_batch: the same while more waits than that.
+        give_back: called when the key is not needed any more.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Anchorer:
         queue: TransactionQueue,
         max_batch: int,
         catch_up_batch: int = 0,
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._contract = contract
@@ -77,12 +80,17 @@ class Anchorer:
         self._queue = queue
         self._max_batch = max_batch
         self._catch_up = catch_up_batch
+        self._give_back = give_back
         self._prefix = f"anchor:{to_hex(log_id)}:"
         self._resumed = False
         self.sent_size = 0
         """Entries under the greatest head that is on chain or on its way, as last seen."""
         self.is_on_its_way = False
         """Whether a head was sent and is not on chain, as last seen."""
+
+    def close(self) -> None:
+        """Let others use the key at once. Never raises."""
+        self._give_back()
 
     def anchor_next(self, lease: Lease) -> Anchored | None:
         """Look what became of what was sent; if nothing is on its way, send the next head.

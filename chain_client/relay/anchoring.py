@@ -21,7 +21,9 @@ from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.anchor import Anchored, Anchorer
 from chain_client.relay.background import Background
 from chain_client.relay.day_book import DayBook
+from chain_client.relay.figures import Tally
 from chain_client.relay.pace import RelaySettings
+from chain_client.relay.purse import Purse
 
 _FIRST_RETRY_S = 0.1
 
@@ -78,6 +80,8 @@ class Anchoring:
         settings: pace.
         clock: time.
         day_book: tells the operator.
+        tally: counts.
+        purse: tells when the key runs out of coin; None on a chain where that can't happen.
     """
 
     def __init__(
@@ -87,12 +91,16 @@ class Anchoring:
         settings: RelaySettings,
         clock: Clock,
         day_book: DayBook,
+        tally: Tally,
+        purse: Purse | None = None,
     ) -> None:
         self._log = log
         self._make_anchorer = make_anchorer
         self._settings = settings
         self._clock = clock
         self._day_book = day_book
+        self._tally = tally
+        self._purse = purse
         self._background: Background[Turned] = Background("mlops-chain anchoring")
         self._anchorer: tuple[int, Anchorer] | None = None
         self._last: Turned | None = None
@@ -168,8 +176,11 @@ class Anchoring:
         self.forget()
 
     def stop(self, wait_s: float) -> None:
-        """Wait for a turn that is under way, at most so long."""
+        """Wait for a turn that is under way, at most so long, and let the key go."""
         self._background.join(wait_s)
+        if self._anchorer is not None:
+            self._anchorer[1].close()
+            self._anchorer = None
 
     def _is_due(self) -> bool:
         now_us = self._clock.monotonic_us()
@@ -178,6 +189,8 @@ class Anchoring:
         size = self._log.size()
         last = self._last
         waiting = size - (last.sent_size if last is not None else 0)
+        if self._purse is not None and self._purse.is_due:
+            return True
         if last is None:
             # What an earlier relay left is looked at even if nothing new comes.
             waiting = max(waiting, 1)
@@ -231,6 +244,9 @@ class Anchoring:
             self.trouble = None
             self._day_book.trouble_ended()
         if turned.anchored is not None:
+            self._tally.anchors += 1
+            self._tally.anchored += turned.anchored.entries
+            self._tally.gas_used += turned.anchored.gas_used
             self._day_book.anchored(turned.anchored)
         return turned.anchored
 
@@ -266,4 +282,7 @@ class Anchoring:
             self._log.clear_alarm("chain", "anchor")
             self._log.clear_alarm("head", "log")
             self._may_stand = False
+        if self._purse is not None:
+            self._purse.look_when_due()
+            self._tally.balance_wei = self._purse.balance_wei
         return Turned(anchored, anchorer.sent_size, anchorer.is_on_its_way)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chain_client.clock import SystemClock
 from chain_client.config import Settings
+from chain_client.errors import AnotherRelay
 from chain_client.home import WRITER_KEY, Home
 from chain_client.hosts import Host
 from chain_client.ledger import open_ledger
@@ -15,18 +16,24 @@ from chain_client.ledger.event_log import EventLogContract, explain
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchorer
 from chain_client.relay.anchoring import Anchoring
+from chain_client.relay.companions import Companions
 from chain_client.relay.cross_assembly import make_cross_anchorer
 from chain_client.relay.day_book import DayBook
+from chain_client.relay.figures import Tally
+from chain_client.relay.held_lease import HeldLease
 from chain_client.relay.ingest import Ingester
 from chain_client.relay.pace import RelaySettings
+from chain_client.relay.purse import Purse
 from chain_client.relay.read_back import ReadBack, Records
 from chain_client.relay.registry_sync import HostRecords, RegistrySync
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.service import Relay
 from chain_client.relay.standing_by import StandingBy
+from chain_client.relay.tenure import Tenure
+from chain_client.relay.watch import Watch
 from chain_client.signing import open_signer
 from chain_client.sync.syncing import Syncer
-from chain_client.transactions import TransactionQueue, key_lease_name
+from chain_client.transactions import TransactionLimits, TransactionQueue, key_lease_name
 
 _LOOK_S = 0.4
 """Between two looks at an embedded chain."""
@@ -64,20 +71,29 @@ def assemble_relay(
         signer = open_signer(WRITER_KEY, base=home.path)
         # Only the holder of the relay's lease comes here, so an older holder of the key is
         # out of date: its token is refused from now on.
-        lease = log.acquire_lease(
-            key_lease_name(signer.address()),
-            relay_lease.holder,
-            settings.relay_lease_s,
-            replace_dead=lambda holder: True,
-        )
+        key = HeldLease(log, key_lease_name(signer.address()), settings.relay_lease_s, clock)
+        key.take(relay_lease.holder, lambda holder: True)
+        try:
+            # One that slept since it had the lease gives the key to its successor at once.
+            log.renew(relay_lease, settings.relay_lease_s)
+        except AnotherRelay:
+            key.give_back()
+            raise
+
+        def key_lease() -> Lease:
+            key.renew_when_due()
+            return key.get()
+
         queue = TransactionQueue(
             log.engine,
             ledger,
             signer,
-            lease=lambda: lease,
+            lease=key_lease,
             chain_id=deployment.chain_id,
             explain=explain,
             alarm=log.raise_alarm,
+            clear_alarm=log.clear_alarm,
+            limits=TransactionLimits.from_settings(settings),
         )
         contract = EventLogContract(ledger, deployment.event_log)
         return Anchorer(
@@ -87,12 +103,23 @@ def assemble_relay(
             queue,
             settings.relay_max_batch,
             settings.relay_max_batch if is_embedded else settings.relay_catch_up_batch,
+            key.give_back,
         )
 
     def may_anchor() -> bool:
         return settings.relay_anchor == "auto" and home.has_writer_key()
 
-    pace = make_pace(settings)
+    pace, tally = make_pace(settings), Tally()
+    purse: Purse | None = None
+    if not is_embedded:
+        purse = Purse(
+            ledger,
+            deployment.writer,
+            settings.relay_alarm_anchors,
+            clock,
+            log.raise_alarm,
+            log.clear_alarm,
+        )
     resolver = Resolver(home.bindings, load_host)
     return Relay(
         home,
@@ -107,13 +134,23 @@ def assemble_relay(
             deployment_id=deployment.deployment_id,
             lease_s=settings.relay_lease_s,
         ),
-        StandingBy(log, settings.relay_lease_s, clock, may_anchor),
-        Anchoring(log, make_anchorer, pace, clock, DayBook(clock)),
+        Tenure(
+            home,
+            log,
+            StandingBy(log, settings.relay_lease_s, clock, may_anchor),
+            settings.relay_lease_s,
+            clock,
+        ),
+        Anchoring(log, make_anchorer, pace, clock, DayBook(clock), tally, purse),
+        Companions(
+            read_back=ReadBack(home, log, load_host, records, clock),
+            registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
+            cross=make_cross_anchorer(settings, log, deployment, clock),
+        ),
+        Watch(log, clock, settings.relay_alarm_age_s),
+        tally,
         pace,
         clock,
-        read_back=ReadBack(home, log, load_host, records, clock),
-        registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
-        cross=make_cross_anchorer(settings, log, deployment, clock),
     )
 
 

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable
 
 from chain_client.clock import Clock
-from chain_client.errors import (
-    AnotherRelay,
-    HomeMissing,
-    LogUnavailable,
-    NotInTime,
-    Unavailable,
-)
+from chain_client.errors import AnotherRelay, HomeMissing, LogUnavailable
 from chain_client.home import Home
-from chain_client.log import EntryStatus, Lease, Log
+from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchored
 from chain_client.relay.anchoring import Anchoring
-from chain_client.relay.cross_anchoring import CrossAnchorer
-from chain_client.relay.held_lease import INGEST, LEASE, HeldLease, RelayName
+from chain_client.relay.companions import Companions
+from chain_client.relay.draining import Draining, final_size
+from chain_client.relay.figures import Role, Tally
+from chain_client.relay.held_lease import LEASE
 from chain_client.relay.ingest import Ingester, Round
-from chain_client.relay.lock import RelayLock
 from chain_client.relay.log_file import keep_small
 from chain_client.relay.pace import RelaySettings
-from chain_client.relay.read_back import ReadBack
-from chain_client.relay.registry_sync import RegistrySync
-from chain_client.relay.standing_by import StandingBy
+from chain_client.relay.tenure import Tenure
+from chain_client.relay.watch import Watch
 from chain_client.spool import remove_taken, remove_unborn
 
 __all__ = ["LEASE", "Relay"]
@@ -50,16 +42,16 @@ class Relay:
     It then ends, if it was its spool's, or stands by, if it was the anchoring's.
 
     Args:
-        home: whose spool is read; its relay lock shows recorders that a relay runs.
+        home: whose spool is read.
         log: the log.
         ingester: moves events into the log.
-        standing_by: holds the lease of the anchoring, or waits for it.
+        tenure: takes and keeps the leases.
         anchoring: moves heads onto the chain while this relay holds that lease.
+        companions: what else is done meanwhile.
+        watch: looks at the log now and then.
+        tally: what health and metrics tell.
         settings: pace.
         clock: time.
-        read_back: lets files be read that passed none of the recorders.
-        registry_sync: keeps hosts equal to the registry; None if that is off.
-        cross: anchors heads on a second chain too; None if there is none.
     """
 
     def __init__(
@@ -67,32 +59,27 @@ class Relay:
         home: Home,
         log: Log,
         ingester: Ingester,
-        standing_by: StandingBy,
+        tenure: Tenure,
         anchoring: Anchoring,
+        companions: Companions,
+        watch: Watch,
+        tally: Tally,
         settings: RelaySettings,
         clock: Clock,
-        *,
-        read_back: ReadBack | None = None,
-        registry_sync: RegistrySync | None = None,
-        cross: CrossAnchorer | None = None,
     ) -> None:
         self._home = home
         self._log = log
         self._ingester = ingester
-        self._standing_by = standing_by
+        self._tenure = tenure
         self._anchoring = anchoring
+        self._companions = companions
+        self._watch = watch
+        self.tally = tally
         self._settings = settings
         self._clock = clock
-        self._read_back = read_back
-        self._registry_sync = registry_sync
-        self._cross = cross
         self._stop = threading.Event()
-        self._lock = RelayLock(home.relay_lock)
-        self._locked = False
-        self._name: RelayName | None = None
-        self._ingest_lease: HeldLease | None = None
         self._own_size = 0
-        self._log_trouble = False
+        self._log_trouble: str | None = None
         self.on_anchored: Callable[[Anchored], None] | None = None
         """Told of each anchor."""
 
@@ -105,6 +92,11 @@ class Relay:
         """Whether `stop` was called."""
         return self._stop.is_set()
 
+    @property
+    def role(self) -> Role:
+        """What this relay does beside reading its spool."""
+        return self._tenure.role
+
     def start(self) -> None:
         """Take the lock and the lease of this home's spool; and that of anchoring, if it is free.
 
@@ -113,28 +105,19 @@ class Relay:
             HomeNotWritable: the lock can't be taken.
             LogUnavailable: the log's database does not answer.
         """
-        # Held by a relay that works, or by one that was stopped: the lease tells.
-        self._locked = self._lock.take()
         try:
-            ingester_id = self._home.ingester_id()
-            self._name = RelayName(
-                socket.gethostname(),
-                ingester_id,
-                os.getpid(),
-                ingests_only=not self._standing_by.may_anchor(),
-            )
-            lease = HeldLease(self._log, INGEST + ingester_id, self._settings.lease_s, self._clock)
-            lease.take(self._name.to_holder(), self._is_dead)
-            self._ingest_lease = lease
-            self._seat()
+            self._tenure.begin()
             remove_unborn(self._home.spool)
             remove_taken(self._home.spool)
         except BaseException:
             self.close()
             raise
 
-    def start_when_free(self) -> bool:
+    def start_when_free(self, on_look: Callable[[], None] = lambda: None) -> bool:
         """Wait until no other relay works for this home, then `start`; False if stopped before.
+
+        Args:
+            on_look: called after each look.
 
         Raises:
             HomeNotWritable: the lock can't be taken.
@@ -142,33 +125,28 @@ class Relay:
         told = False
         while not self._stop.is_set():
             try:
-                self.start()
+                self._tenure.begin()
+                remove_unborn(self._home.spool)
+                remove_taken(self._home.spool)
             except AnotherRelay as exc:
+                self._tenure.end()
                 if not told:
                     _logger.info("waiting: %s", exc)
                 told = True
             except LogUnavailable as exc:
+                self._tenure.end()
                 self._note_log_trouble(exc)
             else:
                 return True
+            on_look()
             self._stop.wait(min(1.0, self._settings.lease_s / 3))
         return False
 
     def close(self) -> None:
         """Give leases and lock back."""
-        if self._registry_sync is not None:
-            self._registry_sync.stop()
-        if self._cross is not None:
-            self._cross.stop()
-        if self._read_back is not None:
-            self._read_back.stop()
+        self._companions.stop()
         self._anchoring.stop(_STOP_S)
-        self._standing_by.give_back()
-        lease, self._ingest_lease = self._ingest_lease, None
-        if lease is not None:
-            lease.give_back()
-        self._lock.release()
-        self._locked = False
+        self._tenure.end()
 
     def run(self, *, until_idle: bool, on_round: Callable[[], None] = lambda: None) -> None:
         """Work until stopped, or until there was nothing to do for ``relay.idle_s``.
@@ -184,12 +162,13 @@ class Relay:
             ConfigurationError: the chain or its contract is another; likewise.
         """
         idle_since_us: int | None = None
-        if self._registry_sync is not None:
-            self._registry_sync.start()
+        self._companions.start()
         while not self._stop.is_set():
             if not self._home.exists():
                 raise HomeMissing(f"the home {self._home.path} was removed; this relay ends")
             unread, busy = self._turn()
+            self.tally.round_us = self._clock.monotonic_us()
+            self._look()
             on_round()
             keep_small(self._home.relay_log)
             now_us = self._clock.monotonic_us()
@@ -203,24 +182,20 @@ class Relay:
             if not unread:
                 self._stop.wait(_POLL_S)
 
+    def _look(self) -> None:
+        trouble = (self._log_trouble, self._anchoring.trouble)
+        found = self._watch.look_when_due(self.role, tuple(text for text in trouble if text))
+        if found is not None:
+            self.tally.figures = found
+
     def _turn(self) -> tuple[bool, bool]:
         """One round; whether more can be read at once, and whether more is to be expected."""
         try:
             done, anchored = self.run_round()
             if done is None:
                 return False, True
-            reads = (
-                self._read_back is not None
-                and not done.unread
-                and self._read_back.start_if_wanted()
-            )
-            goes_on = self._registry_sync is not None and self._registry_sync.is_busy()
-            if self._cross is not None:
-                lease = self._seat()
-                if lease is not None:
-                    self._cross.turn(lease)
-                goes_on = goes_on or self._cross.is_busy()
-            if done.entries or anchored or done.unread or reads or goes_on:
+            busy = self._companions.turn(done, self._tenure.seat())
+            if done.entries or anchored or done.unread or busy:
                 return done.unread, True
             return False, bool(done.live_sources or done.in_doubt or self._is_awaiting())
         except LogUnavailable as exc:
@@ -245,73 +220,15 @@ class Relay:
             AnotherRelay: as `run`.
             LogMismatch: as `run`.
         """
-        self._take_all(on_round)
-        if self._read_back is not None and self._read_back.start_if_wanted(first_only=True):
-            while self._read_back.is_busy(_POLL_S):
-                self._keep()
-            self._take_all(on_round)
-        if self._registry_sync is not None:
-            self._registry_sync.run_once()
-            while self._registry_sync.is_busy(_POLL_S):
-                self._keep()
-            self._take_all(on_round)
-        deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)
-        self._anchor_all(deadline_us)
-        lease = self._seat()
-        if self._cross is not None and lease is not None:
-            self._cross.turn(lease)
-            while self._cross.is_busy(_POLL_S) and self._clock.monotonic_us() < deadline_us:
-                self._keep()
-
-    def _take_all(self, on_round: Callable[[Round], None] | None) -> None:
-        # A round reads to the end of each source as it then is, and the next one settles what
-        # the dead have left. To wait for silence would never end beside a busy recorder.
-        whole_rounds = 0
-        while whole_rounds < 2:
-            self._keep()
-            done = self._ingest()
-            if on_round is not None:
-                on_round(done)
-            whole_rounds = 0 if done.unread else whole_rounds + 1
-
-    def _anchor_all(self, deadline_us: int) -> None:
-        target = self._log.size()
-        while True:
-            trouble: Unavailable | None = None
-            try:
-                self._keep()
-                lease = self._seat()
-                if lease is not None and self._anchor_now(lease):
-                    continue
-                if self._final_size() >= target:
-                    return
-            except Unavailable as exc:
-                trouble = exc
-            if self._clock.monotonic_us() >= deadline_us:
-                raise trouble or NotInTime(self._what_is_missing(target))
-            self._stop.wait(_POLL_S)
-
-    def _anchor_now(self, lease: Lease) -> bool:
-        try:
-            anchored = self._anchoring.turn_now(lease, _POLL_S)
-        except AnotherRelay as exc:
-            self._lost(exc)
-            return False
-        self._tell(anchored)
-        return anchored is not None
-
-    def _what_is_missing(self, target: int) -> str:
-        final, holder = self._final_size(), self._log.holder(LEASE)
-        said = f"everything is in the log, but only {final} of {target} entries are final by now"
-        if holder is None:
-            return (
-                f"{said}: no relay anchors. This home has not the log writer's key, or "
-                "relay.anchor is never; start a relay on a machine that has the key"
-            )
-        return (
-            f"{said}. {holder.holder} anchors them; wait longer (--patience), or see there: "
-            "mlops-chain status"
-        )
+        Draining(
+            self._log,
+            self._tenure,
+            self._ingest,
+            self._anchor_now,
+            self._companions,
+            self._clock,
+            self._stop,
+        ).run(patience_s, on_round or (lambda done: None))
 
     def run_round(self) -> tuple[Round | None, Anchored | None]:
         """Ingest once and, if it is time and this relay anchors, anchor once.
@@ -320,16 +237,16 @@ class Relay:
             what was ingested (None if the log could not be written) and what was anchored.
         """
         try:
-            self._keep()
+            self._tenure.keep()
             done = self._ingest()
         except LogUnavailable as exc:
             self._note_log_trouble(exc)
             return None, None
-        if self._log_trouble:
-            self._log_trouble = False
+        if self._log_trouble is not None:
+            self._log_trouble = None
             _logger.info("the log answers again")
         self._anchoring.note_waiting(done.oldest_us)
-        lease = self._seat()
+        lease = self._tenure.seat()
         if lease is None:
             self._anchoring.pause()
             return done, None
@@ -341,36 +258,27 @@ class Relay:
         self._tell(anchored)
         return done, anchored
 
+    def _anchor_now(self, lease: Lease, wait_s: float) -> bool:
+        try:
+            anchored = self._anchoring.turn_now(lease, wait_s)
+        except AnotherRelay as exc:
+            self._lost(exc)
+            return False
+        self._tell(anchored)
+        return anchored is not None
+
     def _ingest(self) -> Round:
-        if self._ingest_lease is None:
-            raise AnotherRelay("this relay holds no lease; start it first")
-        done = self._ingester.run_round(self._ingest_lease.get())
+        done = self._ingester.run_round(self._tenure.ingest_lease())
         if done.entries:
             self._own_size = self._log.size()
+            self.tally.sequenced += done.entries
             _logger.debug("%d entries sequenced", done.entries)
         return done
-
-    def _keep(self) -> None:
-        """Renew what is held, when it is time."""
-        if self._ingest_lease is None:
-            raise AnotherRelay("this relay holds no lease; start it first")
-        if self._ingest_lease.renew_when_due():
-            # The stopped relay from which this one took over may have let go meanwhile.
-            self._locked = self._lock.take()
-        self._seat()
-
-    def _seat(self) -> Lease | None:
-        assert self._name is not None
-        return self._standing_by.seat(self._name, self._is_dead)
-
-    def _is_dead(self, holder: str) -> bool:
-        """With the lock in hand, whoever held a lease for this home on this machine is gone."""
-        return self._locked and self._name is not None and self._name.is_same_home(holder)
 
     def _lost(self, exc: AnotherRelay) -> None:
         """A lease that anchoring needs was taken over: the one of all relays, or the key's."""
         self._anchoring.forget()
-        if self._standing_by.check():
+        if self._tenure.is_still_seated():
             _logger.warning("%s; it is taken again", exc)
 
     def _tell(self, anchored: Anchored | None) -> None:
@@ -378,16 +286,16 @@ class Relay:
             self.on_anchored(anchored)
 
     def _note_log_trouble(self, exc: LogUnavailable) -> None:
-        if not self._log_trouble:
-            self._log_trouble = True
+        if self._log_trouble is None:
             _logger.warning("the log does not answer now: %s", exc)
+        self._log_trouble = str(exc)
 
     def _is_awaiting(self) -> bool:
         """Whether something is not final that this relay must see to, or take over."""
-        if self._standing_by.is_seated:
-            return self._log.size() > self._final_size()
-        return self._standing_by.may_anchor() and self._own_size > self._final_size()
-
-    def _final_size(self) -> int:
-        head = self._log.latest_head(EntryStatus.FINALIZED)
-        return head.size if head else 0
+        match self.role:
+            case Role.ANCHORS:
+                return self._log.size() > final_size(self._log)
+            case Role.STANDS_BY:
+                return self._own_size > final_size(self._log)
+            case _:
+                return False

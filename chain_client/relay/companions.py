@@ -1,0 +1,100 @@
+"""What a relay does beside ingesting and anchoring, each in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chain_client.log import Lease
+from chain_client.relay.cross_anchoring import CrossAnchorer
+from chain_client.relay.ingest import Round
+from chain_client.relay.read_back import ReadBack
+from chain_client.relay.registry_sync import RegistrySync
+
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """Whatever of it a home has.
+
+    Args:
+        read_back: lets files be read that passed none of the recorders.
+        registry_sync: keeps hosts equal to the registry.
+        cross: anchors heads on a second chain too.
+    """
+
+    read_back: ReadBack | None = None
+    registry_sync: RegistrySync | None = None
+    cross: CrossAnchorer | None = None
+
+    def start(self) -> None:
+        """Begin what goes on by itself."""
+        if self.registry_sync is not None:
+            self.registry_sync.start()
+
+    def stop(self) -> None:
+        """End all of it."""
+        if self.registry_sync is not None:
+            self.registry_sync.stop()
+        if self.cross is not None:
+            self.cross.stop()
+        if self.read_back is not None:
+            self.read_back.stop()
+
+    def turn(self, done: Round, lease: Lease | None) -> bool:
+        """After a round: see to what is due; whether any work is under way.
+
+        Args:
+            done: what the round ingested.
+            lease: of the anchoring, if this relay holds it.
+
+        Raises:
+            LogUnavailable: the log does not answer.
+        """
+        busy = False
+        if self.read_back is not None and not done.unread:
+            busy = self.read_back.start_if_wanted()
+        if self.registry_sync is not None:
+            busy = self.registry_sync.is_busy() or busy
+        if self.cross is not None:
+            if lease is not None:
+                self.cross.turn(lease)
+            busy = self.cross.is_busy() or busy
+        return busy
+
+    def drain_host(self, keep: Callable[[], None], take_all: Callable[[], None]) -> None:
+        """Read back and sync once, and take in what that records.
+
+        Args:
+            keep: called while it goes on.
+            take_all: reads the spool to its end.
+
+        Raises:
+            LogUnavailable: the log does not answer.
+        """
+        if self.read_back is not None and self.read_back.start_if_wanted(first_only=True):
+            while self.read_back.is_busy(_POLL_S):
+                keep()
+            take_all()
+        if self.registry_sync is not None:
+            self.registry_sync.run_once()
+            while self.registry_sync.is_busy(_POLL_S):
+                keep()
+            take_all()
+
+    def drain_chain(
+        self, lease: Lease | None, keep: Callable[[], None], is_over: Callable[[], bool]
+    ) -> None:
+        """Anchor on the second chain once, if this relay anchors.
+
+        Args:
+            lease: of the anchoring, if this relay holds it.
+            keep: called while it goes on.
+            is_over: whether it has been waited for long enough.
+        """
+        if self.cross is None or lease is None:
+            return
+        self.cross.turn(lease)
+        while self.cross.is_busy(_POLL_S) and not is_over():
+            keep()
