@@ -34,7 +34,9 @@ ESCAPED = "hunter2%2Fsecret"
 DRIVERS = ("psycopg2", "psycopg")
 
 _START_S = 60
-_OPTIONS = ("fsync=off", "max_connections=60", "shared_buffers=16MB", "unix_socket_directories=")
+_OPTIONS = ("max_connections=60", "unix_socket_directories=")
+HASTY = ("fsync=off", "shared_buffers=16MB")
+"""For tests: nothing of it outlives the machine anyway."""
 
 
 @dataclass
@@ -46,12 +48,14 @@ class Postgres:
         binaries: folder of ``initdb`` and ``postgres``.
         port: on 127.0.0.1.
         owner: options for `subprocess` to be somebody else than root, whom Postgres refuses.
+        options: settings of the server.
     """
 
     folder: Path
     binaries: Path
     port: int
     owner: dict[str, Any]
+    options: tuple[str, ...] = HASTY
     process: subprocess.Popen[bytes] | None = None
 
     def uri(
@@ -61,13 +65,24 @@ class Postgres:
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         return f"{scheme}://{user}:{ESCAPED}@{host}:{self.port}/{database}"
 
-    def execute(self, statement: str, database: str = "postgres") -> None:
-        """Run one statement as the superuser, in no transaction."""
+    @contextlib.contextmanager
+    def connected(self, database: str = "postgres") -> Iterator[sqlalchemy.Connection]:
+        """A connection of the superuser, in no transaction."""
         engine = sqlalchemy.create_engine(
             self.uri(database), poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT"
         )
         with engine.connect() as connection:
+            yield connection
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run one statement as the superuser, in no transaction."""
+        with self.connected(database) as connection:
             connection.exec_driver_sql(statement)
+
+    def version(self) -> str:
+        """Such as ``16.14``."""
+        with self.connected() as connection:
+            return str(connection.exec_driver_sql("show server_version").scalar_one())
 
     def create(self, template: str = "template1") -> str:
         """A new database; its name."""
@@ -90,7 +105,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [word for option in _OPTIONS for word in ("-c", option)]
+        options = [word for option in _OPTIONS + self.options for word in ("-c", option)]
         with (self.folder / "log").open("ab") as stream:
             self.process = subprocess.Popen(
                 [
@@ -132,12 +147,19 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A server, ended with the block."""
+def running_postgres(
+    options: tuple[str, ...] = HASTY, *, parent: Path | None = None
+) -> Iterator[Postgres]:
+    """A server, ended with the block.
+
+    Args:
+        options: settings of the server.
+        parent: where its folder is made; others than its owner must be able to look into it.
+    """
     # Not pytest's folder: nobody but its owner may look into that one.
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
     try:
-        server = Postgres(folder, _binaries(), _free_port(), {"cwd": folder})
+        server = Postgres(folder, _binaries(), _free_port(), {"cwd": folder}, options)
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             server.binaries = _readable(server.binaries, folder)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,16 @@ def wait_until_anchored(client: ChainClient) -> None:
     raise TimeoutError("the relay did not anchor what was recorded")
 
 
+def settings_of(home: Path, **changes: Any) -> Settings:
+    """What the home's own file says, and these.
+
+    Args:
+        home: the home.
+        changes: fields of `Settings`.
+    """
+    return replace(Settings.from_environment({}, home.parent, home=home), **changes)
+
+
 @contextmanager
 def opened(home: Path, *, relay: bool, durability: str = "power") -> Iterator[ChainClient]:
     """A client of a home, closed in the end; a relay that it started is ended.
@@ -117,7 +127,7 @@ def opened(home: Path, *, relay: bool, durability: str = "power") -> Iterator[Ch
         relay: whether recording starts a relay, as it does by default.
         durability: of the spool.
     """
-    settings = Settings(home=home, relay_autostart=relay, spool_durability=durability)
+    settings = settings_of(home, relay_autostart=relay, spool_durability=durability)
     client = ChainClient.open(settings)
     try:
         yield client

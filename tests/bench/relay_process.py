@@ -18,9 +18,10 @@ from typing import Any
 
 import psutil
 
-from chain_client import ChainClient, Settings
+from chain_client import ChainClient
 from chain_client.relay.anchor import Anchored
 from chain_client.relay.ingest import Round
+from tests.bench.bench_home import settings_of
 from tests.bench.fsyncs import FsyncCount
 from tests.bench.machine import pin_to_one_core
 
@@ -39,7 +40,7 @@ def main() -> None:
     syncs = FsyncCount()
     core = None if given.serve else pin_to_one_core()
     watch = Watch(syncs)
-    client = ChainClient.open(Settings(home=given.home, relay_autostart=False))
+    client = ChainClient.open(settings_of(given.home, relay_autostart=False))
     service = client.relay()
     service.on_anchored = watch.anchored
     if given.serve:
