@@ -17,7 +17,7 @@ from chain_client.ledger.deployment import Deployment, deploy
 from chain_client.ledger.event_log import explain
 from chain_client.log import Log
 from chain_client.signing import Signer, create_keystore, open_signer
-from chain_client.transactions import TransactionQueue, key_lease_name
+from chain_client.transactions import TransactionLimits, TransactionQueue, key_lease_name
 
 _EMBEDDED = "embedded:"
 _KEYSTORE = "keystore:"
@@ -105,6 +105,8 @@ def _deploy(
             chain_id=chain_id,
             explain=explain,
             alarm=log.raise_alarm,
+            clear_alarm=log.clear_alarm,
+            limits=replace(TransactionLimits.from_settings(second), gas_per_hour=None),
         )
         return deploy(
             home.cross_deployment_file,

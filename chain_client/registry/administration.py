@@ -28,6 +28,7 @@ from chain_client.registry.sending import Sender, purpose_of
 from chain_client.registry.targets import Target
 from chain_client.signing import Signer, open_signer
 from chain_client.signing.keccak import keccak256
+from chain_client.transactions import TransactionLimits
 from chain_client.types import Address, Digest, TxHash, to_hex
 
 ROLES = {name: role for role, name in ROLE_NAMES.items()}
@@ -261,7 +262,12 @@ class Administration(Authoring):
 
     def _sender(self) -> Sender:
         return Sender(
-            self._log, self._ledger, self.deployment.chain_id, clock=self._clock, wait=self._wait
+            self._log,
+            self._ledger,
+            self.deployment.chain_id,
+            clock=self._clock,
+            limits=TransactionLimits.from_settings(self._settings),
+            wait=self._wait,
         )
 
     def _once(self, action: str, call: Call, stands: Callable[[], bool], signer: Signer) -> Done:

@@ -15,7 +15,12 @@ from chain_client.ledger.base import Call, Ledger
 from chain_client.log import Lease, Log
 from chain_client.signing import Signer
 from chain_client.signing.keccak import keccak256
-from chain_client.transactions import SettledTransaction, TransactionQueue, key_lease_name
+from chain_client.transactions import (
+    SettledTransaction,
+    TransactionLimits,
+    TransactionQueue,
+    key_lease_name,
+)
 from chain_client.types import to_hex
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +41,7 @@ class Sender:
         chain_id: the only chain anything is sent to.
         clock: for how long is waited.
         patience_s: how long a key that another process uses is waited for.
+        limits: of each key; by default a fee cap, and no budget.
         wait: called with the seconds between two looks.
     """
 
@@ -47,6 +53,7 @@ class Sender:
         *,
         clock: Clock | None = None,
         patience_s: float = 60,
+        limits: TransactionLimits | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._log = log
@@ -54,6 +61,7 @@ class Sender:
         self._chain_id = chain_id
         self._clock = clock or SystemClock()
         self._patience_us = round(patience_s * 1e6)
+        self._limits = limits
         self._wait = wait
 
     def send(
@@ -91,6 +99,8 @@ class Sender:
                 chain_id=self._chain_id,
                 explain=explain,
                 alarm=self._log.raise_alarm,
+                clear_alarm=self._log.clear_alarm,
+                limits=self._limits,
             )
             settled = queue.settle(queue.submit(call, purpose), timeout_s=timeout_s)
             queue.watch()

@@ -13,7 +13,7 @@ from chain_client.ledger.event_log import EventLogContract, explain
 from chain_client.log import Lease, Log
 from chain_client.relay.cross_anchoring import CrossAnchorer, CrossParts
 from chain_client.signing import open_signer
-from chain_client.transactions import TransactionQueue, key_lease_name
+from chain_client.transactions import TransactionLimits, TransactionQueue, key_lease_name
 
 
 def make_cross_anchorer(
@@ -60,6 +60,8 @@ def make_cross_anchorer(
                 chain_id=place.deployment.chain_id,
                 explain=explain,
                 alarm=log.raise_alarm,
+                clear_alarm=log.clear_alarm,
+                limits=TransactionLimits.from_settings(settings, settings.cross_ledger_url),
             )
         except BaseException:
             close()

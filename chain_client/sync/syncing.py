@@ -34,6 +34,7 @@ from chain_client.sync.reading import TimelineReader
 from chain_client.sync.report import SyncReport
 from chain_client.sync.state import SyncState, SyncStateFile
 from chain_client.sync.timeline import Timeline
+from chain_client.transactions import TransactionLimits
 from chain_client.types import Digest, to_hex
 
 _logger = logging.getLogger(__name__)
@@ -84,7 +85,9 @@ class Syncer:
         self._records = records
         self._home = Home(settings.home)
         self._contract = ModelRegistryContract(ledger, deployment.registry)
-        self._sender = Sender(log, ledger, deployment.chain_id)
+        self._sender = Sender(
+            log, ledger, deployment.chain_id, limits=TransactionLimits.from_settings(settings)
+        )
         self._gate = Gate(settings, deployment, ledger)
         self._file = SyncStateFile(
             self._home.path / "gate" / "synced.json", Seal(self._home.gate_seal)

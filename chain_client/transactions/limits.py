@@ -26,12 +26,16 @@ class TransactionLimits:
     gas_per_hour: int | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> TransactionLimits:
-        """The limits of a home's keys; gas costs nothing on an embedded chain."""
+    def from_settings(cls, settings: Settings, ledger_url: str | None = None) -> TransactionLimits:
+        """The limits of a home's keys; gas costs nothing on an embedded chain.
+
+        Args:
+            settings: of the home.
+            ledger_url: the chain that the key is for; by default the home's.
+        """
+        url = settings.ledger_url if ledger_url is None else ledger_url
         return cls(
             max_fee_wei=round(settings.transactions_max_fee_gwei * _GWEI),
             bump_after_s=settings.transactions_bump_after_s,
-            gas_per_hour=None
-            if settings.ledger_url.startswith(_EMBEDDED)
-            else settings.transactions_gas_per_hour,
+            gas_per_hour=None if url.startswith(_EMBEDDED) else settings.transactions_gas_per_hour,
         )
