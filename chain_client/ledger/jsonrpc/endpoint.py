@@ -111,6 +111,7 @@ class Endpoint:
             refused.http_status,
             data=refused.data,
             body=refused.body,
+            names_tag="finalized" in params,
         )
         if verdict.kind in ("rate_limited", "unavailable"):
             raise self._rest(f"says {verdict.text}", refused)
@@ -138,6 +139,24 @@ class Endpoint:
         if verdict.kind == "unavailable":
             raise self._rest(f"takes no transaction now: {verdict.text}", refused)
         raise SendRefused(verdict)
+
+    def takes_batches(self) -> bool:
+        """Whether it answers several questions in one request. (We never ask so.)
+
+        Raises:
+            EndpointFailed: it gives no answer.
+        """
+        from chain_client.ledger.jsonrpc.provider import NoReply, TooLarge
+
+        methods = ["eth_chainId", "eth_blockNumber"]
+        try:
+            reply = self._connected().exchange_batch(methods, self._timeout_s)
+            answers = json.loads(reply.body)
+        except NoReply as exc:
+            raise self.failed(f"{exc} to a batch", reached=exc.reached) from None
+        except (TooLarge, ValueError, RecursionError):
+            return False
+        return isinstance(answers, list) and sum("result" in answer for answer in answers) == 2
 
     def must_rest_s(self) -> float:
         """How long it asked to be left alone from now on; 0 if it may be asked."""

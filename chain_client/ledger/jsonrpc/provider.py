@@ -14,8 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from web3.providers.rpc import HTTPProvider
-from web3.types import RPCEndpoint
+
+from chain_client.signing.recursion_limit import unchanged_recursion_limit
+
+with unchanged_recursion_limit():  # else a reply that nests deep ends the process
+    from web3.providers.rpc import HTTPProvider
+    from web3.types import RPCEndpoint
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -75,8 +79,17 @@ class Provider(HTTPProvider):
             TooLarge: more than `MAX_REPLY_BYTES` came back.
         """
         request = self.encode_rpc_request(RPCEndpoint(method), params)
+        return self._exchange(request, json.loads(request)["id"], timeout_s)
+
+    def exchange_batch(self, methods: list[str], timeout_s: float) -> HttpReply:
+        """Ask several questions without parameters in one request; errors as `exchange`."""
+        asked: list[tuple[RPCEndpoint, Any]] = [(RPCEndpoint(method), []) for method in methods]
+        return self._exchange(self.encode_batch_rpc_request(asked), 0, timeout_s)
+
+    def _exchange(self, request: bytes, request_id: int, timeout_s: float) -> HttpReply:
         try:
-            return self._post(request, timeout_s)
+            status, body, retry_after = self._post(request, timeout_s)
+            return HttpReply(request_id, status, body, retry_after)
         except requests.ConnectTimeout:
             problem = NoReply(f"no connection within {timeout_s:g} s", reached=False)
         except requests.Timeout:
@@ -91,7 +104,7 @@ class Provider(HTTPProvider):
             problem = NoReply(f"no reply ({type(exc).__name__})", reached=True)
         raise problem  # outside of the handler: requests' errors show the whole address
 
-    def _post(self, request: bytes, timeout_s: float) -> HttpReply:
+    def _post(self, request: bytes, timeout_s: float) -> tuple[int, bytes, str | None]:
         deadline = time.monotonic() + timeout_s
         with self._session.post(
             self._url,
@@ -108,12 +121,7 @@ class Provider(HTTPProvider):
                     raise requests.Timeout
                 if len(body) > MAX_REPLY_BYTES:
                     raise TooLarge
-            return HttpReply(
-                json.loads(request)["id"],
-                response.status_code,
-                bytes(body),
-                response.headers.get("Retry-After"),
-            )
+            return response.status_code, bytes(body), response.headers.get("Retry-After")
 
     def close(self) -> None:
         """Close the connections; the next request opens another."""
