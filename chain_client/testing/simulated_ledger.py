@@ -163,6 +163,10 @@ class SimulatedLedger:
         """Somebody else's transaction with this key is included."""
         self._foreign[sender] += 1
 
+    def height(self) -> int:
+        """Number of the newest block."""
+        return len(self._blocks) - 1
+
     def put_in_pool(self, raw: bytes) -> None:
         """A transaction reaches the pool past every fault, such as somebody else's."""
         tx = Transaction.from_raw(raw)

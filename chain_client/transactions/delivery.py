@@ -64,6 +64,8 @@ class Delivery:
         self._alarms = alarms
         self.touched_nonce = -1
         """The highest nonce whose block vanished in a reorg."""
+        self._deepest = 0
+        """How deep the reorg was whose alarm stands."""
 
     def send_new(self, row: StoredTransaction) -> None:
         """Hand a row to the chain for the first time.
@@ -219,12 +221,20 @@ class Delivery:
         assert before.block_number is not None
         self.touched_nonce = max(self.touched_nonce, before.nonce)
         depth = max(1, self._ledger.block().number - before.block_number + 1)
+        if depth <= self._deepest:
+            return
+        self._deepest = depth
         self._alarms.start(
             REORG,
             f"the chain replaced blocks, up to {depth} deep: block {before.block_number}, which "
             f"held {before.purpose!r}, vanished. What was in it is sent again as it was, and "
             "watched until it is final",
         )
+
+    def end_reorg(self) -> None:
+        """All that a reorg touched is final."""
+        self._deepest = 0
+        self._alarms.end(REORG)
 
     def _stop_key(self, row: StoredTransaction) -> NoReturn:
         key = to_hex(row.sender)

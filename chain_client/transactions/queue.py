@@ -349,7 +349,7 @@ class TransactionQueue:
                 gas_margin=self._gas_margin,
             )
             delivery = Delivery(ledger, store, lookout, issuer, alarms)
-            watch = ReorgWatch(ledger, store, delivery, alarms)
+            watch = ReorgWatch(ledger, store, delivery)
             self._opened = _Opened(store, issuer, delivery, watch)
         return self._opened
 

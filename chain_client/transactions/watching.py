@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chain_client.errors import InvalidInput
 from chain_client.ledger.base import Ledger
-from chain_client.transactions.alarms import REORG, KeyAlarms
 from chain_client.transactions.delivery import Delivery
 from chain_client.transactions.model import StoredTransaction
 from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED, TransactionStatus
@@ -19,18 +18,14 @@ class ReorgWatch:
     Args:
         ledger: the chain.
         store: the sender's rows.
-        delivery: sends again what vanished.
-        alarms: of the sender; the alarm of a reorg ends when all that it may have touched is
-            final.
+        delivery: sends again what vanished, with an alarm, which ends when all that the reorg may
+            have touched is final.
     """
 
-    def __init__(
-        self, ledger: Ledger, store: TransactionStore, delivery: Delivery, alarms: KeyAlarms
-    ) -> None:
+    def __init__(self, ledger: Ledger, store: TransactionStore, delivery: Delivery) -> None:
         self._ledger = ledger
         self._store = store
         self._delivery = delivery
-        self._alarms = alarms
         self._is_first = True
 
     def look(self) -> list[StoredTransaction]:
@@ -76,4 +71,4 @@ class ReorgWatch:
             self._delivery.touched_nonce = max([self._delivery.touched_nonce, *nonces])
             self._is_first = False
         if not nonces or nonces[0] > self._delivery.touched_nonce:
-            self._alarms.end(REORG)
+            self._delivery.end_reorg()

@@ -135,7 +135,7 @@ class Storm:
         self.bench.ledger.empty_pool()
 
     def reorg(self, number: int) -> None:
-        depth = min(1 + number % FINALITY_DEPTH, self.bench.ledger.block().number)
+        depth = min(1 + number % FINALITY_DEPTH, self.bench.ledger.height())
         if depth:
             self.bench.ledger.reorg(depth, keep=number % 2 == 0)
 
