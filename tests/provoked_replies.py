@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ class Provoked:
         self.refusals: list[Refusal] = []
         self.accepted: list[str] = []
         self.mined: dict[str, str] = {}
+        self.mines_at_once = True
         self._version = str(node.rpc("web3_clientVersion"))
 
     def ask(
@@ -114,13 +116,25 @@ class Provoked:
         is_legacy: bool = False,
         revert: bytes | None = None,
     ) -> Any:
-        """Sign and send a transaction."""
+        """Sign and send a transaction, and wait for its block where each gets one at once."""
         tip = fee_wei if is_legacy else min(fee_wei, GWEI)
         fields = TransactionFields(
             chain_id, nonce, fee_wei, tip, gas, to, data, is_legacy=is_legacy
         )
         raw = to_hex(sign_transaction(key, fields).raw)
-        return self.ask(how, expected, "eth_sendRawTransaction", raw, revert=revert)
+        found = self.ask(how, expected, "eth_sendRawTransaction", raw, revert=revert)
+        # anvil takes a legacy one of another chain, and never mines it
+        if found is not None and self.mines_at_once and chain_id == CHAIN_ID:
+            self._wait_for(how, found)
+        return found
+
+    def _wait_for(self, how: str, tx_hash: str) -> None:
+        """See its block: anvil answers before it made it."""
+        deadline = time.monotonic() + 20
+        while (receipt := self.node.rpc("eth_getTransactionReceipt", tx_hash)) is None:
+            assert time.monotonic() < deadline, f"no block took: {how}"
+            time.sleep(0.01)
+        self.mined[how] = receipt["type"]
 
 
 def reverting(data: bytes) -> bytes:
@@ -131,9 +145,8 @@ def reverting(data: bytes) -> bytes:
 
 def provoke_mining_at_once(asked: Provoked) -> None:
     """Sends to a node that mines each transaction at once; `RICH` has used no nonce yet."""
-    for nonce, how in enumerate(("legacy transaction", "EIP-1559 transaction")):
-        tx_hash = asked.send(how, "accepted", nonce, is_legacy=nonce == 0)
-        asked.mined[how] = asked.node.rpc("eth_getTransactionReceipt", tx_hash)["type"]
+    asked.send("legacy transaction", "accepted", 0, is_legacy=True)
+    asked.send("EIP-1559 transaction", "accepted", 1)
     asked.send("sent again after it was mined", "nonce_too_low", 1)
     asked.send("other one at a mined nonce", "nonce_too_low", 0, gas=60_000)
     asked.send("fee below the base fee", "fee_too_low", 2, fee_wei=1)
@@ -163,6 +176,7 @@ def provoke_everywhere(asked: Provoked, nonce: int) -> None:
 def provoke_without_mining(asked: Provoked) -> None:
     """Sends to a node that mines nothing by itself; `RICH` uses its nonces from here on."""
     asked.node.rpc("evm_setAutomine", False)
+    asked.mines_at_once = False
     nonce = int(asked.node.rpc("eth_getTransactionCount", to_hex(RICH.address()), "latest"), 16)
     asked.send("pending", "accepted", nonce)
     asked.send("sent again while it is pending", "known", nonce)
