@@ -54,6 +54,8 @@ def list_alarms(context: click.Context, everything: bool, as_json: bool) -> None
             )
             for one in found
         )
+        if standing:
+            console().print("what each means, and what to do: docs/how-to/runbook-alarms.md")
     context.exit(1 if standing else 0)
 
 

@@ -94,8 +94,9 @@ def stores_of_subjects(connection: Connection) -> set[str]:
     found: set[str] = set()
     low = b""
     while True:
-        query = select(func.min(subjects.c.subject_key)).where(subjects.c.subject_key >= low)
-        key = connection.execute(query).scalar_one()
+        # Not its minimum: Postgres has none of bytes.
+        query = select(subjects.c.subject_key).where(subjects.c.subject_key >= low)
+        key = connection.execute(query.order_by(subjects.c.subject_key).limit(1)).scalar()
         if key is None:
             return found
         store = bytes(key).partition(b"/")[0]

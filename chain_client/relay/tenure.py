@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 
 from chain_client.clock import Clock
 from chain_client.errors import AnotherRelay
@@ -24,16 +25,24 @@ class Tenure:
         standing_by: holds the lease of the anchoring, or waits for it.
         ttl_s: how long the lease of the spool holds without being renewed.
         clock: time.
+        check: raises what must be settled before anything is taken from the spool.
     """
 
     def __init__(
-        self, home: Home, log: Log, standing_by: StandingBy, ttl_s: float, clock: Clock
+        self,
+        home: Home,
+        log: Log,
+        standing_by: StandingBy,
+        ttl_s: float,
+        clock: Clock,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._home = home
         self._log = log
         self._standing_by = standing_by
         self._ttl_s = ttl_s
         self._clock = clock
+        self._check = check
         self._lock = RelayLock(home.relay_lock)
         self._locked = False
         self._name: RelayName | None = None
@@ -45,6 +54,7 @@ class Tenure:
         Raises:
             AnotherRelay: a relay is active for this home; the text names it.
             HomeNotWritable: the lock can't be taken.
+            LogMismatch: log and chain contradict each other.
             LogUnavailable: the log's database does not answer.
         """
         # Held by a relay that works, or by one that was stopped: the lease tells.
@@ -59,6 +69,7 @@ class Tenure:
         lease = HeldLease(self._log, INGEST + ingester_id, self._ttl_s, self._clock)
         lease.take(self._name.to_holder(), self._is_dead)
         self._ingest = lease
+        self._check()
         self.seat()
 
     def keep(self) -> None:
