@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy
 
 from chain_client.ledger import Ledger
 from chain_client.log import Lease, Log
@@ -24,6 +24,11 @@ def make_log(folder: Path) -> Path:
     return path
 
 
+def url_of(log: Path | str) -> str:
+    """URL of a log that is named by it, or by its file."""
+    return log if isinstance(log, str) else f"sqlite:///{log}"
+
+
 @dataclass(frozen=True)
 class Owner:
     """One life of a key's owner: its connection to the log, its lease and its queue."""
@@ -34,7 +39,7 @@ class Owner:
 
 
 def own(
-    log_file: Path,
+    log: Path | str,
     ledger: Ledger,
     *,
     signer: Signer = OWNER,
@@ -45,27 +50,27 @@ def own(
     """Take the key over, as after the death of its owner.
 
     Args:
-        log_file: as `make_log` gave it.
+        log: its file, as `make_log` gave it, or its URL.
         ledger: the chain.
         signer: the key.
         chain_id: by default the ledger's.
         log_timeout_s: how long a locked log is waited for.
         options: further ones of `TransactionQueue`.
     """
-    log = Log(f"sqlite:///{log_file}", timeout_s=log_timeout_s)
+    opened = Log(url_of(log), timeout_s=log_timeout_s)
     name = key_lease_name(signer.address())
-    lease = log.acquire_lease(name, "test", 60, replace_dead=lambda holder: True)
+    lease = opened.acquire_lease(name, "test", 60, replace_dead=lambda holder: True)
     queue = TransactionQueue(
-        log.engine,
+        opened.engine,
         ledger,
         signer,
         lease=lambda: lease,
         chain_id=ledger.chain_id() if chain_id is None else chain_id,
-        alarm=log.raise_alarm,
-        clear_alarm=log.clear_alarm,
+        alarm=opened.raise_alarm,
+        clear_alarm=opened.clear_alarm,
         **options,
     )
-    return Owner(log, lease, queue)
+    return Owner(opened, lease, queue)
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,10 @@ class Row:
     status: str
 
 
-def stored(log_file: Path) -> list[Row]:
+def stored(log: Path | str) -> list[Row]:
     """All stored transactions, in the order of their nonces."""
-    with contextlib.closing(sqlite3.connect(log_file)) as connection:
-        query = "SELECT nonce, purpose, raw, status FROM transactions ORDER BY sender, nonce"
-        return [Row(*row) for row in connection.execute(query)]
+    query = "SELECT nonce, purpose, raw, status FROM transactions ORDER BY sender, nonce"
+    return [Row(*row) for row in _select(log, query)]
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,16 @@ class StoredAttempt:
     raw: bytes
 
 
-def stored_attempts(log_file: Path) -> list[StoredAttempt]:
+def stored_attempts(log: Path | str) -> list[StoredAttempt]:
     """All that was ever signed and kept, lowest nonce and lowest offer first."""
-    with contextlib.closing(sqlite3.connect(log_file)) as connection:
-        query = (
-            "SELECT purpose, nonce, kind, a.raw FROM attempts a JOIN transactions t "
-            "ON t.id = a.transaction_id ORDER BY sender, nonce, a.max_fee_wei"
-        )
-        return [StoredAttempt(*row) for row in connection.execute(query)]
+    query = (
+        "SELECT purpose, nonce, kind, a.raw FROM attempts a JOIN transactions t "
+        "ON t.id = a.transaction_id ORDER BY sender, nonce, a.max_fee_wei"
+    )
+    return [StoredAttempt(*row) for row in _select(log, query)]
+
+
+def _select(log: Path | str, query: str) -> list[Any]:
+    engine = sqlalchemy.create_engine(url_of(log), poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        return list(connection.exec_driver_sql(query))

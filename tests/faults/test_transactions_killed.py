@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from chain_client.errors import TransactionCancelled, TransactionRejected
 from chain_client.ledger import Call, EmbeddedLedger
 from chain_client.ledger.deployment import Deployment, check_deployment, deploy
 from chain_client.ledger.event_log import EventLogContract
-from chain_client.transactions import TransactionStatus
+from chain_client.testing.simulated_ledger import SimulatedLedger
+from chain_client.transactions import TransactionLimits, TransactionStatus
 from tests.closing import everything_closed
 from tests.embedded_chains import OWNER, WRITER, make_chain
 from tests.forked import killed_at
-from tests.queues import Owner, make_log, own, stored
+from tests.queues import Owner, make_log, own, stored, stored_attempts
+from tests.unit.chain_client.transactions.simulated import Clock, call
 
 STEPS = [
     "transaction.signed",
@@ -107,3 +111,86 @@ def test_a_deployment_goes_on_after_death_with_one_contract_and_one_log(
     assert len(receipts) == 3  # the first block, the contract, its log
     assert ledger.nonce(OWNER.address()) == 2
     assert make_deployment(folder) == made
+
+
+GWEI = 10**9
+OF_A_REPLACEMENT = [
+    *("transaction.signed", "transaction.stored", "transaction.sent"),
+    *("transaction.replacement.signed", "transaction.replacement.stored"),
+    "transaction.included",
+]
+
+
+def make_stuck_chain() -> SimulatedLedger:
+    """A chain whose blocks soon ask for more than what was offered first."""
+    ledger = SimulatedLedger(auto_mine=False, finality_depth=2)
+    ledger.tip_wei = 2 * GWEI
+    return ledger
+
+
+def pay_more(folder: Path, ledger: SimulatedLedger, cancel: bool = False) -> None:
+    """One life of an owner whose transaction gets stuck; in the end it is settled for good."""
+    clock = Clock()
+    clock.on_wait = ledger.mine
+    queue = own(
+        folder / "log.db",
+        ledger,
+        clock=clock,
+        wait=clock.wait,
+        poll_s=5,
+        limits=TransactionLimits(bump_after_s=30),
+    ).queue
+    found = queue.find("pay:1")
+    tx_id = found[0].id if found else queue.submit(call(), "pay:1")
+    ledger.base_fee_wei = 8 * GWEI
+    if cancel and not queue.get(tx_id).is_cancel and queue.get(tx_id).block_number is None:
+        queue.cancel(tx_id)
+    queue.settle(tx_id, timeout_s=300)
+    queue.settle(tx_id, final=True, timeout_s=300)
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["sent", "lost with the node"])
+@pytest.mark.parametrize("step", OF_A_REPLACEMENT)
+def test_death_at_any_step_of_a_replacement_gives_one_inclusion(
+    folder: Path, step: str, reached: bool
+) -> None:
+    killed_at(step, 1, lambda: pay_more(folder, make_stuck_chain()))
+    kept = stored_attempts(folder / "log.db")
+    ledger = make_stuck_chain()  # what the child sent died with it, unless a node had it
+    if reached:
+        for attempt in kept:
+            with contextlib.suppress(TransactionRejected):
+                ledger.send(attempt.raw)
+    pay_more(folder, ledger)
+
+    attempts = stored_attempts(folder / "log.db")
+    assert attempts[: len(kept)] == kept
+    assert {(attempt.nonce, attempt.kind) for attempt in attempts} == {(0, "call")}
+    assert [row.status for row in stored(folder / "log.db")] == [TransactionStatus.FINALIZED]
+    assert [tx.call for tx in ledger.included()] == [call()]
+    assert set(ledger.sent) <= {attempt.raw for attempt in attempts}
+
+
+@pytest.mark.parametrize(
+    "step", ["transaction.replacement.signed", "transaction.replacement.stored"]
+)
+def test_death_while_cancelling_settles_the_row_either_way(folder: Path, step: str) -> None:
+    killed_at(step, 1, lambda: pay_more(folder, make_stuck_chain(), cancel=True))
+    ledger = make_stuck_chain()
+    is_cancelled = step.endswith("stored")
+    if is_cancelled:
+        with pytest.raises(TransactionCancelled):
+            pay_more(folder, ledger)
+        ledger.mine(3)
+        own(folder / "log.db", ledger).queue.watch()
+    else:
+        pay_more(folder, ledger)
+    (row,) = stored(folder / "log.db")
+    (included,) = ledger.included()
+    assert row.raw == included.raw
+    if is_cancelled:
+        assert row.status == TransactionStatus.CANCELLED
+        assert included.call == Call(OWNER.address(), b"")
+    else:
+        assert row.status == TransactionStatus.FINALIZED
+        assert included.call == call()

@@ -44,18 +44,25 @@ class Bench:
     """A log, a chain, and the queue of the key's present owner.
 
     Args:
-        folder: where the log's file is made.
+        place: folder where the log's file is made, or a log's URL.
         ledger: the chain; by default one that mines at once.
         options: of every owner's `TransactionQueue`.
     """
 
-    def __init__(self, folder: Path, ledger: SimulatedLedger | None = None, **options: Any) -> None:
+    def __init__(
+        self, place: Path | str, ledger: SimulatedLedger | None = None, **options: Any
+    ) -> None:
         self._options = options
-        self.log_file = make_log(folder)
+        self.log_url = place if isinstance(place, str) else f"sqlite:///{make_log(place)}"
         self.ledger = ledger or SimulatedLedger()
         self.clock = Clock()
         self._owners: list[Owner] = []
         self.take_over()
+
+    @property
+    def log_file(self) -> Path:
+        """The log's file, where it has one."""
+        return Path(self.log_url.removeprefix("sqlite:///"))
 
     @property
     def owner(self) -> Owner:
@@ -68,7 +75,7 @@ class Bench:
     def take_over(self, *, signer: Signer = OWNER, **options: Any) -> TransactionQueue:
         """The key's next owner; the one before is dead, or believes itself to be alive."""
         owner = own(
-            self.log_file,
+            self.log_url,
             self.ledger,
             signer=signer,
             chain_id=options.pop("chain_id", 31337),
@@ -85,7 +92,7 @@ class Bench:
 
     def rows(self) -> list[Row]:
         """What the log holds."""
-        return stored(self.log_file)
+        return stored(self.log_url)
 
     def close(self) -> None:
         for owner in self._owners:

@@ -153,10 +153,10 @@ class Storm:
 
     def check(self) -> None:
         """What was signed is kept, is for one purpose a nonce, and nothing else was ever sent."""
-        for attempt in stored_attempts(self.bench.log_file):
+        for attempt in stored_attempts(self.bench.log_url):
             what = attempt.nonce, attempt.purpose
             assert self.signed.setdefault(attempt.raw, what) == what
-        kept = {attempt.raw for attempt in stored_attempts(self.bench.log_file)}
+        kept = {attempt.raw for attempt in stored_attempts(self.bench.log_url)}
         assert kept == self.signed.keys()
         assert len({nonce for nonce, _ in self.signed.values()}) == len(set(self.signed.values()))
         assert set(self.bench.ledger.sent) <= kept

@@ -101,7 +101,7 @@ class TestCancelling:
         tx_id = bench.queue.submit(call(), "pay:1")
         bench.queue.cancel(tx_id)
         bench.queue.cancel(tx_id)
-        assert [a.kind for a in stored_attempts(bench.log_file)] == ["call", "cancel"]
+        assert [a.kind for a in stored_attempts(bench.log_url)] == ["call", "cancel"]
 
     def test_a_stuck_cancellation_is_replaced_by_another_one(self, bench: Bench) -> None:
         tx_id = bench.queue.submit(call(), "pay:1")
@@ -109,7 +109,7 @@ class TestCancelling:
         bench.ledger.base_fee_wei = 10 * GWEI
         with pytest.raises(TransactionCancelled):
             bench.queue.settle(tx_id, timeout_s=120)
-        assert [a.kind for a in stored_attempts(bench.log_file)] == ["call", "cancel", "cancel"]
+        assert [a.kind for a in stored_attempts(bench.log_url)] == ["call", "cancel", "cancel"]
 
     def test_what_is_on_chain_can_not_be_cancelled(self, bench: Bench) -> None:
         tx_id = bench.queue.submit(call(), "pay:1")
@@ -119,7 +119,7 @@ class TestCancelling:
                 bench.queue.cancel(tx_id)
             bench.ledger.mine(2)
             bench.queue.watch()
-        assert len(stored_attempts(bench.log_file)) == 1
+        assert len(stored_attempts(bench.log_url)) == 1
 
     def test_bytes_that_no_chain_takes_can_be_cancelled(self, bench: Bench) -> None:
         bench.ledger.fail("send", LedgerUnavailable("down"))
@@ -138,7 +138,7 @@ class TestCancelling:
         tx_id = queue.submit(call(), "pay:1")
         with pytest.raises(TransactionRejected, match=r"transactions\.max_fee_gwei leaves no room"):
             queue.cancel(tx_id)
-        assert len(stored_attempts(bench.log_file)) == 1
+        assert len(stored_attempts(bench.log_url)) == 1
 
     def test_an_owner_that_lost_the_lease_cancels_nothing(self, bench: Bench) -> None:
         tx_id = bench.queue.submit(call(), "pay:1")
@@ -148,7 +148,7 @@ class TestCancelling:
             sleeper.cancel(tx_id)
         with pytest.raises(AnotherRelay):
             sleeper.retry(tx_id, raise_fees=True)
-        assert len(stored_attempts(bench.log_file)) == 1
+        assert len(stored_attempts(bench.log_url)) == 1
         assert len(bench.ledger.sent) == 1
 
 

@@ -72,7 +72,7 @@ def test_what_vanishes_is_broadcast_again_with_the_same_bytes(
     assert sorted(tx.call.data for tx in bench.ledger.included()) == [
         call(number).data for number in range(len(DEPTHS))
     ]
-    assert len(stored_attempts(bench.log_file)) == len(DEPTHS)
+    assert len(stored_attempts(bench.log_url)) == len(DEPTHS)
 
 
 def test_the_next_owner_ends_the_alarm_when_all_is_final(bench: Bench) -> None:

@@ -34,7 +34,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def attempts(bench: Bench) -> list[StoredAttempt]:
-    return stored_attempts(bench.log_file)
+    return stored_attempts(bench.log_url)
 
 
 def fees(bench: Bench) -> list[float]:
