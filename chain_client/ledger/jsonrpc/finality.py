@@ -70,10 +70,8 @@ class Finality:
         try:
             found = endpoint.read("eth_getBlockByNumber", "finalized", False)
         except ReadRefused as exc:
-            if exc.verdict.kind in ("tag_unknown", "method_missing"):
-                raise _no_finality(endpoint) from exc
             if exc.verdict.kind not in ("tag_unset", "block_missing"):
-                raise
+                raise _no_finality(endpoint, f" (it says {exc.verdict.text})") from exc
             found = None
         if found is not None:
             return to_block(found)
@@ -107,8 +105,9 @@ def _get(endpoint: Endpoint, number: int) -> Block:
     return found
 
 
-def _no_finality(endpoint: Endpoint) -> ConfigurationError:
+def _no_finality(endpoint: Endpoint, why: str = "") -> ConfigurationError:
     return ConfigurationError(
-        f"the node at {endpoint.shown} names no finalized block: set ledger.finality to the number "
-        "of blocks after which one is final on this chain (0 where every block is, as with QBFT)"
+        f"the node at {endpoint.shown} names no finalized block{why}: set ledger.finality to the "
+        "number of blocks after which one is final on this chain (0 where every block is, as with "
+        "QBFT)"
     )

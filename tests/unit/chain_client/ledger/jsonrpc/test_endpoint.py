@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -21,17 +21,11 @@ from tests.scripted_node import CHAIN_ID, HangUp, Http, Refuse, ScriptedNode, sc
 SECRETS = ("apikey", "hunter2", "topsecret", "token")
 
 
-class TurnedClock:
-    """Stands until a test turns it."""
+class Clock(Protocol):
+    now_s: float
 
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def time_us(self) -> int:
-        return int(self.now_s * 1e6)
-
-    def monotonic_us(self) -> int:
-        return int(self.now_s * 1e6)
+    def time_us(self) -> int: ...
+    def monotonic_us(self) -> int: ...
 
 
 @pytest.fixture
@@ -41,12 +35,7 @@ def node() -> Iterator[ScriptedNode]:
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
-
-
-@pytest.fixture
-def connect(clock: TurnedClock) -> Iterator[Callable[..., Endpoint]]:
+def connect(clock: Clock) -> Iterator[Callable[..., Endpoint]]:
     opened: list[Endpoint] = []
 
     def connect(url: str, headers: str = "", timeout_s: float = 5) -> Endpoint:
@@ -186,7 +175,7 @@ def test_an_endpoint_without_tls_is_told(node: ScriptedNode, connect: Connect) -
     ],
 )
 def test_an_endpoint_that_asks_for_rest_is_not_asked_before(
-    node: ScriptedNode, connect: Connect, clock: TurnedClock, refusal: object
+    node: ScriptedNode, connect: Connect, clock: Clock, refusal: object
 ) -> None:
     node.answers["eth_chainId"] = refusal
     endpoint = connect(node.url)
@@ -205,7 +194,7 @@ def test_an_endpoint_that_asks_for_rest_is_not_asked_before(
 
 
 def test_without_a_wish_the_rest_grows_and_is_only_a_preference(
-    node: ScriptedNode, connect: Connect, clock: TurnedClock
+    node: ScriptedNode, connect: Connect, clock: Clock
 ) -> None:
     endpoint = connect(node.url)
     node.answers["eth_chainId"] = Http(429)

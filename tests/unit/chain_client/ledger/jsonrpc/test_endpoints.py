@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import pytest
 
@@ -29,7 +28,6 @@ from tests.scripted_node import (
     Refuse,
     ScriptedNode,
     block,
-    scripted_node,
 )
 
 CONTRACT = Address(b"\x0c" * 20)
@@ -38,47 +36,18 @@ CHECK = ["eth_chainId", "eth_blockNumber", "eth_getCode"]
 BALANCE = "eth_getBalance"
 
 
-class TurnedClock:
-    """Stands until a test turns it."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def time_us(self) -> int:
-        return int(self.now_s * 1e6)
-
-    def monotonic_us(self) -> int:
-        return int(self.now_s * 1e6)
-
-
-@pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
-
-
-@pytest.fixture
-def nodes() -> Iterator[tuple[ScriptedNode, ScriptedNode]]:
-    with ExitStack() as stack:
-        one, other = (stack.enter_context(scripted_node(**{BALANCE: "0x5"})) for _ in range(2))
-        yield one, other
-
-
 Connect = Callable[..., JsonRpcLedger]
 Nodes = tuple[ScriptedNode, ScriptedNode]
 
 
+class Clock(Protocol):
+    now_s: float
+
+
 @pytest.fixture
-def connect(clock: TurnedClock) -> Iterator[Connect]:
-    opened: list[JsonRpcLedger] = []
-
-    def connect(*nodes: ScriptedNode, **options: Any) -> JsonRpcLedger:
-        options = {"expected": EXPECTED, "clock": clock, "timeout_s": 5, **options}
-        opened.append(JsonRpcLedger([node.address for node in nodes], **options))
-        return opened[-1]
-
-    yield connect
-    for ledger in opened:
-        ledger.close()
+def connect(connect: Connect) -> Connect:
+    """The same, with the contract that is expected there."""
+    return lambda *nodes, **options: connect(*nodes, **{"expected": EXPECTED, **options})
 
 
 def raw_for(chain_id: int = CHAIN_ID) -> bytes:
@@ -87,7 +56,7 @@ def raw_for(chain_id: int = CHAIN_ID) -> bytes:
 
 
 def test_nothing_is_asked_before_the_chain_and_the_code_are_checked(
-    nodes: Nodes, connect: Connect, clock: TurnedClock
+    nodes: Nodes, connect: Connect, clock: Clock
 ) -> None:
     ledger = connect(*nodes)
     assert nodes[0].asked == []
