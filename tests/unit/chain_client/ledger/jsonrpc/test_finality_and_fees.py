@@ -37,7 +37,7 @@ def test_the_tag_tells_unless_a_depth_is_configured(nodes: Nodes, connect: Conne
     "answer",
     [
         Refuse(-32602, "invalid argument 0: hex string without 0x prefix"),
-        Refuse(-32602, "Invalid block tag finalized"),
+        Refuse(-32602, "Invalid params"),
     ],
 )
 def test_a_node_that_does_not_know_the_tag_is_told_with_the_setting(
