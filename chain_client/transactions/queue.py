@@ -10,39 +10,14 @@ higher fees, or the cancellation that a person asked for. What each reply means 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from chain_client.clock import Clock, SystemClock
-from chain_client.errors import (
-    CallReverted,
-    ContractReverted,
-    InvalidInput,
-    LedgerUnavailable,
-    TransactionCancelled,
-    TransactionRejected,
-    WrongChain,
-)
-from chain_client.ledger.base import Call, Ledger
-from chain_client.signing import Signer
-from chain_client.transactions.alarms import KeyAlarms
-from chain_client.transactions.delivery import Delivery
-from chain_client.transactions.issuing import FILLER, Issuer
-from chain_client.transactions.limits import TransactionLimits
-from chain_client.transactions.lookout import Lookout
-from chain_client.transactions.model import AttemptKind, SettledTransaction, StoredTransaction
-from chain_client.transactions.revert import explain_plainly, reason_of
+from chain_client.errors import InvalidInput, LedgerUnavailable, TransactionCancelled
+from chain_client.ledger.base import Call
+from chain_client.transactions.issuing import FILLER
+from chain_client.transactions.model import SettledTransaction, StoredTransaction
+from chain_client.transactions.operating import OperatedQueue
+from chain_client.transactions.revert import reason_of
 from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED, TransactionStatus
-from chain_client.transactions.store import TransactionStore
-from chain_client.transactions.watching import ReorgWatch
-from chain_client.types import Address
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from chain_client.log.model import Lease
 
 _logger = logging.getLogger(__name__)
 
@@ -51,72 +26,14 @@ _REPLACED = TransactionStatus.REPLACED
 _UNSETTLED_OR_STOPPED = UNSETTLED | {_REPLACED}
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """What works for one key."""
-
-    store: TransactionStore
-    issuer: Issuer
-    delivery: Delivery
-    watch: ReorgWatch
-
-
-class TransactionQueue:
+class TransactionQueue(OperatedQueue):
     """Sends what one key signs. Its owner is one thread of one process, by the key's lease.
 
-    Args:
-        engine: of the log database, which keeps the rows.
-        ledger: the chain.
-        signer: the key.
-        lease: gives the lease `key_lease_name` that the caller holds and renews; its token is
-            checked in every SQL transaction that writes a row.
-        chain_id: the only chain anything is signed for.
-        clock: for the rows' time and for what is due.
-        explain: turns a revert into the contract's own error, such as `event_log.explain`.
-        alarm: called with (kind, subject, detail) for what a person should see: a foreign
-            transaction, a reorg, a limit that is reached; such as `Log.raise_alarm`.
-        clear_alarm: called with (kind, subject) when that is over, such as `Log.clear_alarm`.
-        wait: called with the seconds between two look-ups.
-        poll_s: seconds between two look-ups while a transaction is on its way.
-        resend_s: bytes that are missing for so long are sent again.
-        gas_margin: the gas limit is the estimate times this.
-        limits: of the key; by default a fee cap, and no budget.
-    """
+    Guarantee: each call that `submit` took is on chain at most once, and once if it is settled
+    often enough, whatever dies, answers twice or not at all, replaces blocks or asks for more.
 
-    def __init__(
-        self,
-        engine: Engine,
-        ledger: Ledger,
-        signer: Signer,
-        *,
-        lease: Callable[[], Lease],
-        chain_id: int,
-        clock: Clock | None = None,
-        explain: Callable[[CallReverted], ContractReverted] | None = None,
-        alarm: Callable[[str, str, str], None] | None = None,
-        clear_alarm: Callable[[str, str], None] | None = None,
-        wait: Callable[[float], None] = time.sleep,
-        poll_s: float = 0.2,
-        resend_s: float = 15,
-        gas_margin: float = 1.2,
-        limits: TransactionLimits | None = None,
-    ) -> None:
-        self._engine = engine
-        self._ledger = ledger
-        self._signer = signer
-        self._lease = lease
-        self._chain_id = chain_id
-        self._clock = clock or SystemClock()
-        self._explain = explain or explain_plainly
-        self._alarm = alarm
-        self._clear_alarm = clear_alarm
-        self._wait = wait
-        self._poll_s = poll_s
-        self._resend_us = round(resend_s * 1e6)
-        self._gas_margin = gas_margin
-        self._limits = limits or TransactionLimits()
-        self._opened: _Opened | None = None
-        self._resumed = False
+    Args: as of `OpenedQueue`.
+    """
 
     def submit(self, call: Call, purpose: str, *, gas_limit: int | None = None) -> int:
         """Sign, store and send a transaction; `settle` waits for it, also after a crash.
@@ -149,7 +66,7 @@ class TransactionQueue:
         opened = self._open()
         if purpose.startswith(FILLER):
             raise InvalidInput(f"a purpose must not begin with {FILLER!r}")
-        on_its_way = self._on_its_way(opened, call, purpose)
+        on_its_way = self._on_its_way(call, purpose)
         if not self._resumed:
             self.resume()
         for row in opened.store.with_status({TransactionStatus.SIGNED, _REPLACED}):
@@ -237,124 +154,8 @@ class TransactionQueue:
         """
         return self._open().watch.look()
 
-    def retry(self, tx_id: int, *, raise_fees: bool = False) -> StoredTransaction:
-        """Look at a transaction now, and hand it to the chain again if no block holds it.
-
-        Args:
-            tx_id: its row.
-            raise_fees: replace it by one that offers more, without waiting until that is due.
-
-        Returns:
-            the row as it is now.
-
-        Raises:
-            TransactionRejected: the chain refuses it, or the fees are at the cap.
-            LedgerUnavailable: the chain does not answer.
-            ForeignNonce: another transaction has its nonce; the key is stopped.
-            AnotherRelay: the key's lease is lost.
-            LogUnavailable: the database does not answer.
-            InvalidInput: no such transaction.
-        """
-        opened, row = self._open(), self.get(tx_id)
-        if row.status in SETTLED_FOR_GOOD:
-            return row
-        opened.delivery.advance(row, send_now=True, replace_now=raise_fees)
-        now = self.get(tx_id)
-        if raise_fees and now.status in UNSETTLED and now.attempts == row.attempts:
-            raise _capped(row)
-        return now
-
-    def cancel(self, tx_id: int) -> StoredTransaction:
-        """Let a transfer of nothing from the key to itself take a transaction's nonce.
-
-        Whichever of the two a block takes settles it; `settle` tells which. Until that is final,
-        nothing new is signed for its purpose.
-
-        Returns:
-            the row as it is now.
-
-        Raises:
-            InvalidInput: no such transaction, or a block holds it already.
-            ForeignNonce: another transaction has its nonce; the key is stopped.
-            TransactionRejected: the chain refuses the transfer, or the fees are at the cap.
-            LedgerUnavailable: the chain does not answer; the transfer may be stored.
-            AnotherRelay: the key's lease is lost.
-            LogUnavailable: the database does not answer.
-        """
-        opened, row = self._open(), self.get(tx_id)
-        if row.status in UNSETTLED:
-            opened.delivery.look(row)  # not `advance`: what is to be cancelled is not sent again
-            row = self.get(tx_id)
-        if row.status not in UNSETTLED:
-            raise InvalidInput(
-                f"transaction {tx_id} for {row.purpose!r} is {row.status}: only what no block "
-                "holds can be cancelled"
-            )
-        if not row.is_cancel:
-            better = opened.issuer.replace(row, AttemptKind.CANCEL)
-            if better is None:
-                raise _capped(row)
-            row = better
-        opened.delivery.advance(row, send_now=True)
-        return self.get(tx_id)
-
-    @property
-    def sender(self) -> Address:
-        """Address of the key.
-
-        Raises:
-            ConfigurationError: the key can't be read or unlocked.
-        """
-        return self._signer.address()
-
-    def pending(self) -> list[StoredTransaction]:
-        """All that is not settled for good, in the order of the nonces."""
-        return self._open().store.with_status(_UNSETTLED_OR_STOPPED | {_INCLUDED})
-
-    def get(self, tx_id: int) -> StoredTransaction:
-        """A stored transaction.
-
-        Raises:
-            InvalidInput: this key has no such transaction.
-            LogUnavailable: the database does not answer.
-        """
-        return self._open().store.get(tx_id)
-
-    def find(self, purpose: str, *, prefix: bool = False) -> list[StoredTransaction]:
-        """Stored transactions of a purpose, or of all that begin with it, oldest first."""
-        return self._open().store.with_purpose(purpose, prefix=prefix)
-
-    def _open(self) -> _Opened:
-        if self._opened is None:
-            found = self._ledger.chain_id()
-            if found != self._chain_id:
-                raise WrongChain(
-                    f"the ledger {self._ledger.url} is chain {found}, but the deployment is on "
-                    f"chain {self._chain_id}; nothing is sent to it"
-                )
-            ledger, clock, limits = self._ledger, self._clock, self._limits
-            alarms = KeyAlarms(self.sender, self._alarm, self._clear_alarm)
-            store = TransactionStore(self._engine, self.sender, self._lease)
-            replace_us = round(limits.bump_after_s * 1e6)
-            lookout = Lookout(ledger, store, clock, self._resend_us, replace_us)
-            issuer = Issuer(
-                ledger,
-                store,
-                self._signer,
-                chain_id=self._chain_id,
-                clock=clock,
-                limits=limits,
-                alarms=alarms,
-                explain=self._explain,
-                gas_margin=self._gas_margin,
-            )
-            delivery = Delivery(ledger, store, lookout, issuer, alarms)
-            watch = ReorgWatch(ledger, store, delivery)
-            self._opened = _Opened(store, issuer, delivery, watch)
-        return self._opened
-
-    def _on_its_way(self, opened: _Opened, call: Call, purpose: str) -> list[StoredTransaction]:
-        found = opened.store.with_status(_UNSETTLED_OR_STOPPED | {_INCLUDED})
+    def _on_its_way(self, call: Call, purpose: str) -> list[StoredTransaction]:
+        found = self.pending()
         found = [row for row in found if row.purpose == purpose]
         if any(row.is_cancel for row in found):
             raise LedgerUnavailable(
@@ -387,11 +188,3 @@ class TransactionQueue:
                     f" after {timeout_s:g} s; it is stored, and sent again until a block holds it"
                 )
             self._wait(self._poll_s)
-
-
-def _capped(row: StoredTransaction) -> TransactionRejected:
-    return TransactionRejected(
-        "fee_too_low",
-        f"the transaction for {row.purpose!r} can't be replaced: it offers {row.max_fee_wei} wei "
-        "for a unit of gas already, and transactions.max_fee_gwei leaves no room for more",
-    )
