@@ -162,9 +162,9 @@ def _print_summary(settings: Settings, made: Deployment, as_json: bool) -> None:
 
 
 def _deploy_cross(settings: Settings, as_json: bool) -> None:
-    from chain_client.cross.deploying import deploy_cross
+    from chain_client.deploying.cross import deploy_cross
 
-    made = deploy_cross(settings)
+    made = deploy_cross(settings, progress=print_note)
     document = {
         "chain_id": made.chain_id,
         "event_log": to_hex(made.event_log),

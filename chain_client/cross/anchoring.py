@@ -14,6 +14,8 @@ from chain_client.types import LogId, to_hex
 
 PURPOSE = "cross-anchor:"
 """Beginning of the purpose of a transaction that anchors there; log id and size follow."""
+_PATIENCE_S = 300.0
+"""How long a transaction is waited for; nobody else waits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class CrossAnchoring:
             TransactionFailed: or a child of it, as `TransactionQueue.resume`.
         """
         if not self._resumed:
-            self._queue.resume()
+            self._queue.resume(timeout_s=_PATIENCE_S)
             self._resumed = True
         self._queue.watch()
         self._checked_heads()
@@ -91,7 +93,7 @@ class CrossAnchoring:
         call = self._second.contract.anchor_call(self._second.log_id, here.size, here.root, proof)
         purpose = f"{PURPOSE}{to_hex(self._second.log_id)}:{here.size}"
         try:
-            settled = self._queue.settle(self._queue.submit(call, purpose))
+            settled = self._queue.settle(self._queue.submit(call, purpose), timeout_s=_PATIENCE_S)
         except ContractReverted:
             if not self._has_arrived(here):
                 raise

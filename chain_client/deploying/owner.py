@@ -113,8 +113,9 @@ def owning(
     replace_dead: Callable[[str], bool],
     expected: ExpectedChain | None = None,
     progress: Progress = says_nothing,
+    key_uri: str = OWNER_KEY,
 ) -> Iterator[Owner]:
-    """Send with the owner's key; the home's lock is held.
+    """Send with the owner's key, or another one; the home's lock is held.
 
     Args:
         settings: where the home, the log and the chain are.
@@ -122,6 +123,7 @@ def owning(
         replace_dead: whether the holder of a lease is gone.
         expected: what the chain must be; by default whichever answers.
         progress: told what is waited for.
+        key_uri: the key that sends.
 
     Raises:
         AnotherRelay: another process sends with the key.
@@ -129,7 +131,7 @@ def owning(
         LedgerUnavailable: the chain does not answer.
         LogUnavailable: the log's database does not answer.
     """
-    signer = open_signer(OWNER_KEY, base=home.path)
+    signer = open_signer(key_uri, base=home.path)
     log = Log(settings.resolve_url(settings.log_url))
     ledger = open_ledger(settings, expected=expected)
     try:

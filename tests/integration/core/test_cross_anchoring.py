@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chain_client.config import Settings
-from chain_client.cross.deploying import deploy_cross
+from chain_client.deploying.cross import deploy_cross
 from chain_client.errors import ConfigurationError
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.testing.crash import run_killed
