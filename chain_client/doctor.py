@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
 
 from chain_client.client import ChainClient
 from chain_client.clock import SystemClock
@@ -30,6 +31,7 @@ from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.ledger.registry_deployment import find_admins
 from chain_client.relay.lock import is_relay_running
 from chain_client.signing import open_signer
+from chain_client.sqlite_files import find_dangers
 from chain_client.status import read_status
 from chain_client.types import to_hex
 from chain_client.verify.report import Check
@@ -37,6 +39,7 @@ from chain_client.verify.report import Check
 _ENOUGH_DISK_BYTES = 1 << 30
 _ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign"}
 _KEYSTORE = "keystore:"
+_SQLITE = "sqlite:///"
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
 
 
@@ -262,6 +265,17 @@ def _relay(client: ChainClient) -> tuple[bool, str]:
     return False, f"{'running' if running else 'not running'}, {waiting} events wait"
 
 
+def _files(client: ChainClient) -> tuple[bool, str]:
+    found = find_dangers(client.home, "the home")
+    for binding in client.folder.bindings():
+        if binding.uri.startswith(_SQLITE):
+            path = Path(binding.uri.removeprefix(_SQLITE).partition("?")[0])
+            found += find_dangers(path, f"{binding.adapter}'s database")
+    if found:
+        return False, "; ".join(f"warning: {danger}" for danger in found)
+    return False, "no database is in a place, or a mode, in which SQLite is known to lose data"
+
+
 def _alarms(client: ChainClient) -> tuple[bool, str]:
     found = client.log.alarms()
     if found:
@@ -280,6 +294,7 @@ def _adapters(client: ChainClient) -> tuple[bool, str]:
 _EXAMINATIONS: tuple[tuple[str, _Examination], ...] = (
     ("versions", _versions),
     ("home", _home),
+    ("files", _files),
     ("keys", _keys),
     ("chain", _chain),
     ("clock", _clock),

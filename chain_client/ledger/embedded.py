@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from chain_client.clock import Clock, SystemClock
 from chain_client.errors import ConfigurationError
 from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Fees, Receipt
-from chain_client.ledger.embedded_store import ChainStore, unavailable
+from chain_client.ledger.embedded_store import CHAIN, INSTEAD, ChainStore, unavailable
 from chain_client.ledger.embedded_tables import SCHEMA, NewBlock, Snapshot
 from chain_client.signing.keccak import keccak256, prefer_fast_keccak
+from chain_client.sqlite_files import check_place
 from chain_client.types import Address, Digest, TxHash
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def create_embedded(
 
     if chain_id <= 0:
         raise ConfigurationError(f"a chain id is positive, got {chain_id}")
+    check_place(path, CHAIN, INSTEAD)
     journal = path.with_name(path.name + "-journal")
     if not path.exists() and journal.exists() and journal.stat().st_size:
         raise ConfigurationError(

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chain_client import steps
-from chain_client.errors import LedgerUnavailable, SchemaTooNew, WrongChain
+from chain_client.errors import ConfigurationError, LedgerUnavailable, SchemaTooNew, WrongChain
 from chain_client.ledger.embedded_tables import (
     APPLICATION_ID,
     FORMAT,
@@ -24,6 +24,10 @@ from chain_client.ledger.embedded_tables import (
     NewBlock,
     Snapshot,
 )
+from chain_client.sqlite_files import check_mode, check_place
+
+CHAIN, INSTEAD = "the embedded chain", ", or use a node by its URL"
+"""What `check_place` says of it."""
 
 _stores: weakref.WeakSet[ChainStore] = weakref.WeakSet()
 _held_for_fork = threading.local()
@@ -186,7 +190,12 @@ class ChainStore:
 
 
 def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """Open an existing file for transactions begun by hand; raises sqlite3.Error."""
+    """Open an existing file for transactions begun by hand; raises sqlite3.Error.
+
+    Raises:
+        ConfigurationError: SQLite can't keep it safe there, or in its mode.
+    """
+    check_place(path, CHAIN, INSTEAD)
     connection = sqlite3.connect(
         path.absolute().as_uri() + "?mode=rw",
         uri=True,
@@ -195,9 +204,10 @@ def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
+        check_mode(connection, path, CHAIN)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = TRUNCATE")
-    except sqlite3.Error:
+    except (sqlite3.Error, ConfigurationError):
         connection.close()
         raise
     return connection

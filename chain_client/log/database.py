@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 from chain_client.errors import ConfigurationError, LogUnavailable
 from chain_client.log.postgres import DRIVER, is_postgres, make_postgres_engine
 from chain_client.log.trouble import sqlite_path, translated
+from chain_client.sqlite_files import check_mode, check_place
 
 __all__ = [
     "KNOWN",
@@ -80,6 +81,7 @@ def make_engine(url: URL, timeout_s: float) -> Engine:
 
 def _sqlite_engine(url: URL, path: Path, timeout_s: float) -> Engine:
     def connect() -> sqlite3.Connection:
+        _check_place(path)
         # mode=rw: a missing file is an error here, never a new and empty log.
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=rw",
@@ -91,6 +93,7 @@ def _sqlite_engine(url: URL, path: Path, timeout_s: float) -> Engine:
         # What others wrote into a column may be any bytes; finding it must not fail on them.
         connection.text_factory = _decode_text
         try:
+            check_mode(connection, path, "the log")
             connection.execute("PRAGMA journal_mode=TRUNCATE").close()
             connection.execute("PRAGMA synchronous=FULL").close()
             connection.execute("PRAGMA foreign_keys=ON").close()
@@ -175,10 +178,16 @@ def make_file(path: Path) -> None:
 
     Raises:
         LogUnavailable: it can't be made.
+        ConfigurationError: SQLite's locks do not hold there.
     """
+    _check_place(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as exc:
         raise LogUnavailable(
             f"the log database {path} can't be made ({exc.strerror}); make its folder writable"
         ) from exc
+
+
+def _check_place(path: Path) -> None:
+    check_place(path, "the log", ", or keep the log on Postgres")

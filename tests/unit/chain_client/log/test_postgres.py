@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,24 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, text
 
 from chain_client.clock import SystemClock
-from chain_client.errors import AnotherRelay, ConfigurationError, LogUnavailable
-from chain_client.log import Log
+from chain_client.errors import (
+    AnotherRelay,
+    ConfigurationError,
+    LogUnavailable,
+    TransactionRejected,
+)
+from chain_client.ledger import Call
+from chain_client.log import EntryStatus, Log
 from chain_client.log import postgres as limits
 from chain_client.log.database import reading, writing
 from chain_client.log.recheck import recheck, recheck_tiles
 from chain_client.merkle import root
-from chain_client.types import SourceId
+from chain_client.testing.simulated_ledger import SimulatedLedger
+from chain_client.transactions import TransactionQueue, key_lease_name
+from chain_client.types import Address, SourceId
+from tests.embedded_chains import OWNER
 from tests.mlflow_server import wait_until
-from tests.postgres import running_postgres
+from tests.postgres import PASSWORD, running_postgres
 from tests.unit.chain_client.log.logs import (
     OTHER,
     SOURCE,
@@ -42,7 +52,7 @@ CHECKOUT = str(Path(__file__).parents[4])
 _INGESTER = """
 import sys
 sys.path.insert(0, sys.argv[3])
-from chain_client.log import Log, SourceProgress
+from chain_client.log import Log
 from chain_client.types import SourceId
 from tests.unit.chain_client.log.logs import make_entries, progress
 
@@ -483,3 +493,65 @@ def test_what_a_source_says_of_itself_may_be_any_text(on_postgres: LogOnPostgres
     state = on_postgres.log.source(SOURCE)
     assert state is not None
     assert state.info == told
+
+
+def _grants() -> list[str]:
+    page = Path(CHECKOUT, "docs/how-to/use-postgres.md").read_text("utf-8")
+    return re.findall(r"^GRANT [^;]+", page, re.MULTILINE)
+
+
+@pytest.fixture
+def granted(to_be_damaged: LogOnPostgres) -> Iterator[Callable[[str], Log]]:
+    """Logs opened by the roles of the how-to, with just the rights that it grants."""
+    server, name = to_be_damaged.server, to_be_damaged.name
+    opened: list[Log] = []
+    for role in ("chain_relay", "chain_auditor"):
+        server.execute(f"create role {role} login password '{PASSWORD}'")
+    for grant in _grants():
+        server.execute(grant, name)
+
+    def open_log(role: str) -> Log:
+        opened.append(Log(server.uri(name, "psycopg", user=role)))
+        return opened[-1]
+
+    yield open_log
+    for log in opened:
+        log.close()
+    for role in ("chain_relay", "chain_auditor"):
+        server.execute(f"drop owned by {role}", name)
+        server.execute(f"drop role {role}")
+
+
+def test_a_relay_needs_no_more_than_the_rights_of_the_how_to(
+    granted: Callable[[str], Log], to_be_damaged: LogOnPostgres
+) -> None:
+    log = granted("chain_relay")
+    log.check_schema()
+    log.upgrade()  # nothing to be done
+    lease = log.acquire_lease("ingest:1", "me", 30)
+    assert log.append(make_entries(0, 300), [progress(300)], lease) == 300
+    log.add_head(300, log.root(), lease)
+    log.set_head_status(300, EntryStatus.FINALIZED, lease)
+    log.raise_alarm("a", "b", "c")
+    key = log.acquire_lease(key_lease_name(OWNER.address()), "me", 30)
+    ledger = SimulatedLedger()
+    queue = TransactionQueue(log.engine, ledger, OWNER, lease=lambda: key, chain_id=31337)
+    queue.settle(queue.submit(Call(Address(bytes(20)), b"call"), "pay:1"))
+    ledger.fail("send", TransactionRejected("wrong_chain", "not ours"))
+    with pytest.raises(TransactionRejected):
+        queue.submit(Call(Address(bytes(20)), b"call 2"), "pay:2")  # its row is taken back
+    with pytest.raises(LogUnavailable, match="lacks a right"), writing(log.engine) as connection:
+        connection.execute(text("DROP TABLE alarms"))
+
+
+def test_an_auditor_needs_no_right_but_to_read(
+    granted: Callable[[str], Log], to_be_damaged: LogOnPostgres
+) -> None:
+    to_be_damaged.append(make_entries(0, 300))
+    log = granted("chain_auditor")
+    log.check_schema()
+    assert list(recheck(log)) == []
+    assert list(recheck_tiles(log)) == []
+    assert (log.size(), len(log.sources()), log.alarms()) == (300, 1, [])
+    with pytest.raises(LogUnavailable, match="lacks a right"):
+        log.append([make_entry(300)], (), to_be_damaged.lease)
