@@ -1,0 +1,155 @@
+"""The one oracle of the faults suite.
+
+Every acknowledged event is provable exactly once and final, nothing was sent twice, and the host
+equals the log. It asks the real node, past all faults, and believes neither relay nor queue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+
+from chain_client import ChainClient
+from chain_client.event_codec import decode_event
+from chain_client.events import APPLIED
+from chain_client.hosts import Scope
+from chain_client.ledger.event_log import Head
+from chain_client.merkle.verification import verify_inclusion
+from chain_client.testing.faulty_node import FaultyNode
+from chain_client.types import LeafHash, to_hex
+from chain_client.verify import Evidence, Verdict, read_spooled, verify
+from tests.faults.chain_home import PATIENCE_S, World
+from tests.faults.toy_host import Toy, ToyHost
+
+STANDING_ALARMS = ("chain", "head", "reorg", "foreign_nonce", "fee_cap_reached")
+"""None of these may stand once the faults have ended and all is well."""
+
+
+@contextmanager
+def judged(world: World, *nodes: FaultyNode) -> Iterator[None]:
+    """Do something under faults, then `assert_all_is_well`; a failure names plans and seeds."""
+    try:
+        yield
+        assert_all_is_well(world)
+    except BaseException as exc:
+        exc.add_note("\n".join(repr(node) for node in nodes))
+        raise
+
+
+def assert_all_is_well(world: World) -> None:
+    """See that nothing was lost, doubled, or believed that is not so."""
+    with world.opened() as client:
+        head = _final_head(client)
+        assert head.size == client.log.size() == client.contract.head(client.deployment.log_id).size
+        _assert_events_are_provable_once(world, client, head)
+        _assert_nothing_was_sent_twice(world, client, head)
+        _assert_host_equals_log(world, client)
+        for account in world.approvers:
+            group = client.registry.group_id("risk")
+            assert client.model_registry.is_approver(group, account)
+        standing = [alarm for alarm in client.log.alarms() if alarm.kind in STANDING_ALARMS]
+        assert standing == []
+
+
+def _final_head(client: ChainClient) -> Head:
+    """The chain's final head, once blocks enough are on top of the last one."""
+    deadline = time.monotonic() + PATIENCE_S
+    log_id = client.deployment.log_id
+    while True:
+        head = client.contract.head(log_id, at="finalized")
+        if head.size == client.contract.head(log_id).size or time.monotonic() > deadline:
+            return head
+        time.sleep(0.05)
+
+
+def _assert_events_are_provable_once(world: World, client: ChainClient, head: Head) -> None:
+    entries = [entry for entry in client.log.entries() if entry.event is not None]
+    found = Counter(decode_event(entry.event).event_id for entry in entries if entry.event)
+    assert max(found.values(), default=1) == 1, "an event stands in the log twice"
+    missing = [event_id for event_id in world.acknowledged if event_id not in found]
+    assert not missing, f"{len(missing)} of {len(world.acknowledged)} acknowledged events are lost"
+    for entry in entries:
+        proof = client.log.inclusion_proof(entry.index, head.size)
+        verify_inclusion(entry.leaf_hash, entry.index, head.size, proof, head.root)
+    for entry in entries[-1:]:  # the contract agrees with our own verification
+        proof = client.log.inclusion_proof(entry.index, head.size)
+        leaf = LeafHash(entry.leaf_hash)
+        assert client.contract.verify_inclusion(client.deployment.log_id, leaf, entry.index, proof)
+
+
+def _assert_nothing_was_sent_twice(world: World, client: ChainClient, head: Head) -> None:
+    with client.log.engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT id, sender, nonce, purpose, tx_hash, status FROM transactions ORDER BY id")
+        ).all()
+        attempts = connection.execute(text("SELECT transaction_id, tx_hash FROM attempts")).all()
+    for purpose, count in Counter(row.purpose for row in rows).items():
+        assert count == 1, f"{purpose} has {count} transactions"
+    on_chain = _transactions_on_chain(world, {to_hex(row.sender) for row in rows})
+    for sender in {row.sender for row in rows}:
+        mine = sorted((row for row in rows if row.sender == sender), key=lambda row: row.nonce)
+        assert [row.nonce for row in mine] == list(range(len(mine)))
+        included = on_chain[to_hex(sender)]
+        assert sorted(int(tx["nonce"], 16) for tx in included) == [row.nonce for row in mine]
+        payloads = Counter((tx["to"], tx["input"]) for tx in included)
+        assert max(payloads.values()) == 1, f"one call is on chain twice: {payloads}"
+    hashes = {tx["hash"] for included in on_chain.values() for tx in included}
+    for row in rows:
+        ours = {to_hex(row.tx_hash)}
+        ours |= {to_hex(one.tx_hash) for one in attempts if one.transaction_id == row.id}
+        assert len(ours & hashes) == 1, f"{row.purpose} is on chain {len(ours & hashes)} times"
+    sizes = [
+        anchored.head.size
+        for anchored in client.contract.heads(
+            client.deployment.log_id, client.deployment.block_number, world.anvil.block_number()
+        )
+    ]
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1:] == ([head.size] if head.size else [])
+    anchors = [row for row in rows if row.purpose.startswith("anchor:")]
+    assert len(anchors) == len(sizes)
+    statuses = {row.status for row in anchors}
+    assert statuses <= {"included", "finalized"}, statuses
+
+
+def _transactions_on_chain(world: World, senders: set[str]) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {sender: [] for sender in senders}
+    for number in range(world.anvil.block_number() + 1):
+        block = world.anvil.rpc("eth_getBlockByNumber", hex(number), True)
+        for tx in block["transactions"]:
+            if tx["from"] in found:
+                receipt = world.anvil.rpc("eth_getTransactionReceipt", tx["hash"])
+                assert receipt["status"] == "0x1", f"a transaction of ours failed: {tx}"
+                found[tx["from"]].append(tx)
+    return found
+
+
+def _assert_host_equals_log(world: World, client: ChainClient) -> None:
+    if world.acknowledged:
+        toy = Toy(world.database)
+        committed = Counter(toy.trace())
+        toy.close()
+        entries = (decode_event(e.event) for e in client.log.entries() if e.event is not None)
+        events = [e for e in entries if e.type == "item.put"]
+        claimed = Counter(
+            (e.subject.id, str(e.payload["value"])) for e in events if e.status in APPLIED
+        )
+        assert claimed == committed
+    report = verify(
+        Evidence(
+            client.deployment,
+            client.ledger,
+            client.log,
+            lambda: read_spooled(client.folder.spool, client.log),
+            client.folder.bindings(),
+            lambda name: ToyHost(),
+            salt=lambda: client.salt,
+        ),
+        Scope(),
+        lambda what, done, total: None,
+    )
+    assert report.verdict is Verdict.HOLDS, report.to_json()
