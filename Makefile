@@ -16,7 +16,7 @@ MLFLOW_READY := $(MLFLOW_VENV)/.installed
 MLFLOW_TESTS := tests/unit/mlflow_chain tests/integration tests/faults/test_mlflow_killed.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-mlflow check format bench soak contracts docs clean
+.PHONY: help demo demo-network test test-pythons test-mlflow check format bench soak ledgers contracts docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 21
@@ -31,6 +31,9 @@ $(MLFLOW_READY): pyproject.toml constraints-mlflow-$(MLFLOW).txt
 
 demo: $(READY) ## train, verify, tamper, and see what verify names
 	@$(BIN)/python examples/demo.py
+
+demo-network: $(READY) ## the gated promotion on a real node, with Postgres behind the log
+	@$(BIN)/python examples/on_a_network/up.py
 
 check: $(READY) ## lint, format, types, import contracts, documents
 	$(BIN)/ruff check .
@@ -55,6 +58,9 @@ bench: $(READY) ## wrapped against plain: table and bench-results.json
 soak: $(READY) ## a storm of 200 kills on MLflow, then many more random examples
 	@tools/soak $(VENV)
 
+ledgers: $(READY) ## ask every kind of ledger what it offers, and write that into the documents
+	@$(BIN)/python -m tests.conformance --write
+
 docs: $(READY) ## check that links and headings of the documents hold
 	$(BIN)/pytest -q tests/unit/repository/test_docs.py
 
@@ -64,7 +70,7 @@ format: $(READY) ## mend what ruff can mend
 
 clean: ## remove .venv, caches and build results
 	rm -rf .venv .venv-mlflow-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf contracts/node_modules contracts/out contracts/cache bench-results.json
+	rm -rf contracts/node_modules tests/nodes/node_modules contracts/out contracts/cache bench-results.json
 
 # Target `contracts`: rebuild and test the Solidity contracts.
 -include contracts/contracts.mk

@@ -68,6 +68,8 @@ class SyncReport:
         foreign: models on chain that are in no database of this home.
         troubles: what could not be done.
         due_s: wall time at which something can be done that can't be done now.
+        awaits: first block that decides about a target and is not final yet; hosts are made equal
+            to it when it is.
     """
 
     block_number: int = 0
@@ -78,6 +80,7 @@ class SyncReport:
     foreign: int = 0
     troubles: list[Trouble] = field(default_factory=list)
     due_s: float | None = None
+    awaits: int | None = None
 
     @property
     def has_recorded(self) -> bool:
@@ -88,6 +91,14 @@ class SyncReport:
         """Note what could not be done."""
         self.troubles.append(Trouble(subject, str(error), is_passing))
 
+    def add(self, later: SyncReport) -> None:
+        """Take in what a later pass did; what could not be done is as that one found it."""
+        for name in ("promoted", "set", "tagged"):
+            known = getattr(self, name)
+            known += [found for found in getattr(later, name) if found not in known]
+        self.block_number, self.awaits = later.block_number, later.awaits
+        self.left, self.foreign, self.troubles = later.left, later.foreign, later.troubles
+
     def look_again(self, at_s: float) -> None:
         """Something can be done from that time on."""
         self.due_s = at_s if self.due_s is None else min(self.due_s, at_s)
@@ -97,6 +108,7 @@ class SyncReport:
         return {
             "ok": not self.troubles,
             "block": self.block_number,
+            "awaits": self.awaits,
             "promoted": [to_hex(proposal) for proposal in self.promoted],
             "set": [found.to_json() for found in self.set],
             "tagged": list(self.tagged),

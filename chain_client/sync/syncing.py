@@ -249,12 +249,13 @@ class Syncer:
             report.look_again(time.time() + _RETRY_S)
         # What happened in blocks that are not final yet is done when they are.
         later = self._contract.events(final.number + 1, block.number)
+        report.awaits = min((event.block_number for event in later), default=None)
         self._state = SyncState(
             self._registry,
             block.number,
             block.hash,
             report.due_s,
-            min((event.block_number for event in later), default=None),
+            report.awaits,
             bool(report.troubles),
             done,
         )

@@ -1,6 +1,6 @@
 """Runs an example whose `mlops-chain` commands are forks of a process that has all imports.
 
-    python tests/integration/examples/forking.py EXAMPLE
+    python tests/integration/examples/forking.py EXAMPLE [ARGUMENT…]
 
 Each command is still a process of its own, with its own environment, folder, output and exit code;
 only the seconds that Python needs to import MLflow and the chain are spent once. The process that
@@ -25,6 +25,7 @@ _IMPORTED = (
     "chain_client.cli",
     "chain_client.ledger.embedded",
     "chain_client.ledger.embedded_evm",
+    "chain_client.ledger.jsonrpc.provider",
     "chain_client.relay.assembly",
     "chain_client.sync.syncing",
     "mlflow.store.model_registry.sqlalchemy_store",
@@ -86,7 +87,7 @@ def _replace_run(commands: Connection) -> None:
     subprocess.run = forked  # type: ignore[assignment]
 
 
-def main(example: str) -> None:
+def main(example: str, *arguments: str) -> None:
     """Run the example."""
     ours, theirs = Pipe()
     forker = os.fork()
@@ -100,7 +101,7 @@ def main(example: str) -> None:
         os._exit(0)
     theirs.close()
     _replace_run(ours)
-    sys.argv = [example]
+    sys.argv = [example, *arguments]
     try:
         runpy.run_path(example, run_name="__main__")
     finally:
@@ -109,4 +110,4 @@ def main(example: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
