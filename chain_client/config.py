@@ -67,7 +67,7 @@ class Settings:
     ledger_timeout_s: float = _setting(
         "ledger.timeout_s",
         10.0,
-        "Longest time in seconds for which one call waits for the chain.",
+        "Longest time in seconds for which one request waits for the chain.",
     )
     ledger_finality: str = _setting(
         "ledger.finality",

@@ -36,6 +36,8 @@ from chain_client.signing import Signer, TransactionFields, sign_transaction
 from chain_client.types import Address, Digest, LeafHash, LogId, TxHash
 
 NOWHERE = Address(b"\x01" * 20)
+BLOCKS_TO_FINALITY = 70
+"""On top of a block, they make it final on any chain that the suite runs on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,13 @@ class ChainUnderTest:
         connect: opens a further connection to it; the fixture closes them all.
         rich: signer whose account has enough for everything.
         poor: signer whose account has nothing.
+        mine: makes so many blocks, where blocks become final by others on top of them.
     """
 
     connect: Callable[[], Ledger]
     rich: Signer
     poor: Signer
+    mine: Callable[[int], object] = lambda blocks: None
 
 
 def sign(
@@ -70,11 +74,12 @@ def sign(
         chain_id=chain_id or ledger.chain_id(),
         nonce=ledger.nonce(signer.address()) if nonce is None else nonce,
         max_fee_wei=fee,
-        max_priority_fee_wei=min(fee, fees.max_priority_fee_wei),
+        max_priority_fee_wei=fee if fees.is_legacy else min(fee, fees.max_priority_fee_wei),
         gas_limit=gas_limit or ledger.estimate_gas(call, signer.address()),
         to=call.to,
         data=call.data,
         value_wei=call.value_wei,
+        is_legacy=fees.is_legacy,
     )
     return sign_transaction(signer, fields).raw
 
@@ -101,6 +106,13 @@ class LedgerSuite:
         call = contract.open_log_call(log_id, chain.rich.address())
         assert self.include(ledger, sign(ledger, chain.rich, call)).succeeded
         return log_id
+
+    def anchored(
+        self, chain: ChainUnderTest, contract: EventLogContract, log_id: LogId, ledger: Ledger
+    ) -> TxHash:
+        """The first head of a log."""
+        call = contract.anchor_call(log_id, 1, leaf_hash_root(), [])
+        return self.include(ledger, sign(ledger, chain.rich, call)).tx_hash
 
     def test_two_connections_show_one_chain(self, chain: ChainUnderTest) -> None:
         one, other = chain.connect(), chain.connect()
@@ -139,6 +151,33 @@ class LedgerSuite:
         assert ledger.block("finalized").number <= ledger.block("latest").number
         with pytest.raises(InvalidInput):
             ledger.block(second.block_number + 1_000_000)
+
+    def test_what_is_included_becomes_final_and_stays_so(self, chain: ChainUnderTest) -> None:
+        ledger = chain.connect()
+        contract = self.deployed(chain, ledger)
+        log_id = self.opened(chain, contract, ledger)
+        receipt = ledger.receipt(self.anchored(chain, contract, log_id, ledger))
+        assert receipt is not None
+        assert ledger.block("finalized").number <= ledger.block().number
+        chain.mine(BLOCKS_TO_FINALITY)
+        final = ledger.block("finalized")
+        assert final.number >= receipt.block_number
+        assert ledger.block(final.number) == final
+        assert contract.head(log_id, at="finalized").size == 1
+        later = self.include(ledger, sign(ledger, chain.rich, Call(NOWHERE, b"")))
+        assert ledger.block("finalized").number >= final.number
+        chain.mine(BLOCKS_TO_FINALITY)
+        assert ledger.block("finalized").number >= later.block_number
+
+    def test_fees_will_do_for_the_next_block(self, chain: ChainUnderTest) -> None:
+        ledger = chain.connect()
+        fees, base_fee_wei = ledger.fees(), ledger.block().base_fee_wei
+        assert fees.max_fee_wei >= base_fee_wei
+        assert 0 <= fees.max_priority_fee_wei <= fees.max_fee_wei
+        if fees.is_legacy:
+            assert (base_fee_wei, fees.max_priority_fee_wei) == (0, fees.max_fee_wei)
+        raw = sign(ledger, chain.rich, Call(NOWHERE, b""), max_fee_wei=fees.max_fee_wei)
+        assert self.include(ledger, raw).succeeded
 
     def test_a_contract_is_deployed_called_and_read(self, chain: ChainUnderTest) -> None:
         ledger = chain.connect()
