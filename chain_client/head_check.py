@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from chain_client.errors import ChainBehindLog, LogBehindChain, LogMismatch
+from chain_client.errors import (
+    ChainBehindLog,
+    LedgerUnavailable,
+    LogBehindChain,
+    LogMismatch,
+)
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Log, LogHead
 from chain_client.types import LogId, to_hex
@@ -13,13 +18,22 @@ def read_checked_head(log: Log, contract: EventLogContract, log_id: LogId) -> He
 
     Raises:
         LogMismatch: or a child of it, as `check_head`.
-        LedgerUnavailable: the chain does not answer.
+        LedgerUnavailable: the chain does not answer, or the node lags behind what was final.
         LogUnavailable: the log's database does not answer.
     """
     # A relay may work beside us, so what was final is read first: the chain must have it by now.
     final = log.latest_head(EntryStatus.FINALIZED)
     head = contract.head(log_id)
-    check_head(log, head, final)
+    try:
+        check_head(log, head, final)
+    except ChainBehindLog as exc:
+        if final is not None and contract.lags_behind(final.block_number):
+            raise LedgerUnavailable(
+                f"the chain does not have block {final.block_number} yet, in which a head of this "
+                "log was final: the node lags behind, or the chain was replaced by an older copy. "
+                "Nothing is sent to it"
+            ) from exc
+        raise
     return head
 
 

@@ -119,6 +119,15 @@ class EventLogContract:
         size, root, block_number = self._view("head", log_id, at=at)
         return Head(size, Digest(root), block_number)
 
+    def lags_behind(self, block_number: int | None) -> bool:
+        """Whether the chain may have a block of that number that its node does not show yet.
+
+        Never so on an embedded chain: what its file does not hold is gone.
+        """
+        if block_number is None or self._ledger.url.startswith("embedded:"):
+            return False
+        return self._ledger.block().number < block_number
+
     def log(self, log_id: LogId) -> LogInfo:
         """What the contract knows of a log.
 

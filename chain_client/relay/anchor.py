@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from chain_client.errors import ContractReverted, InvalidInput, LedgerUnavailable, LogMismatch
@@ -11,6 +10,8 @@ from chain_client.head_check import read_checked_head
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Lease, Log, LogHead
 from chain_client.relay.head_fates import Fate, decide_fate
+from chain_client.relay.held_lease import HeldLease
+from chain_client.relay.pace import choose_size
 from chain_client.steps import step
 from chain_client.transactions import StoredTransaction, TransactionQueue, TransactionStatus
 from chain_client.transactions.state import UNSETTLED
@@ -31,22 +32,6 @@ class Anchored:
     block_number: int
 
 
-def choose_size(anchored: int, size: int, max_batch: int, catch_up: int) -> int:
-    """Size of the next head.
-
-    Args:
-        anchored: entries that are on chain.
-        size: entries of the log.
-        max_batch: most entries one anchor adds as long as they suffice for all that waits.
-        catch_up: most entries one anchor adds when more waits. With a ``max_batch`` of 1 each
-            event has its own transaction, whatever waits.
-    """
-    waiting = size - anchored
-    if waiting <= max_batch or max_batch == 1:
-        return anchored + min(waiting, max_batch)
-    return anchored + min(waiting, max(catch_up, max_batch))
-
-
 class Anchorer:
     """Puts new heads of one log on chain, one after the other.
 
@@ -59,9 +44,9 @@ class Anchorer:
         contract: the deployed `EventLog`.
         log_id: the log's id on chain.
         queue: sends with the log writer's key.
-        max_batch: most entries one anchor adds; see `choose_size`.
+        max_batch: most entries one anchor adds; see `chain_client.relay.pace.choose_size`.
         catch_up_batch: the same while more waits than that.
-        give_back: called when the key is not needed any more.
+        key: the lease of the queue's key, kept as long as this object is used.
     """
 
     def __init__(
@@ -72,7 +57,7 @@ class Anchorer:
         queue: TransactionQueue,
         max_batch: int,
         catch_up_batch: int = 0,
-        give_back: Callable[[], None] = lambda: None,
+        key: HeldLease | None = None,
     ) -> None:
         self._log = log
         self._contract = contract
@@ -80,7 +65,7 @@ class Anchorer:
         self._queue = queue
         self._max_batch = max_batch
         self._catch_up = catch_up_batch
-        self._give_back = give_back
+        self._key = key
         self._prefix = f"anchor:{to_hex(log_id)}:"
         self._resumed = False
         self.sent_size = 0
@@ -88,9 +73,20 @@ class Anchorer:
         self.is_on_its_way = False
         """Whether a head was sent and is not on chain, as last seen."""
 
+    def keep(self) -> None:
+        """Renew the key's lease, when it is time.
+
+        Raises:
+            AnotherRelay: it was taken over.
+            LogUnavailable: the log's database does not answer.
+        """
+        if self._key is not None:
+            self._key.renew_when_due()
+
     def close(self) -> None:
         """Let others use the key at once. Never raises."""
-        self._give_back()
+        if self._key is not None:
+            self._key.give_back()
 
     def anchor_next(self, lease: Lease) -> Anchored | None:
         """Look what became of what was sent; if nothing is on its way, send the next head.

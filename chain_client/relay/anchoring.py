@@ -136,6 +136,8 @@ class Anchoring:
             AnotherRelay: the lease, or the key's, was taken over; see `forget`.
             LogUnavailable: the log's database does not answer.
         """
+        if self._anchorer is not None:
+            self._anchorer[1].keep()
         if self._background.is_busy:
             return self._done(lambda: self._taken(0))
         if not self._is_due():
@@ -156,6 +158,8 @@ class Anchoring:
             TransactionFailed: it refused what was sent.
             LogMismatch: or another, as `turn_when_due`.
         """
+        if self._anchorer is not None:
+            self._anchorer[1].keep()
         if not self._settings.in_background:
             return self._raised(lambda: self._turn(lease))
         if not self._background.is_busy:

@@ -22,6 +22,7 @@ from chain_client.relay.day_book import DayBook
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
 from chain_client.relay.ingest import Ingester
+from chain_client.relay.older_log import refuse_older_log
 from chain_client.relay.pace import RelaySettings
 from chain_client.relay.purse import Purse
 from chain_client.relay.read_back import ReadBack, Records
@@ -79,16 +80,11 @@ def assemble_relay(
         except AnotherRelay:
             key.give_back()
             raise
-
-        def key_lease() -> Lease:
-            key.renew_when_due()
-            return key.get()
-
         queue = TransactionQueue(
             log.engine,
             ledger,
             signer,
-            lease=key_lease,
+            lease=key.get,
             chain_id=deployment.chain_id,
             explain=explain,
             alarm=log.raise_alarm,
@@ -103,7 +99,7 @@ def assemble_relay(
             queue,
             settings.relay_max_batch,
             settings.relay_max_batch if is_embedded else settings.relay_catch_up_batch,
-            key.give_back,
+            key,
         )
 
     def may_anchor() -> bool:
@@ -140,6 +136,7 @@ def assemble_relay(
             StandingBy(log, settings.relay_lease_s, clock, may_anchor),
             settings.relay_lease_s,
             clock,
+            lambda: refuse_older_log(log, ledger, deployment),
         ),
         Anchoring(log, make_anchorer, pace, clock, DayBook(clock), tally, purse),
         Companions(

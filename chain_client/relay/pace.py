@@ -26,3 +26,19 @@ class RelaySettings:
     look_s: float = 0.2
     retry_max_s: float = 5.0
     in_background: bool = False
+
+
+def choose_size(anchored: int, size: int, max_batch: int, catch_up: int) -> int:
+    """Size of the next head.
+
+    Args:
+        anchored: entries that are on chain.
+        size: entries of the log.
+        max_batch: most entries one anchor adds as long as they suffice for all that waits.
+        catch_up: most entries one anchor adds when more waits. With a ``max_batch`` of 1 each
+            event has its own transaction, whatever waits.
+    """
+    waiting = size - anchored
+    if waiting <= max_batch or max_batch == 1:
+        return anchored + min(waiting, max_batch)
+    return anchored + min(waiting, max(catch_up, max_batch))
