@@ -16,6 +16,7 @@ from chain_client.errors import (
     ConfigurationError,
     ContractMissing,
     HistoryMissing,
+    InvalidInput,
     LedgerUnavailable,
     WrongChain,
 )
@@ -168,6 +169,20 @@ class Endpoints:
         with self._lock.held():
             if block_number > self._seen[0] or endpoint is self._seen[1]:
                 self._seen = (block_number, endpoint)
+
+    def lacks(self, endpoint: Endpoint, number: int) -> EndpointFailed | InvalidInput:
+        """Why an endpoint does not show a block that was asked for; the error to raise.
+
+        Raises:
+            EndpointFailed: it gives no answer.
+        """
+        newest = to_int(endpoint.read("eth_blockNumber"), "block number")
+        if number <= newest:
+            return endpoint.failed(f"does not show block {number}, and is at block {newest}")
+        if self._seen[0] >= number and self._seen[1] is not endpoint:
+            return endpoint.failed(f"lags behind: it is at block {newest}, and {number} was seen")
+        self.saw(endpoint, newest)
+        return InvalidInput(f"the chain has no block {number} yet; the newest is {newest}")
 
     def seen(self) -> int:
         """The highest block that was shown."""

@@ -13,11 +13,15 @@ from chain_client.types import Address, Digest, to_hex
 Using = Callable[[Callable[[Endpoint], list[EventRecord]]], list[EventRecord]]
 
 
+_TRY_MORE_AFTER = 8
+
+
 class EventRanges:
-    """Reads events in pieces, halves what a node refuses, and remembers what it took."""
+    """Reads events in pieces, halves what a node refuses, and now and then tries larger ones."""
 
     def __init__(self) -> None:
         self._blocks = BLOCKS_A_CALL
+        self._taken = 0
 
     def read(
         self,
@@ -46,9 +50,12 @@ class EventRanges:
             try:
                 found += using(lambda e: _read_piece(e, address, topics, begin, end))  # noqa: B023
             except _TooMany:
-                self._blocks = max((end - begin + 1) // 2, 1)
+                self._blocks, self._taken = max((end - begin + 1) // 2, 1), 0
                 continue
             begin = end + 1
+            self._taken += 1
+            if self._taken >= _TRY_MORE_AFTER:  # one stretch that was dense is no limit for all
+                self._blocks, self._taken = min(2 * self._blocks, BLOCKS_A_CALL), 0
         return found
 
 

@@ -48,7 +48,7 @@ class Finality:
         found = self._by_tag(endpoint) if self.depth is None else self._by_depth(endpoint)
         floor = self._floor
         if floor is not None:
-            at_floor = found if found.number == floor.number else _find(endpoint, floor.number)
+            at_floor = found if found.number == floor.number else find_block(endpoint, floor.number)
             if at_floor is None:
                 raise endpoint.failed(f"lags behind: it has no block {floor.number}")
             if at_floor.hash != floor.hash:
@@ -60,11 +60,12 @@ class Finality:
                 return floor
         return found
 
-    def believe(self, block: Block) -> None:
-        """From now on, no earlier block is shown as the final one."""
+    def believe(self, block: Block) -> Block:
+        """From now on, no earlier block is shown as the final one; the newest such."""
         with self._lock.held():
             if self._floor is None or block.number > self._floor.number:
                 self._floor = block
+            return self._floor
 
     def _by_tag(self, endpoint: Endpoint) -> Block:
         try:
@@ -88,7 +89,8 @@ class Finality:
         return _get(endpoint, max(newest.number - self.depth, 0))
 
 
-def _find(endpoint: Endpoint, number: int) -> Block | None:
+def find_block(endpoint: Endpoint, number: int) -> Block | None:
+    """A block as one endpoint shows it, None if it shows none; errors as `Endpoint.read`."""
     try:
         found = endpoint.read("eth_getBlockByNumber", to_quantity(number), False)
     except ReadRefused as exc:
@@ -99,7 +101,7 @@ def _find(endpoint: Endpoint, number: int) -> Block | None:
 
 
 def _get(endpoint: Endpoint, number: int) -> Block:
-    found = _find(endpoint, number)
+    found = find_block(endpoint, number)
     if found is None:
         raise MalformedReply(f"it has no block {number}, and later ones")
     return found

@@ -19,7 +19,7 @@ from chain_client.ledger.jsonrpc.endpoint import (
 from chain_client.ledger.jsonrpc.endpoints import Endpoints
 from chain_client.ledger.jsonrpc.event_ranges import EventRanges
 from chain_client.ledger.jsonrpc.fees import read_fees
-from chain_client.ledger.jsonrpc.finality import Finality
+from chain_client.ledger.jsonrpc.finality import Finality, find_block
 from chain_client.ledger.jsonrpc.second_look import Mode, SecondLook
 from chain_client.ledger.jsonrpc.values import (
     MalformedReply,
@@ -87,10 +87,10 @@ class JsonRpcLedger:
         self._see_that_it_exists(number)
 
         def read(endpoint: Endpoint) -> Block:
-            found = endpoint.read("eth_getBlockByNumber", to_quantity(number), False)
+            found = find_block(endpoint, number)
             if found is None:
-                raise endpoint.failed(f"lags behind: it has no block {number}")
-            return to_block(found)
+                raise self.endpoints.lacks(endpoint, number)
+            return found
 
         return self.endpoints.using(read)
 
@@ -126,7 +126,16 @@ class JsonRpcLedger:
             return self.endpoints.using(lambda endpoint: self._final_view(endpoint, ask))
         number = at
         self._see_that_it_exists(number)
-        return self.endpoints.using(lambda endpoint: ask(endpoint, to_quantity(number)))
+
+        def ask_there(endpoint: Endpoint) -> bytes:
+            try:
+                return ask(endpoint, to_quantity(number))
+            except ReadRefused as exc:
+                if exc.verdict.kind == "block_missing":
+                    raise self.endpoints.lacks(endpoint, number) from exc
+                raise
+
+        return self.endpoints.using(ask_there)
 
     def send(self, raw: bytes) -> TxHash:
         tx_hash, chain_id = _examine(raw)
@@ -188,9 +197,9 @@ class JsonRpcLedger:
 
     def _finalized(self, endpoint: Endpoint) -> Block:
         block = self.finality.block(endpoint)
-        self.second_look.at_final_block(endpoint, block)
-        self.finality.believe(block)
-        return block
+        return self.finality.believe(
+            self.second_look.at_final_block(endpoint, block, self.finality.block)
+        )
 
     def _final_view(self, endpoint: Endpoint, ask: Callable[[Endpoint, str], bytes]) -> bytes:
         number = self._finalized(endpoint).number
@@ -226,8 +235,6 @@ def _run(endpoint: Endpoint, method: str, question: dict[str, str], *where: str)
         if verdict.kind == "insufficient_funds":
             text = f"{endpoint.shown} says {verdict.text}"
             raise TransactionRejected("insufficient_funds", text) from exc
-        if verdict.kind == "block_missing":
-            raise endpoint.failed(f"lags behind: {verdict.text}") from exc
         raise
 
 

@@ -14,6 +14,7 @@ from chain_client.forking import ForkableLock
 from chain_client.ledger.base import Block, Receipt
 from chain_client.ledger.jsonrpc.endpoint import Endpoint, EndpointFailed, ReadRefused
 from chain_client.ledger.jsonrpc.endpoints import Endpoints
+from chain_client.ledger.jsonrpc.finality import find_block
 from chain_client.ledger.jsonrpc.proof import header_hash, proved_nonce, sender_and_nonce
 from chain_client.ledger.jsonrpc.values import (
     MalformedReply,
@@ -80,12 +81,29 @@ class SecondLook:
             lambda: self._prove_receipt(endpoint, receipt),
         )
 
-    def at_final_block(self, endpoint: Endpoint, block: Block) -> None:
-        """Believe that a block is the one of its number; errors as `at_receipt`."""
+    def at_final_block(
+        self, endpoint: Endpoint, block: Block, final: Callable[[Endpoint], Block]
+    ) -> Block:
+        """Believe that a block is final; errors as `at_receipt`.
+
+        Args:
+            endpoint: shows it.
+            block: the final block there.
+            final: gives the final block of another endpoint.
+
+        Returns:
+            the block, or an earlier one if another endpoint shows no later one as final: both
+            have that.
+        """
+        agreed = block
 
         def show(other: Endpoint) -> Block | None:
-            found = other.read("eth_getBlockByNumber", to_quantity(block.number), False)
-            return None if found is None else to_block(found)
+            nonlocal agreed
+            theirs = final(other)
+            if theirs.number >= block.number:
+                return find_block(other, block.number)
+            agreed = theirs
+            return block if find_block(endpoint, theirs.number) == theirs else theirs
 
         self._look(
             endpoint,
@@ -96,6 +114,10 @@ class SecondLook:
             block.number,
             lambda: self._prove_block(endpoint, block),
         )
+        if agreed is not block:
+            with self._lock.held():
+                self._believed.pop(block.hash, None)
+        return agreed
 
     def at_final_view(
         self, endpoint: Endpoint, number: int, result: bytes, ask: Callable[[Endpoint], bytes]

@@ -10,6 +10,7 @@ import pytest
 from chain_client.errors import (
     ContractMissing,
     HistoryMissing,
+    InvalidInput,
     LedgerUnavailable,
     TransactionRejected,
     WrongChain,
@@ -197,7 +198,24 @@ def test_an_endpoint_may_go_behind_what_it_showed_itself(nodes: Nodes, connect: 
     ledger = connect(one)
     ledger.block()
     one.head -= 7
+    for number in (HEAD, HEAD - 6):
+        with pytest.raises(InvalidInput, match=f"no block {number} yet; the newest is {HEAD - 7}"):
+            ledger.block(number)
     assert ledger.block().number == HEAD - 7
+    assert ledger.block(HEAD - 7).number == HEAD - 7
+
+
+def test_a_block_that_was_seen_is_missed_where_another_endpoint_lags(
+    nodes: Nodes, connect: Connect
+) -> None:
+    one, other = nodes
+    ledger = connect(*nodes)
+    ledger.block()
+    ledger.endpoints.check(ledger.endpoints.all[1])
+    other.head -= 1
+    one.answers["eth_getBlockByNumber"] = HangUp()
+    with pytest.raises(LedgerUnavailable, match="lags behind"):
+        ledger.block(HEAD)
 
 
 @pytest.mark.parametrize("lost", [HangUp(), Http(502, b"<html>"), Http(200, b"{")])

@@ -69,7 +69,21 @@ def test_all_are_found_in_order_whatever_a_node_answers_at_once(
     assert all(end - begin < BLOCKS_A_CALL for begin, end in logs.ranges)
     count = len(one.asked)
     ledger.events(CONTRACT, (TOPIC,), 0, 60)
-    assert len(one.asked) - count <= 61  # it remembers what the node takes
+    assert len(one.asked) - count <= 75  # it remembers what the node takes
+
+
+def test_a_dense_stretch_does_not_make_all_others_slow(nodes: Nodes, connect: Connect) -> None:
+    one, _ = nodes
+    one.head = 200_000
+    sparse = Logs(10**6, REFUSALS[0])
+
+    def answer(params: list[Any]) -> Any:
+        begin, end = int(params[0]["fromBlock"], 16), int(params[0]["toBlock"], 16)
+        return REFUSALS[0] if begin < 50 and end > begin else sparse(params)
+
+    one.answers["eth_getLogs"] = answer
+    assert len(connect(one).events(CONTRACT, (), 0, 200_000)) == 200_000 // 7 + 1
+    assert one.counts()["eth_getLogs"] < 250
 
 
 def test_pieces_may_come_from_different_endpoints(nodes: Nodes, connect: Connect) -> None:

@@ -123,14 +123,28 @@ def test_off_asks_nobody_and_endpoint_and_proof_insist(nodes: Nodes, connect: Co
 
 
 def test_a_final_block_is_looked_at_twice(nodes: Nodes, connect: Connect) -> None:
-    one, other = nodes
+    _, other = nodes
     ledger = connect(*nodes)
     assert ledger.block("finalized").number == HEAD - 10
     assert ledger.second_look.last_kind == "endpoint"
-    one.final += 1
-    other.answers["eth_getBlockByNumber"] = lambda params: block(int(params[0], 16), b"other")
-    with pytest.raises(LedgerUnavailable, match="contradict each other about block 91"):
-        ledger.block("finalized")
+    other.answers["eth_getBlockByNumber"] = lambda params: block(HEAD - 10, b"other")
+    with pytest.raises(LedgerUnavailable, match="contradict each other about block 90"):
+        connect(*nodes).block("finalized")
+
+
+def test_what_is_final_for_one_endpoint_only_is_not_final(nodes: Nodes, connect: Connect) -> None:
+    one, other = nodes
+    one.final = HEAD
+    ledger = connect(*nodes)
+    for _ in range(2):
+        assert ledger.block("finalized").number == HEAD - 10
+    other.final = HEAD - 3
+    assert ledger.block("finalized").number == HEAD - 3
+    other.final = HEAD - 20
+    assert ledger.block("finalized").number == HEAD - 3
+    other.answers["eth_getBlockByNumber"] = lambda params: block(HEAD - 20, b"other")
+    with pytest.raises(LedgerUnavailable, match="contradict each other about block 100"):
+        connect(*nodes).block("finalized")
 
 
 def test_a_view_of_the_final_block_is_looked_at_twice(nodes: Nodes, connect: Connect) -> None:
