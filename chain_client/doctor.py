@@ -27,6 +27,7 @@ from chain_client.errors import ChainError
 from chain_client.gate.decision import MAX_CLOCK_LAG_S
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.hosts import ENTRY_POINT_GROUP, load_host
+from chain_client.ledger import JsonRpcLedger
 from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.ledger.registry_deployment import find_admins
 from chain_client.relay.lock import is_relay_running
@@ -40,6 +41,11 @@ _ENOUGH_DISK_BYTES = 1 << 30
 _ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign"}
 _KEYSTORE = "keystore:"
 _SQLITE = "sqlite:///"
+_SECOND_LOOK = {
+    "endpoint": "; what an endpoint shows, another one confirms",
+    "proof": "; what the endpoint shows is confirmed by a proof (eth_getProof)",
+    "none": "; warning: nothing confirms what the endpoint shows, so name a second one",
+}
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
 
 
@@ -146,7 +152,11 @@ def _chain(client: ChainClient) -> tuple[bool, str]:
     check_deployment(client.ledger, client.deployment)
     block = client.ledger.block()
     whole = "contract is" if client.deployment.registry is None else "contracts are"
-    return False, f"chain {client.deployment.chain_id} at block {block.number}, {whole} whole"
+    text = f"chain {client.deployment.chain_id} at block {block.number}, {whole} whole"
+    if isinstance(client.ledger, JsonRpcLedger):
+        client.ledger.block("finalized")
+        text += _SECOND_LOOK[client.ledger.second_look.last_kind or "none"]
+    return False, text
 
 
 def _clock(client: ChainClient) -> tuple[bool, str]:

@@ -192,7 +192,9 @@ def missing_here(settings: Settings) -> dict[str, str]:
         if find_address(home, uri) is None
     }
     if not home.registry_salt.exists():
-        lacking["keys/registry-salt"] = "name models or targets: no gate, no proposals, no sync"
+        lacking["keys/registry-salt"] = (
+            "name models or targets: no gate, no proposals, no sync (registry.sync = false)"
+        )
     return lacking
 
 
