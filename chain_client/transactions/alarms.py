@@ -54,3 +54,7 @@ class KeyAlarms:
             self._clear(kind, self._subject)
         self._stands.pop(kind, None)
         self._over.add(kind)
+
+    def stands(self, kind: str) -> bool:
+        """Whether this process let it stand, and did not end it."""
+        return kind in self._stands

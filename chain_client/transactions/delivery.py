@@ -31,8 +31,6 @@ _logger = logging.getLogger(__name__)
 
 _CURES = {
     "insufficient_funds": "send funds to the key's address",
-    "fee_too_low": "it goes on when the chain's fees fall, or when you raise "
-    "transactions.max_fee_gwei",
     "gas_limit": "cancel it with: mlops-chain tx cancel",
     "invalid_signature": "cancel it with: mlops-chain tx cancel",
 }
@@ -70,7 +68,8 @@ class Delivery:
     def send_new(self, row: StoredTransaction) -> None:
         """Hand a row to the chain for the first time.
 
-        No reply is no error, as the row is stored; neither are fees that are too low by now.
+        No reply is no error, as the row is stored; neither are fees that are too low by now: more
+        is offered, or, at the cap, waited.
 
         Raises:
             TransactionRejected: the chain refuses it; see `advance`.
@@ -109,16 +108,19 @@ class Delivery:
         action = Action.OUTBID if replace_now else Action.LOOK_UP
         refusal: TransactionRejected | None = None
         replaced = False
+        seen: Input | None = None
         while True:
             if action is Action.REPLACE:
-                better = None if replaced else self._issuer.replace(row)
-                if better is None:
-                    self._stay(row, refusal)
+                if replaced:
                     return None
-                row, replaced, action = better, True, Action.SEND
+                better = self._issuer.replace(row)
+                if better is None:  # at the cap: its bytes are sent again as ever
+                    self._lookout.note_capped(row)
+                    if not (isinstance(seen, Missing) and seen.resend_due):
+                        return None
+                row, replaced, action = better or row, True, Action.SEND
                 continue
             receipt: Receipt | None = None
-            seen: Input
             if action is Action.SEND:
                 seen, refusal = self._send(row)
             else:
@@ -156,12 +158,6 @@ class Delivery:
         if action is Action.STOP_KEY:
             self._stop_key(row)
         return receipt
-
-    def _stay(self, row: StoredTransaction, refusal: TransactionRejected | None) -> None:
-        """At the fee cap. Another attempt of ours may be in the pool, unless fees are too low."""
-        self._lookout.note_capped(row)
-        if refusal is not None and refusal.reason == "fee_too_low":
-            self._refuse(row, Action.REPORT, refusal)
 
     def _close_gap(self, row: StoredTransaction, seen: Input) -> None:
         """See to the lowest nonce that the chain lacks: send ours again, or use it up."""

@@ -39,6 +39,7 @@ class QueueParts:
     issuer: Issuer
     delivery: Delivery
     watch: ReorgWatch
+    alarms: KeyAlarms
 
 
 class OpenedQueue:
@@ -150,5 +151,5 @@ class OpenedQueue:
             )
             delivery = Delivery(ledger, store, lookout, issuer, alarms)
             watch = ReorgWatch(ledger, store, delivery)
-            self._opened = QueueParts(store, issuer, delivery, watch)
+            self._opened = QueueParts(store, issuer, delivery, watch, alarms)
         return self._opened

@@ -13,6 +13,7 @@ import logging
 
 from chain_client.errors import InvalidInput, LedgerUnavailable, TransactionCancelled
 from chain_client.ledger.base import Call
+from chain_client.transactions.alarms import FEE_CAP_REACHED
 from chain_client.transactions.issuing import FILLER
 from chain_client.transactions.model import SettledTransaction, StoredTransaction
 from chain_client.transactions.operating import OperatedQueue
@@ -21,6 +22,10 @@ from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED, Transac
 
 _logger = logging.getLogger(__name__)
 
+_AT_THE_CAP = (
+    ". It offers all that transactions.max_fee_gwei allows: it goes on when the chain's fees "
+    "fall, or when you raise that"
+)
 _INCLUDED = TransactionStatus.INCLUDED
 _REPLACED = TransactionStatus.REPLACED
 _UNSETTLED_OR_STOPPED = UNSETTLED | {_REPLACED}
@@ -183,8 +188,10 @@ class TransactionQueue(OperatedQueue):
                     row.id, row.purpose, row.nonce, row.status, receipt, row.is_cancel
                 )
             if self._clock.monotonic_us() >= deadline_us:
+                capped = opened.alarms.stands(FEE_CAP_REACHED)
                 raise LedgerUnavailable(
                     f"the transaction for {row.purpose!r} is not {'final' if final else 'on chain'}"
                     f" after {timeout_s:g} s; it is stored, and sent again until a block holds it"
+                    f"{_AT_THE_CAP if capped else ''}"
                 )
             self._wait(self._poll_s)
