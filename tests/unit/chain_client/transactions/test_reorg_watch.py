@@ -89,14 +89,15 @@ def test_the_next_owner_ends_the_alarm_when_all_is_final(bench: Bench) -> None:
 
 
 def test_the_alarm_of_a_busy_key_ends_when_what_the_reorg_touched_is_final(bench: Bench) -> None:
+    bench.ledger.finality_depth = 8
     bench.pay(1)
     bench.ledger.reorg(1, keep=True)
     bench.ledger.mine()
     bench.queue.watch()
-    for number in range(2, 2 + FINALITY):
+    for number in range(2, 10):
         bench.pay(number)
     bench.queue.watch()
-    assert len(bench.queue.pending()) == FINALITY
+    assert len(bench.queue.pending()) == 8
     assert reorg_alarms(bench) == []
 
 

@@ -91,7 +91,7 @@ def test_a_chain_that_stands_still_is_not_paid_more(bench: Bench) -> None:
     tx_id = bench.queue.submit(call(), "pay:1")
     bench.clock.on_wait = lambda: None
     with pytest.raises(LedgerUnavailable):
-        bench.queue.settle(tx_id, timeout_s=3600)
+        bench.queue.settle(tx_id, timeout_s=600)
     assert fees(bench) == [2]
     bench.ledger.mine()
     bench.queue.settle(tx_id)
@@ -167,7 +167,7 @@ def test_what_someone_elses_bytes_in_the_pool_refuse_is_outbid_until_it_replaces
     tx_id = bench.queue.submit(call(), "pay:1")
     bench.clock.on_wait = lambda: None
     with pytest.raises(LedgerUnavailable):
-        bench.queue.settle(tx_id, timeout_s=3600)
+        bench.queue.settle(tx_id, timeout_s=600)
     assert [tx.call for tx in bench.ledger.pool()] == [call(1)]
     bench.ledger.mine()
     bench.queue.settle(tx_id)
