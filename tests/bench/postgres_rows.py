@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import psutil
@@ -52,15 +53,22 @@ class HomesOnPostgres:
         self._options = options
         self._server = server
         self._databases: dict[str, str] = {}
+        self._template = self._point_to(options.work / "postgres-template", server.create())
+        client = ChainClient.open(settings_of(self._template, relay_autostart=False), create=True)
+        client.close()
 
     def make(self, name: str) -> Path:
-        """A new home of that name."""
+        """A new home of that name, with a database of its own."""
         home = self._options.work / f"postgres-{name}"
-        home.mkdir(mode=0o700)
-        self._databases[name] = self._server.create()
-        url = self._server.uri(self._databases[name], "psycopg")
+        shutil.copytree(self._template, home)
+        self._databases[name] = self._server.create(self._databases[self._template.name])
+        return self._point_to(home, self._databases[name])
+
+    def _point_to(self, home: Path, database: str) -> Path:
+        home.mkdir(mode=0o700, exist_ok=True)
+        url = self._server.uri(database, "psycopg")
         (home / CONFIG_FILE).write_text(f'[log]\nurl = "{url}"\n', encoding="utf-8")
-        ChainClient.open(settings_of(home, relay_autostart=False), create=True).close()
+        self._databases[home.name] = database
         return home
 
     def size_bytes(self, name: str) -> int:

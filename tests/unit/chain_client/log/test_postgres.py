@@ -22,6 +22,7 @@ from chain_client.clock import SystemClock
 from chain_client.errors import (
     AnotherRelay,
     ConfigurationError,
+    LogCorrupt,
     LogUnavailable,
     TransactionRejected,
 )
@@ -372,7 +373,39 @@ def test_a_session_that_is_ended_inside_a_transaction_is_told_and_nothing_was_wr
 def test_what_the_server_complains_of_is_told_and_the_log_goes_on_later(
     to_be_damaged: LogOnPostgres, state: str, told: str
 ) -> None:
+    _fail_at_inserts(to_be_damaged, state)
+    with pytest.raises(LogUnavailable, match=told) as caught:
+        to_be_damaged.append([make_entry(0)])
+    assert not re.search("hunter2|seed and payload", str(caught.value))
     with to_be_damaged.connected() as connection:
+        connection.execute("DROP TRIGGER fails ON payloads")
+    assert to_be_damaged.append([make_entry(0)]) == 1
+
+
+@pytest.mark.parametrize("table", ["entries", "payloads", "sources", "tiles", "leases"])
+def test_a_log_without_one_of_its_tables_is_damaged(
+    to_be_damaged: LogOnPostgres, table: str
+) -> None:
+    to_be_damaged.append(make_entries(0, 300))
+    with to_be_damaged.connected() as connection:
+        connection.execute(f"DROP TABLE {table} CASCADE")
+    log = Log(to_be_damaged.url)
+    with pytest.raises(LogCorrupt, match="has not the tables of a log"):
+        log.append(make_entries(300, 301), [progress(301)], to_be_damaged.lease)
+    log.close()
+
+
+@pytest.mark.parametrize("state", ["XX001", "XX002"])
+def test_pages_that_the_server_finds_damaged_are_told_from_what_passes(
+    to_be_damaged: LogOnPostgres, state: str
+) -> None:
+    _fail_at_inserts(to_be_damaged, state)
+    with pytest.raises(LogCorrupt, match=r"its content is damaged\. Put back its newest copy"):
+        to_be_damaged.append([make_entry(0)])
+
+
+def _fail_at_inserts(log: LogOnPostgres, state: str) -> None:
+    with log.connected() as connection:
         connection.execute(
             "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN RAISE EXCEPTION 'seed and payload' USING ERRCODE = '{state}'; END $$"
@@ -380,12 +413,6 @@ def test_what_the_server_complains_of_is_told_and_the_log_goes_on_later(
         connection.execute(
             "CREATE TRIGGER fails BEFORE INSERT ON payloads FOR EACH ROW EXECUTE FUNCTION fail()"
         )
-    with pytest.raises(LogUnavailable, match=told) as caught:
-        to_be_damaged.append([make_entry(0)])
-    assert "hunter2" not in str(caught.value)
-    with to_be_damaged.connected() as connection:
-        connection.execute("DROP TRIGGER fails ON payloads")
-    assert to_be_damaged.append([make_entry(0)]) == 1
 
 
 def test_a_server_that_takes_no_more_connections_says_so(to_be_damaged: LogOnPostgres) -> None:

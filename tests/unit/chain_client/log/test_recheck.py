@@ -14,6 +14,7 @@ from tests.unit.chain_client.log.logs import (
     OTHER,
     SOURCE,
     LogUnderTest,
+    both_databases,
     bulk_entries,
     leaves,
     make_entries,
@@ -128,6 +129,31 @@ def test_an_edited_row_is_named(filled: LogUnderTest, edit: str) -> None:
     assert [n for n, leaf in enumerate(check.leaf_hashes) if leaf is None] == ([AT] if lost else [])
     assert len(check.leaf_hashes) == SIZE
     assert list(recheck(filled.log)) == check.mismatches
+
+
+@both_databases
+@pytest.mark.parametrize(
+    ("statement", "value", "kind"),
+    [
+        ("DELETE FROM entries WHERE log_index = 5", None, "entry_missing"),
+        ("DELETE FROM payloads WHERE log_index = 5", None, "payload_missing"),
+        ("UPDATE payloads SET seed = NULL WHERE log_index = 5", None, "payload_missing"),
+        ("UPDATE payloads SET event = ? WHERE log_index = 5", b"\xff\0", "payload_unreadable"),
+        ("UPDATE payloads SET seed = ? WHERE log_index = 5", bytes(16), "leaf_changed"),
+        ("UPDATE entries SET leaf_hash = ? WHERE log_index = 5", bytes(32), "leaf_changed"),
+        ("UPDATE entries SET sequence = 99 WHERE log_index = 5", None, "position_changed"),
+        ("UPDATE entries SET source_no = 2 WHERE log_index = 5", None, "position_changed"),
+    ],
+)
+def test_an_edited_row_is_named_on_both_databases(
+    under_test: LogUnderTest, statement: str, value: bytes | None, kind: str
+) -> None:
+    under_test.append(make_entries(0, SIZE - 1))
+    under_test.append([make_entry(0, source=OTHER)])
+    assert list(recheck(under_test.log)) == []
+    under_test.edit(statement, *(() if value is None else (value,)))
+    check = recheck_range(under_test.log, 0, SIZE)
+    assert [(found.index, found.kind) for found in check.mismatches] == [(AT, kind)]
 
 
 @pytest.mark.parametrize("index", range(40))
