@@ -33,7 +33,7 @@ from tests.embedded_chains import KeyInMemory
 from tests.faults.toy_host import STORE, Toy, ToyHost
 from tests.running_nodes import RunningNode, running_anvil
 
-PATIENCE_S = 40
+PATIENCE_S = 25
 """What is not done by then is not done."""
 
 
@@ -100,7 +100,7 @@ def founded_home(folder: Path, *options: str, every_s: float = 0.1) -> Iterator[
         miner = Miner(anvil, every_s)
         try:
             found = FoundedHome(anvil, miner, folder / "home")
-            _found(found)
+            found_home_on(anvil, found.folder)
             with miner.paused():
                 found.keep()
             yield found
@@ -124,15 +124,16 @@ def settings_of(home: Path, *urls: str, **more: object) -> Settings:
     return Settings.from_environment(environment, home.parent, home=home)
 
 
-def _found(found: FoundedHome) -> None:
-    settings = settings_of(found.folder, found.anvil.url)
+def found_home_on(anvil: RunningNode, folder: Path) -> None:
+    """Bring contracts to a node, and make a home of them."""
+    settings = settings_of(folder, anvil.url)
     home = Home(settings.home)
     home.create_folders()
     uris = (OWNER_KEY, WRITER_KEY, settings.registry_registrar, settings.registry_submitter)
     owner, writer, registrar, submitter = (
         create_keystore(home.path / uri.removeprefix("keystore:")) for uri in uris
     )
-    found.anvil.fund(owner, writer, registrar, submitter)
+    anvil.fund(owner, writer, registrar, submitter)
     log = Log(settings.resolve_url(settings.log_url))
     log.create()
     ledger = open_ledger(settings)
