@@ -238,7 +238,12 @@ class ChainClient:
         salt.check(self.deployment.registry_salt_hash)
         return salt
 
-    def provide_registry(self, *, timelock_delay_s: int | None = None) -> None:
+    def provide_registry(
+        self,
+        *,
+        timelock_delay_s: int | None = None,
+        told: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Give a home of an earlier version its registry, and the registry its timelock.
 
         Safe to call at any time; nothing is done where nothing is missing.
@@ -246,6 +251,7 @@ class ChainClient:
         Args:
             timelock_delay_s: how long changes of policies and rights have to wait; by default
                 who administers the registry stays as it is.
+            told: what was done, in words; on a network finality may take minutes.
 
         Raises:
             ConfigurationError: the home's salt is missing, or its owner is no admin any more.
@@ -254,7 +260,7 @@ class ChainClient:
         """
         from chain_client.provision import provision_registry
 
-        self.deployment = provision_registry(self.settings, self.deployment, timelock_delay_s)
+        self.deployment = provision_registry(self.settings, self.deployment, timelock_delay_s, told)
         for name in ("model_registry", "registry", "gate", "salt"):
             self.__dict__.pop(name, None)
 

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import click
 
-from chain_client.cli.output import console, json_option, print_json, safe, settings_of
+from chain_client.cli.output import (
+    console,
+    json_option,
+    print_json,
+    print_note,
+    safe,
+    settings_of,
+)
 from chain_client.client import ChainClient
+from chain_client.deploying.owner import is_network, says_nothing
 from chain_client.errors import InvalidInput
 from chain_client.home import Home
 from chain_client.provision import provision
@@ -64,7 +72,8 @@ def init(home: Path | None, timelock_delay_s: int | None, as_json: bool) -> None
         # Not by `create=True`, which logs what is printed below.
         provision(settings, timelock_delay_s=timelock_delay_s)
     client = ChainClient.open(settings)
-    client.provide_registry(timelock_delay_s=timelock_delay_s)
+    told = print_note if is_network(settings) else says_nothing
+    client.provide_registry(timelock_delay_s=timelock_delay_s, told=told)
     deployment = client.deployment
     document = {
         "home": str(client.home),

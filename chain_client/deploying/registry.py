@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from chain_client.config import Settings
-from chain_client.deploying.owner import Owner, key_address
+from chain_client.deploying.owner import Owner, PatientQueue, key_address
 from chain_client.gate.sealed_file import Seal
 from chain_client.home import Home
-from chain_client.ledger.deployment import Deployment, Queue
+from chain_client.ledger.artifacts import load_artifact
+from chain_client.ledger.deployment import Deployment, Queue, find_sent
 from chain_client.ledger.registry_deployment import (
+    DEPLOY_TIMELOCK_PURPOSE,
     deploy_registry,
     hand_to_timelock,
     is_registry_sent,
 )
+from chain_client.ledger.timelock import CONTRACT
 from chain_client.registry.identity import create_salt, read_salt
 from chain_client.steps import step
 from chain_client.types import Digest
@@ -32,7 +35,7 @@ def add_registry(
         owner: sends.
         deployment: as it stands; it is not written.
         timelock_delay_s: how long changes of policies and rights have to wait; None leaves who
-            administers the registry as it is.
+            administers the registry as it is, and finishes a timelock that was begun.
 
     Returns:
         the deployment with what was added; none of it need be final yet.
@@ -53,6 +56,8 @@ def add_registry(
             registrar=registrar,
         )
     Seal(home.gate_seal).provide()
+    if timelock_delay_s is None and deployment.timelock is None:
+        timelock_delay_s = _sent_delay_s(owner.queue)
     if timelock_delay_s is not None:
         deployment = hand_to_timelock(
             deployment,
@@ -71,3 +76,12 @@ def _salt_hash(home: Home, queue: Queue) -> Digest:
     salt = create_salt(home.registry_salt)
     step("provision.salt.made")
     return salt.hash()
+
+
+def _sent_delay_s(queue: PatientQueue) -> int | None:
+    """Delay of the timelock that this queue has deployed; None if it has deployed none."""
+    sent = find_sent(queue, DEPLOY_TIMELOCK_PURPOSE)
+    if not sent:
+        return None
+    arguments = queue.call_of(sent[-1].id).data[len(load_artifact(CONTRACT).bytecode) :]
+    return int.from_bytes(arguments[:32], "big")

@@ -160,7 +160,7 @@ class Deployment:
         except ConfigurationError as exc:
             raise ConfigurationError(
                 f"{path}: {exc}. Put it back from your backup, or move it away and run "
-                "mlops-chain init, which finds the same contract again"
+                "mlops-chain init (on a network deploy), which finds the same contract again"
             ) from exc
 
     def write(self, path: Path) -> None:

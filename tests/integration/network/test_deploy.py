@@ -197,3 +197,32 @@ def test_on_an_embedded_chain_it_says_what_to_use(
     code, _, err = chain("deploy", "--dry-run")
     assert code == 2
     assert "mlops-chain init" in err
+
+
+def test_a_lost_deployment_file_is_made_again_from_the_log_and_the_chain(
+    deployed: Place, run: Run
+) -> None:
+    file = deployed.at() / "deployment.json"
+    made = Deployment.read(file)
+    block = deployed.anvil.block_number()
+    file.unlink()
+    code, _, err = run("deploy", "--yes")
+    assert code == 0, err
+    assert Deployment.read(file) == made
+    assert made.timelock is not None
+    assert deployed.anvil.block_number() == block
+
+
+def test_a_timelock_can_be_added_later_and_stands_in_the_address_book(
+    place: Place, chain: Run
+) -> None:
+    place.give_keys()
+    assert chain("deploy", "--yes")[0] == 0
+    book = place.at() / "addresses/31337.json"
+    before = json.loads(book.read_text())["contracts"]
+    code, out, err = chain("init", *DELAY, "--json")
+    assert code == 0, err
+    after = json.loads(book.read_text())["contracts"]
+    assert after["TimelockController"]["address"] == json.loads(out)["timelock"]
+    assert {name: after[name] for name in before} == before
+    assert (place.at() / "verification/TimelockController.json").exists()
