@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,59 +11,12 @@ import pytest
 
 from chain_client import ChainClient
 from chain_client.errors import ChainError
-from tests.integration.backup import made_folder
+from tests.integration.backup.conftest import remove, restore
 from tests.shell_pages import DOCS
 
 Run = Callable[..., tuple[int, str, str]]
 PAGE = DOCS / "how-to/back-up-and-restore.md"
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both copies, and the place where they belong: a home knows its databases by their paths."""
-    folder = tmp_path_factory.mktemp("backup")
-    environment = os.environ | {
-        "MLOPS_CHAIN_HOME": str(folder / "home"),
-        "MLOPS_CHAIN_RELAY_AUTOSTART": "false",
-        "PYTHONPATH": str(Path(__file__).parents[3]),
-    }
-    words = [sys.executable, made_folder.__file__, str(folder)]
-    done = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture
-def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """All of the newest, where it belongs."""
-    for part in made_folder.PARTS:
-        remove(made / part)
-        restore(made, "new", part)
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("MLOPS_CHAIN_HOME", str(made / "home"))
-    monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
-    return made
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def restore(folder: Path, copy: str, *parts: str) -> None:
-    """Put parts of a copy in the place of what is there."""
-    for part in parts:
-        remove(folder / part)
-        source = folder / copy / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part)
-        else:
-            shutil.copy(source, folder / part)
 
 
 def quoted(heading: str) -> list[str]:
