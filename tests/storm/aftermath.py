@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from chain_client import ChainClient, Settings, records
 from chain_client.event_codec import decode_event
 from chain_client.events import APPLIED, Event, OutcomeStatus
+from chain_client.home import Home
 from chain_client.log import EntryStatus
 from tests.storm.changes import Comparison, counted
 from tests.storm.claims import claims
@@ -44,16 +45,23 @@ class Outcome:
     statuses: Counter[str] = field(default_factory=Counter)
 
 
-def examine(home: Path, database: Path, artifacts: list[Path]) -> Outcome:
+def examine(
+    home: Path, database: Path, artifacts: list[Path], further: Sequence[Path] = ()
+) -> Outcome:
     """Drain, verify, and compare the leaves with the trace.
 
     Args:
         home: of the storm, with nobody writing any more.
         database: MLflow's, with its trace.
         artifacts: folders below which every file was logged by a recording process.
+        further: homes of other hosts that feed the same log.
     """
     outcome = Outcome()
-    _drain_and_verify(home, outcome)
+    for other in further:
+        _drain(other, outcome)
+        _check_spool(other, outcome)
+    _drain(home, outcome)
+    _verify(home, outcome)
     client = ChainClient.open(_settings(home))
     try:
         _check_sources(client, outcome)
@@ -67,10 +75,13 @@ def examine(home: Path, database: Path, artifacts: list[Path]) -> Outcome:
     return outcome
 
 
-def _drain_and_verify(home: Path, outcome: Outcome) -> None:
+def _drain(home: Path, outcome: Outcome) -> None:
     relayed = _command(home, "relay", "--once", "--patience", "300")
     if relayed.returncode != 0:
         outcome.findings.append(f"relay --once: {relayed.stdout[-2000:]}{relayed.stderr[-2000:]}")
+
+
+def _verify(home: Path, outcome: Outcome) -> None:
     verified = _command(home, "verify", "--json")
     try:
         report: dict[str, Any] = json.loads(verified.stdout)
@@ -122,9 +133,13 @@ def _check_sources(client: ChainClient, outcome: Outcome) -> None:
     for state in client.log.sources():
         if state.state not in ("closed", "lost"):
             outcome.findings.append(f"source {state.source_id.hex()}: is {state.state}")
-    waiting = [path for path in client.folder.spool.glob("*/*") if path.suffix == ".spool"]
+    _check_spool(client.folder.path, outcome)
+
+
+def _check_spool(home: Path, outcome: Outcome) -> None:
+    waiting = [path for path in Home(home).spool.glob("*/*") if path.suffix == ".spool"]
     if waiting:
-        outcome.findings.append(f"{len(waiting)} segments are left in the spool")
+        outcome.findings.append(f"{len(waiting)} segments are left in the spool of {home.name}")
 
 
 def _check_final(client: ChainClient, outcome: Outcome) -> None:

@@ -126,7 +126,8 @@ class Storm:
         ended = time.monotonic()
         self._tell(f"calm after {ended - began:.0f} s; examining")
         outcome = examine(self._home, self._database, [self._folder / "mlruns"])
-        failures = self._failures()
+        failures, broken = failures_of(self._folder)
+        self._problems += broken
         outcome.findings[:0] = self._problems
         kills = Counter({str(victim): count for victim, count in self._killer.count.items()})
         return Result(
@@ -142,7 +143,7 @@ class Storm:
     def _prepare(self) -> None:
         settings = Settings.from_environment({}, self._folder, home=self._home)
         ChainClient.open(settings, create=True).close()
-        _create_schema(self._database)
+        create_schema(self._database)
         self._trace.begin()
         (self._folder / "files").mkdir()
         self._clients.found(self._plan(99, self._direct, None))
@@ -200,20 +201,22 @@ class Storm:
         left = end_all(120)
         self._problems += [f"did not end: {words}" for words in left]
 
-    def _failures(self) -> Counter[str]:
-        file = self._folder / "failures.jsonl"
-        counted: Counter[str] = Counter()
-        shown = 0
-        for line in file.read_text().splitlines() if file.exists() else ():
-            _, _, operation, kind, text = json.loads(line)
-            counted[kind] += 1
-            if (kind.startswith("!") or "not recorded" in text) and shown < 5:
-                shown += 1
-                self._problems.append(f"{operation} broke with {kind}: {text}")
-        return counted
+
+def failures_of(folder: Path) -> tuple[Counter[str], list[str]]:
+    """Calls that MLflow refused, by error code; and what was no honest refusal, in words."""
+    file = folder / "failures.jsonl"
+    counted: Counter[str] = Counter()
+    problems: list[str] = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        _, _, operation, kind, text = json.loads(line)
+        counted[kind] += 1
+        if (kind.startswith("!") or "not recorded" in text) and len(problems) < 5:
+            problems.append(f"{operation} broke with {kind}: {text}")
+    return counted, problems
 
 
-def _create_schema(database: Path) -> None:
+def create_schema(database: Path) -> None:
+    """Make MLflow's tables."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
