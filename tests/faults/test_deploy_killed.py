@@ -35,7 +35,8 @@ PASSES = [
 
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
-    rehearse(CHAIN_ID, DELAY_S)  # the children inherit it
+    for delay_s in (None, DELAY_S):
+        rehearse(CHAIN_ID, delay_s)  # once for all, and no child dies in a rehearsal
     with everything_closed():
         yield
 
