@@ -5,6 +5,7 @@
     ChainError
     ├── Unavailable                 try again
     │   ├── LedgerUnavailable         node or chain file does not answer
+    │   │   └── NotOnChainYet             … it does, but holds a transaction of ours not yet
     │   ├── LogUnavailable            log database does not answer, or is locked
     │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
     │   ├── HostUnavailable           MLflow's or Airflow's store does not answer
@@ -71,6 +72,10 @@ class LedgerUnavailable(Unavailable):
     def __init__(self, text: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(text)
         self.retry_after_s = retry_after_s
+
+
+class NotOnChainYet(LedgerUnavailable):
+    """The chain answers, and does not hold a stored transaction yet, or not finally."""
 
 
 class LogUnavailable(Unavailable):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from chain_client.errors import ContractReverted, InvalidInput, LedgerUnavailable, LogMismatch
+from chain_client.clock import Clock, SystemClock
+from chain_client.errors import (
+    ContractReverted,
+    InvalidInput,
+    LogMismatch,
+    NotOnChainYet,
+    TransactionCancelled,
+)
 from chain_client.head_check import read_checked_head
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import EntryStatus, Lease, Log, LogHead
@@ -20,6 +27,10 @@ from chain_client.types import Digest, LogId, to_hex
 _logger = logging.getLogger(__name__)
 
 _ON_ITS_WAY = UNSETTLED | {TransactionStatus.REPLACED}
+
+
+_SLOW_S = 60.0
+"""A head that is on its way for so long is trouble with the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class Anchorer:
         max_batch: most entries one anchor adds; see `chain_client.relay.pace.choose_size`.
         catch_up_batch: the same while more waits than that.
         key: the lease of the queue's key, kept as long as this object is used.
+        clock: tells when a head is on its way for too long.
     """
 
     def __init__(
@@ -58,6 +70,7 @@ class Anchorer:
         max_batch: int,
         catch_up_batch: int = 0,
         key: HeldLease | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._log = log
         self._contract = contract
@@ -67,7 +80,9 @@ class Anchorer:
         self._catch_up = catch_up_batch
         self._key = key
         self._prefix = f"anchor:{to_hex(log_id)}:"
+        self._clock = clock or SystemClock()
         self._resumed = False
+        self._waits_since_us: int | None = None
         self.sent_size = 0
         """Entries under the greatest head that is on chain or on its way, as last seen."""
         self.is_on_its_way = False
@@ -97,15 +112,17 @@ class Anchorer:
         Raises:
             LogMismatch: or a child of it, as `check_head`.
             ContractReverted: the contract refused, such as ``NotWriter``.
-            LedgerUnavailable: the chain does not answer; call again later.
+            LedgerUnavailable: the chain does not answer, or takes nothing for long; call again.
         """
         refused = self._advance()
-        # Also tells whether the chain answers: what is on its way may just take its time.
         head = read_checked_head(self._log, self._contract, self._log_id)
         anchored = self._note_fates(head, lease)
         if self.is_on_its_way:
             self.finalise(lease)
+            if anchored is None:
+                self._check_pace()
             return anchored
+        self._waits_since_us = None
         if refused is not None and head.size < self._size_of(refused[0].purpose):
             # Unless another head that covers it is there, as when a dead relay anchored it.
             raise refused[1]
@@ -155,10 +172,7 @@ class Anchorer:
             self._note_fates(now, lease)
             self.finalise(lease)
             return None
-        except LedgerUnavailable:
-            if not self._is_stored(size):
-                raise
-            # The next turn looks again, and hears if it is the chain that does not answer.
+        except NotOnChainYet:
             return None
         self.is_on_its_way = False
         receipt = settled.receipt
@@ -182,9 +196,11 @@ class Anchorer:
                 continue
             try:
                 self._queue.settle(row.id, timeout_s=0)
-            except LedgerUnavailable as exc:
+            except NotOnChainYet as exc:
                 _logger.debug("on its way: %s", exc)
                 break
+            except TransactionCancelled as exc:
+                _logger.warning("%s", exc)
             except ContractReverted as exc:
                 if row.purpose.startswith(self._prefix):
                     refused = row, exc
@@ -210,7 +226,8 @@ class Anchorer:
             if row is None:
                 fate = decide_fate(size, None, chain.size)
             else:
-                fate = decide_fate(size, row.status, chain.size, failed=row.failed)
+                is_void = row.failed or row.is_cancel
+                fate = decide_fate(size, row.status, chain.size, is_void=is_void)
             if self._note(head, size, fate, row, lease) and row is not None:
                 arrived.append((size, row))
         if chain.size > final_size and chain.size not in heads and chain.size not in sent:
@@ -277,8 +294,17 @@ class Anchorer:
         except InvalidInput:  # of a key that was the writer's before
             return None
 
-    def _is_stored(self, size: int) -> bool:
-        return any(row.purpose == f"{self._prefix}{size}" for row in self._queue.pending())
+    def _check_pace(self) -> None:
+        """Tell when a head is on its way for too long, such as one that no node ever takes."""
+        now_us = self._clock.monotonic_us()
+        if self._waits_since_us is None:
+            self._waits_since_us = now_us
+        waited_s = (now_us - self._waits_since_us) / 1e6
+        if waited_s >= _SLOW_S:
+            raise NotOnChainYet(
+                f"the head of {self.sent_size} entries was sent {waited_s:.0f} s ago, and is in no "
+                "block yet; the same is sent again, with higher fees as far as they may go"
+            )
 
     def _size_of(self, purpose: str) -> int:
         return int(purpose.removeprefix(self._prefix))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from chain_client.transactions import TransactionStatus
+from chain_client.transactions.state import UNSETTLED
 
 
 class Fate(Enum):
@@ -29,7 +30,7 @@ _FATES = {
 
 
 def decide_fate(
-    size: int, status: TransactionStatus | None, chain_size: int, *, failed: bool = False
+    size: int, status: TransactionStatus | None, chain_size: int, *, is_void: bool = False
 ) -> Fate:
     """What became of a head.
 
@@ -38,11 +39,12 @@ def decide_fate(
         status: of the transaction that carries it; None if no transaction of ours does, because
             the chain's head was taken over.
         chain_size: entries under the chain's latest head.
-        failed: the transaction was included and reverted.
+        is_void: the transaction reverted in its block, or another of ours took its nonce because a
+            person cancelled it.
     """
     if status is None:
         # The chain's heads only grow: a head that no longer covers it shows that its block went.
         return Fate.KEEP if size <= chain_size else Fate.GONE
-    if failed:
+    if is_void and status not in UNSETTLED:
         return Fate.GONE
     return _FATES.get(status, Fate.GONE)

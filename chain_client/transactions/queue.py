@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 
-from chain_client.errors import InvalidInput, LedgerUnavailable, TransactionCancelled
+from chain_client.errors import InvalidInput, LedgerUnavailable, NotOnChainYet, TransactionCancelled
 from chain_client.ledger.base import Call
 from chain_client.transactions.alarms import FEE_CAP_REACHED
 from chain_client.transactions.issuing import FILLER
@@ -101,7 +101,8 @@ class TransactionQueue(OperatedQueue):
         Raises:
             ContractReverted: it is on chain and failed.
             TransactionCancelled: a self-transfer of ours is on chain instead.
-            LedgerUnavailable: not on chain (or not final) in time; it stays stored.
+            NotOnChainYet: not on chain (or not final) in time; it stays stored.
+            LedgerUnavailable: the chain does not answer; likewise.
             TransactionRejected: as `submit`, for it or an earlier one.
             ForeignNonce: another transaction has its nonce; the key is stopped.
             AnotherRelay: the key's lease is lost.
@@ -189,7 +190,7 @@ class TransactionQueue(OperatedQueue):
                 )
             if self._clock.monotonic_us() >= deadline_us:
                 capped = opened.alarms.stands(FEE_CAP_REACHED)
-                raise LedgerUnavailable(
+                raise NotOnChainYet(
                     f"the transaction for {row.purpose!r} is not {'final' if final else 'on chain'}"
                     f" after {timeout_s:g} s; it is stored, and sent again until a block holds it"
                     f"{_AT_THE_CAP if capped else ''}"

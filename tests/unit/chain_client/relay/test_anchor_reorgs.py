@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_client.errors import ChainBehindLog, LedgerUnavailable, LogMismatch
+from chain_client.errors import ChainBehindLog, LedgerUnavailable, LogMismatch, NotOnChainYet
 from chain_client.head_check import read_checked_head
 from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.anchor import Anchored, Anchorer
@@ -16,7 +16,7 @@ from chain_client.relay.pace import choose_size
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionStatus
 from tests.queues import Owner, make_log, own
-from tests.unit.chain_client.log.logs import make_entries
+from tests.unit.chain_client.log.logs import TurnedClock, make_entries
 from tests.unit.chain_client.relay.simulated_heads import LOG_ID, SimulatedHeads
 
 FINAL = 3
@@ -35,14 +35,14 @@ class Bench:
         self._owners: list[Owner] = []
         self.next_relay()
 
-    def next_relay(self, max_batch: int = 4, catch_up: int = 100) -> None:
+    def next_relay(self, clock: TurnedClock | None = None) -> None:
         """The relay before is dead."""
         owner = own(self.file, self.ledger)
         self._owners.append(owner)
         self.log: Log = owner.log
         self.queue = owner.queue
         self.lease: Lease = self.log.acquire_lease("relay", "me", 60, replace_dead=lambda _: True)
-        self.anchorer = Anchorer(self.log, self.heads, LOG_ID, self.queue, max_batch, catch_up)
+        self.anchorer = Anchorer(self.log, self.heads, LOG_ID, self.queue, 4, 100, clock=clock)
 
     def append(self, count: int) -> None:
         size = self.log.size()
@@ -266,10 +266,11 @@ def test_sizes_of_heads(
 
 
 @pytest.mark.parametrize(
-    ("size", "status", "chain_size", "failed", "expected"),
+    ("size", "status", "chain_size", "is_void", "expected"),
     [
         (5, TransactionStatus.SIGNED, 0, False, Fate.ON_ITS_WAY),
         (5, TransactionStatus.BROADCAST, 9, False, Fate.ON_ITS_WAY),
+        (5, TransactionStatus.BROADCAST, 4, True, Fate.ON_ITS_WAY),
         (5, TransactionStatus.INCLUDED, 5, False, Fate.INCLUDED),
         (5, TransactionStatus.INCLUDED, 4, True, Fate.GONE),
         (5, TransactionStatus.FINALIZED, 5, False, Fate.INCLUDED),
@@ -281,6 +282,29 @@ def test_sizes_of_heads(
     ],
 )
 def test_fates_of_heads(
-    size: int, status: TransactionStatus | None, chain_size: int, failed: bool, expected: Fate
+    size: int, status: TransactionStatus | None, chain_size: int, is_void: bool, expected: Fate
 ) -> None:
-    assert decide_fate(size, status, chain_size, failed=failed) is expected
+    assert decide_fate(size, status, chain_size, is_void=is_void) is expected
+
+
+def test_a_head_that_no_block_takes_for_a_minute_is_trouble(bench: Bench) -> None:
+    clock = TurnedClock()
+    bench.next_relay(clock=clock)
+    bench.append(2)
+    assert bench.turn() is None
+    clock.turn(59)
+    assert bench.turn() is None
+    clock.turn(60)
+    with pytest.raises(NotOnChainYet, match="the head of 2 entries was sent 60 s ago"):
+        bench.turn()
+    bench.ledger.mine()
+    assert bench.turn() == Anchored(2, 2, 50_000, 1)
+
+
+def test_a_chain_that_is_not_believed_is_trouble_at_once(bench: Bench) -> None:
+    bench.append(2)
+    assert bench.turn() is None
+    bench.ledger.mine()
+    bench.ledger.fail("receipt", *[LedgerUnavailable("two endpoints contradict each other")] * 4)
+    with pytest.raises(LedgerUnavailable, match="contradict each other"):
+        bench.turn()
