@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "recorder": ("recorder_process", "recorder_power"),
     "relay": ("relay_events", "relay_metrics", "relay_lag"),
     "postgres": ("postgres_events", "postgres_metrics", "postgres_lag", "postgres_memory"),
+    "anvil": ("anvil_events", "anvil_lag"),
     "gate": ("gate_check",),
     "registry": ("gas_register", "gas_promote"),
     "million": ("log_disk", "relay_memory", "gas", "verify"),
@@ -53,6 +54,10 @@ def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
         from tests.bench.postgres_rows import postgres_rows
 
         return postgres_rows(options)
+    if name == "anvil":
+        from tests.bench.anvil_rows import anvil_rows
+
+        return anvil_rows(options)
     if name == "gate":
         from tests.bench.gate_rows import gate_rows
 

@@ -40,12 +40,14 @@ class Place:
         suffix: of what the rows say.
         make_home: gives a new home of that name.
         notes: of every row.
+        rounds: how often throughput is measured.
     """
 
     prefix: str
     suffix: str
     make_home: Callable[[str], Path]
     notes: tuple[str, ...] = ()
+    rounds: int = 5
 
 
 def relay_rows(options: Options) -> list[Row]:
@@ -72,7 +74,7 @@ def drain(options: Options, home: Path, count: int, batch: int = 1) -> dict[str,
 
 def events_row(place: Place, options: Options) -> Row:
     """How many single-metric events a relay takes in a second."""
-    count, rounds = (2_000, 1) if options.quick else (60_000, 5)
+    count, rounds = (2_000, 1) if options.quick else (60_000, place.rounds)
     reports = [drain(options, place.make_home(f"events-{n}"), count) for n in range(rounds)]
     rates = [report["entries"] / report["elapsed_s"] for report in reports]
     rate = p50(rates)
@@ -97,7 +99,7 @@ def events_row(place: Place, options: Options) -> Row:
 
 def metrics_row(place: Place, options: Options) -> Row:
     """How many metrics, in batches."""
-    count, rounds = (10, 1) if options.quick else (500, 5)
+    count, rounds = (10, 1) if options.quick else (500, place.rounds)
     reports = [
         drain(options, place.make_home(f"batches-{n}"), count, _BATCH) for n in range(rounds)
     ]
@@ -153,7 +155,8 @@ def lag_row(place: Place, options: Options) -> Row:
         spread=span_text(lags) + " s",
         notes=[
             f"Of all events half were anchored within {time_text(p50(waits))}, 9 of 10 within "
-            f"{time_text(p90(waits))}."
+            f"{time_text(p90(waits))}.",
+            *place.notes,
         ],
         raw={"rate": rate, "lags_s": lags, "waits_p50_s": p50(waits), "report": report},
     )
