@@ -63,6 +63,7 @@ class ScriptedNode:
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
+    client_ports: list[int] = field(default_factory=list)
     head: int = HEAD
     final: int = HEAD - 10
 
@@ -118,7 +119,11 @@ def scripted_node(**answers: Any) -> Iterator[ScriptedNode]:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             node.headers.append(dict(self.headers))
-            found = node.answer(asked["method"], asked["params"])
+            node.client_ports.append(self.client_address[1])
+            if isinstance(asked, list):
+                found: Any = Http(400, b"no batches here")
+            else:
+                found = node.answer(asked["method"], asked["params"])
             if isinstance(found, HangUp):
                 self.close_connection = True
                 return

@@ -55,12 +55,19 @@ def _open_embedded(settings: Settings, expected: ExpectedChain | None, timeout_s
 
 
 def _open_jsonrpc(settings: Settings, expected: ExpectedChain | None, timeout_s: float) -> Ledger:
+    addresses = parse_endpoints(settings.ledger_url, settings.ledger_headers)
+    second_look = parse_mode(settings.ledger_second_look)
+    if second_look == "endpoint" and len(addresses) == 1:
+        raise ConfigurationError(
+            "ledger.second_look is endpoint, but ledger.url names only one: add another one, or "
+            "set it to auto or proof"
+        )
     return JsonRpcLedger(
-        parse_endpoints(settings.ledger_url, settings.ledger_headers),
+        addresses,
         expected=expected,
         timeout_s=timeout_s,
         finality=Finality.parse(settings.ledger_finality),
-        second_look=parse_mode(settings.ledger_second_look),
+        second_look=second_look,
     )
 
 

@@ -141,22 +141,18 @@ class Endpoint:
         raise SendRefused(verdict)
 
     def takes_batches(self) -> bool:
-        """Whether it answers several questions in one request. (We never ask so.)
-
-        Raises:
-            EndpointFailed: it gives no answer.
-        """
+        """Whether it answers several questions in one request. (We never ask so.)"""
         from chain_client.ledger.jsonrpc.provider import NoReply, TooLarge
 
         methods = ["eth_chainId", "eth_blockNumber"]
         try:
             reply = self._connected().exchange_batch(methods, self._timeout_s)
             answers = json.loads(reply.body)
-        except NoReply as exc:
-            raise self.failed(f"{exc} to a batch", reached=exc.reached) from None
-        except (TooLarge, ValueError, RecursionError):
+        except (NoReply, TooLarge, ValueError, RecursionError):
             return False
-        return isinstance(answers, list) and sum("result" in answer for answer in answers) == 2
+        if not isinstance(answers, list):
+            return False
+        return sum(isinstance(answer, dict) and "result" in answer for answer in answers) == 2
 
     def must_rest_s(self) -> float:
         """How long it asked to be left alone from now on; 0 if it may be asked."""

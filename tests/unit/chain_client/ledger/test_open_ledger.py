@@ -62,6 +62,7 @@ def test_endpoints_are_opened_without_asking_them_and_shown_without_their_secret
         ({"ledger_headers": "A: b\nsecret"}, "ledger.headers: line 2 is no `Name: value`"),
         ({"ledger_headers": "A: b\x00"}, "ledger.headers: line 1 is no"),
         ({"ledger_finality": "soon"}, "ledger.finality: expected auto or a number"),
+        ({"ledger_second_look": "endpoint"}, "ledger.url names only one"),
         ({"ledger_second_look": "maybe"}, "ledger.second_look: expected auto, endpoint"),
     ],
 )

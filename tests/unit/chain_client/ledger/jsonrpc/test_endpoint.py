@@ -242,5 +242,8 @@ def test_threads_and_forked_children_share_an_endpoint(
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: endpoint.read("eth_chainId"), range(40)))
     assert set(found) == {hex(CHAIN_ID)}
+    ours = set(node.client_ports)
     assert in_fork(lambda: str(endpoint.read("eth_chainId"))) == hex(CHAIN_ID)
+    assert node.client_ports[-1] not in ours  # two processes on one connection mix their replies
     assert endpoint.read("eth_chainId") == hex(CHAIN_ID)
+    assert node.client_ports[-1] in ours

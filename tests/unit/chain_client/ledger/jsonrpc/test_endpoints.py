@@ -92,6 +92,20 @@ def test_the_next_endpoint_takes_over_after_its_own_check_and_keeps_on(
     assert one.asked[count:] == [*CHECK, BALANCE]
 
 
+def test_an_endpoint_that_was_right_just_now_is_checked_again_when_it_takes_over(
+    nodes: Nodes, connect: Connect
+) -> None:
+    one, other = nodes
+    ledger = connect(*nodes)
+    ledger.balance_wei(CONTRACT)
+    ledger.endpoints.check(ledger.endpoints.all[1])  # as for a second look
+    other.answers["eth_chainId"] = "0x1"
+    one.answers[BALANCE] = HangUp()
+    with pytest.raises(LedgerUnavailable, match="is of chain 1"):
+        ledger.balance_wei(CONTRACT)
+    assert BALANCE not in other.asked
+
+
 def test_all_that_failed_is_told_with_the_shortest_rest(nodes: Nodes, connect: Connect) -> None:
     for node, rest_s in zip(nodes, ("9", "4")):
         node.answers["eth_chainId"] = Http(429, b"", {"Retry-After": rest_s})
