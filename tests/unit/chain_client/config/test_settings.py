@@ -111,7 +111,7 @@ def test_a_wrong_value_in_the_environment_names_the_variable(
 @pytest.mark.parametrize(
     ("toml", "text"),
     [
-        ("[relay]\nidel_s = 3\n", "unknown setting 'relay.idel_s'; known are gate.finality"),
+        ("[relay]\nidel_s = 3\n", "unknown setting 'relay.idel_s'; known are cross.every_s"),
         ("relay = 3\n", "unknown setting 'relay'"),
         ("idle_s = 3\n", "unknown setting 'idle_s'"),
         ("[relay\n", "is not valid TOML"),
@@ -144,8 +144,17 @@ def test_relative_files_are_taken_from_the_home(tmp_path: Path, url: str, resolv
     assert settings(tmp_path).resolve_url(url) == resolved.format(home=tmp_path)
 
 
-def test_a_repr_of_the_settings_shows_no_url(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["LOG_URL", "LEDGER_URL", "CROSS_LEDGER_URL"])
+def test_a_repr_of_the_settings_shows_no_url(tmp_path: Path, name: str) -> None:
     url = "postgresql+psycopg://log:hunter2@db/log"
-    settings = Settings.from_environment({"MLOPS_CHAIN_LOG_URL": url}, tmp_path)
-    assert settings.log_url == url
+    settings = Settings.from_environment({f"MLOPS_CHAIN_{name}": url}, tmp_path)
+    assert getattr(settings, name.lower()) == url
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["LEDGER_HEADERS", "CROSS_LEDGER_HEADERS"])
+def test_a_repr_of_the_settings_shows_no_header(tmp_path: Path, name: str) -> None:
+    header = "Authorization: Bearer hunter2"
+    settings = Settings.from_environment({f"MLOPS_CHAIN_{name}": header}, tmp_path)
+    assert getattr(settings, name.lower()) == header
     assert "hunter2" not in repr(settings)
