@@ -16,7 +16,6 @@ from tests.bench.figures import percentile
 from tests.bench.group import GROUPS
 from tests.bench.load import ACTOR, METRIC_LOGGED, points, run_subject
 
-
 MEASURED = [name for group, names in GROUPS.items() if group != "anvil" for name in names]
 """Without those that wait for the blocks of a node: they would take as long as all others."""
 
