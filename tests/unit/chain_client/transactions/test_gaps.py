@@ -89,6 +89,7 @@ def test_a_node_that_lags_a_moment_makes_no_filler(bench: Bench) -> None:
     bench.ledger.forget_foreign(SENDER)
     with pytest.raises(LedgerUnavailable):
         bench.queue.settle(tx_id, timeout_s=10)
+    assert [row.purpose for row in bench.rows()] == ["pay:1"]
     for _ in range(3):
         bench.ledger.use_nonce(SENDER)
     bench.clock.on_wait = bench.ledger.mine
