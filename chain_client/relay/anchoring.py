@@ -202,10 +202,10 @@ class Anchoring:
             self._waiting_since_us = None
         elif self._waiting_since_us is None:
             self._waiting_since_us = now_us
-        waited_us = now_us - (self._waiting_since_us if self._waiting_since_us else now_us)
+        since_us = now_us if self._waiting_since_us is None else self._waiting_since_us
         return is_turn_due(
             waiting,
-            waited_us / 1e6,
+            (now_us - since_us) / 1e6,
             last is not None and last.sent_size > self._final_size(),
             last is not None and last.is_on_its_way,
             (now_us - self._looked_us) / 1e6,

@@ -85,7 +85,7 @@ def test_a_chain_that_does_not_answer_only_makes_the_backlog_grow(
         be_impatient(site)
         relay = site.relay()
         relay.start()
-        relay._waiting_since_us = 0
+        relay._anchoring._waiting_since_us = 0
         done, anchored = relay.run_round()
         relay.close()
         assert done is not None
