@@ -38,7 +38,7 @@ class Finality:
         raise ConfigurationError(f"ledger.finality: expected auto or a number, got {text!r}")
 
     def block(self, endpoint: Endpoint) -> Block:
-        """The final block, as one endpoint shows it; as new as any that was shown before.
+        """The final block, as one endpoint shows it; it has every block that was final before.
 
         Raises:
             ConfigurationError: the node knows no finality, and the setting names no depth.
@@ -56,8 +56,6 @@ class Finality:
                     f"{endpoint.shown} shows another block {floor.number} than the one that was "
                     "final: the chain was replaced, the node lies, or ledger.finality is too small"
                 )
-            if found.number < floor.number:
-                return floor
         return found
 
     def believe(self, block: Block) -> Block:

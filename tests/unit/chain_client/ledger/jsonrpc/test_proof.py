@@ -129,6 +129,7 @@ def test_a_receipt_with_its_proof_is_believed(ledger: JsonRpcLedger, sent: TxHas
 LIES: dict[str, tuple[str, dict[str, Any]]] = {
     "another state": ("eth_getBlockByHash", {"stateRoot": "0x" + "11" * 32}),
     "another number": ("eth_getBlockByHash", {"number": "0x77"}),
+    "a receipt of another number": ("eth_getTransactionReceipt", {"blockNumber": "0x1"}),
     "another sender's transaction": ("eth_getTransactionByHash", {"nonce": "0x0"}),
     "a receipt of a later block": (
         "eth_getTransactionReceipt",
