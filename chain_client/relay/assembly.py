@@ -23,6 +23,7 @@ from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
 from chain_client.relay.ingest import Ingester
 from chain_client.relay.older_log import refuse_older_log
+from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.pace import RelaySettings
 from chain_client.relay.purse import Purse
 from chain_client.relay.read_back import ReadBack, Records
@@ -143,6 +144,7 @@ def assemble_relay(
             read_back=ReadBack(home, log, load_host, records, clock),
             registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
             cross=make_cross_anchorer(settings, log, deployment, clock),
+            others=None if is_embedded else OtherSenders(log, ledger, deployment, clock),
         ),
         Watch(log, clock, settings.relay_alarm_age_s),
         tally,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chain_client.log import Lease
 from chain_client.relay.cross_anchoring import CrossAnchorer
 from chain_client.relay.ingest import Round
+from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.read_back import ReadBack
 from chain_client.relay.registry_sync import RegistrySync
 
@@ -22,11 +23,13 @@ class Companions:
         read_back: lets files be read that passed none of the recorders.
         registry_sync: keeps hosts equal to the registry.
         cross: anchors heads on a second chain too.
+        others: watches what other keys sent; on a chain that may replace blocks.
     """
 
     read_back: ReadBack | None = None
     registry_sync: RegistrySync | None = None
     cross: CrossAnchorer | None = None
+    others: OtherSenders | None = None
 
     def start(self) -> None:
         """Begin what goes on by itself."""
@@ -39,6 +42,8 @@ class Companions:
             self.registry_sync.stop()
         if self.cross is not None:
             self.cross.stop()
+        if self.others is not None:
+            self.others.stop()
         if self.read_back is not None:
             self.read_back.stop()
 
@@ -61,6 +66,8 @@ class Companions:
             if lease is not None:
                 self.cross.turn(lease)
             busy = self.cross.is_busy() or busy
+        if self.others is not None and lease is not None:
+            self.others.turn(lease)
         return busy
 
     def drain_host(self, keep: Callable[[], None], take_all: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_client.relay import assembly
+from chain_client.relay import assembly, other_senders
 from chain_client.transactions import TransactionQueue
 from tests.faults.chain_home import FoundedHome, World, founded_home
 
@@ -30,5 +30,6 @@ def world(_founded: FoundedHome, tmp_path: Path) -> World:
 def _fast_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for blocks waits a tenth as long: blocks come as fast here."""
     monkeypatch.setattr(assembly, "_REMOTE_LOOK_S", 0.1)
+    monkeypatch.setattr(other_senders, "_EVERY_S", 0.3)
     assert TransactionQueue.__init__.__kwdefaults__ is not None
     monkeypatch.setitem(TransactionQueue.__init__.__kwdefaults__, "resend_s", 1.0)

@@ -43,10 +43,11 @@ class Reorg(Fault):
             InvalidInput: the chain is not that long, or the node is no anvil.
             LedgerUnavailable: the node does not answer.
         """
-        orphans = orphaned_by(node, self.depth)
-        node.ask("anvil_reorg", self.depth, [])
-        if self.transactions == "kept":
-            send_again(node, orphans)
+        with node.alone():
+            orphans = orphaned_by(node, self.depth)
+            node.ask("anvil_reorg", self.depth, [])
+            if self.transactions == "kept":
+                send_again(node, orphans)
 
 
 def orphaned_by(node: Asker, depth: int) -> list[str]:
@@ -87,14 +88,15 @@ class Snapshot:
         Returns:
             how many blocks vanished.
         """
-        depth = int(self._node.ask("eth_blockNumber"), 16) - self._number
-        orphans = orphaned_by(self._node, depth)
-        self._node.ask("evm_revert", self._id)
-        for _ in range(depth + 1):
-            self._node.ask("evm_mine")
-        if transactions == "kept":
-            send_again(self._node, orphans)
-        return depth
+        with self._node.alone():
+            depth = int(self._node.ask("eth_blockNumber"), 16) - self._number
+            orphans = orphaned_by(self._node, depth)
+            self._node.ask("evm_revert", self._id)
+            for _ in range(depth + 1):
+                self._node.ask("evm_mine")
+            if transactions == "kept":
+                send_again(self._node, orphans)
+            return depth
 
 
 @dataclass(frozen=True, slots=True)

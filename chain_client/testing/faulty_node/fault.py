@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,9 @@ class Asker(Protocol):
             LedgerUnavailable: the node does not answer.
             InvalidInput: the node refuses the call.
         """
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold every request of others to this node meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,58 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from chain_client.errors import InvalidInput, LedgerUnavailable
 from chain_client.testing.faulty_node.exchange import RESET, Request, Response, RpcCall
+
+
+class _Gate:
+    """Lets requests to one node through, or one thread's alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._passing: dict[int, int] = {}
+        self._alone: int | None = None
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """A request passes, once nobody else has the node alone."""
+        me = threading.get_ident()
+        with self._changed:
+            self._changed.wait_for(lambda: self._alone in (None, me))
+            self._passing[me] = self._passing.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._passing[me] -= 1
+                if not self._passing[me]:
+                    del self._passing[me]
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No request of another thread passes meanwhile."""
+        me = threading.get_ident()
+        with self._changed:
+            self._changed.wait_for(lambda: self._alone is None)
+            self._alone = me
+            self._changed.wait_for(lambda: set(self._passing) <= {me})
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone = None
+                self._changed.notify_all()
+
+
+_gates: dict[tuple[str, int], _Gate] = {}
+_gates_lock = threading.Lock()
 
 
 class Upstream:
@@ -27,9 +74,24 @@ class Upstream:
         self._path = parts.path or "/"
         self._timeout_s = timeout_s
         self._ids = itertools.count(1)
+        with _gates_lock:
+            self._gate = _gates.setdefault(self._address, _Gate())
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold every request of other threads to this node, from whichever faulty node it comes.
+
+        An anvil that is asked while it replaces blocks shows half a chain.
+        """
+        with self._gate.alone():
+            yield
 
     def forward(self, request: Request) -> Response:
         """Hand a request to the node; a node that is gone shows as a reset connection."""
+        with self._gate.passing():
+            return self._forward(request)
+
+    def _forward(self, request: Request) -> Response:
         host, port = self._address
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -222,3 +223,28 @@ def test_a_limit_in_a_200_may_tell_when_to_come_back(anvil: RunningNode) -> None
         status, headers, body = post(node.url, json.dumps(call("eth_chainId")).encode())
     assert (status, headers["Retry-After"]) == (200, "3")
     assert json.loads(body)["error"]["code"] == -32005
+
+
+def test_no_request_meets_a_chain_whose_blocks_are_being_replaced(anvil: RunningNode) -> None:
+    code = to_hex(b"\x0d" * 20)
+    anvil.rpc("anvil_setCode", code, "0x602a60005260206000f3")
+    anvil.mine(70)
+    end, found = threading.Event(), set()
+    with FaultyNode(anvil.url) as node, FaultyNode(anvil.url) as other:
+
+        def look(through: FaultyNode) -> None:
+            while not end.is_set():
+                found.add(result(through, "eth_call", {"to": code}, "latest"))
+
+        threads = [threading.Thread(target=look, args=(one,)) for one in (node, node, other)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(5):
+                Reorg(64).happen(node.upstream)
+                anvil.mine(2)
+        finally:
+            end.set()
+            for thread in threads:
+                thread.join()
+    assert found == {"0x" + "2a".rjust(64, "0")}
