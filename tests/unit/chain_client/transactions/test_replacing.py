@@ -254,6 +254,7 @@ class TestSpike:
             queue.settle(tx_id, timeout_s=100)
         bench.ledger.empty_pool()
         bench.ledger.base_fee_wei = GWEI
+        bench.clock.now_us += 10_000_000
         queue.settle(tx_id, timeout_s=110)
         assert_paid_once(bench, 1)
 
