@@ -10,12 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import enumerate as enumerate_threads
 
 import pytest
 
 from chain_client import ChainClient
 from chain_client.clock import SystemClock
 from chain_client.errors import ConfigurationError, SpoolUnavailable
+from chain_client.event_codec import decode_event
+from chain_client.events import OutcomeStatus
 from chain_client.home import OWNER_KEY
 from chain_client.ledger.event_log import explain
 from chain_client.log import EntryStatus
@@ -33,22 +36,22 @@ ROOT = Path(__file__).parents[2]
 HOUR_US = 3_600_000_000
 
 
-@pytest.mark.parametrize("mode", ["at once", "fork", "leave"])
-def test_processes_that_write_at_once_fork_or_end_lose_and_double_nothing(
-    world: World, mode: str
+def test_sixteen_writers_forked_from_one_that_is_open_lose_and_double_nothing(
+    world: World,
 ) -> None:
-    acknowledged = run_writers(world, mode)
-    assert (
-        len(acknowledged)
-        == {
-            "at once": writers_script.WRITERS * writers_script.WRITES,
-            "fork": 4 * writers_script.WRITES,
-            "leave": 2 * writers_script.WRITES,
-        }[mode]
-    )
-    world.acknowledged += acknowledged
+    world.acknowledged += run_writers(world, "fork")
+    assert len(world.acknowledged) == (writers_script.WRITERS + 3) * writers_script.WRITES
     with judged(world), world.opened(relay_max_batch=40) as client:
         world.relay(client)
+
+
+def test_an_interpreter_that_ends_within_a_call_leaves_nothing_behind(world: World) -> None:
+    world.acknowledged += run_writers(world, "leave")
+    assert len(world.acknowledged) == 2 * writers_script.WRITES
+    with judged(world), world.opened(relay_max_batch=40) as client:
+        world.relay(client)
+        [left] = [entry for entry in client.log.entries() if b"never" in (entry.event or b"")]
+        assert decode_event(left.event or b"").status is OutcomeStatus.NOT_APPLIED
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fdatasync", "fsync"])
@@ -141,15 +144,14 @@ def test_a_contract_that_is_missing_is_never_believed_to_have_anchored(world: Wo
     with judged(world):
         with world.opened() as client:
             world.record(client, 4)
-            with pytest.raises(ConfigurationError), world.relaying(client):
-                until(lambda: is_final(client), "all is final")
-                final = client.log.size()
-                with without_contract(world, client):
-                    world.record(client, 4)
-                    client.recorder.close()
-                    until(lambda: "chain" in alarms(client), "the alarm")
-                    with pytest.raises(ConfigurationError), world.opened():
-                        pass
+            world.relay(client)
+            final = client.log.size()
+            with without_contract(world, client):
+                with pytest.raises(ConfigurationError):
+                    relay_until_it_ends(world, client)
+                assert "chain" in alarms(client)
+                with pytest.raises(ConfigurationError), world.opened():
+                    pass
             head = client.log.latest_head(EntryStatus.FINALIZED)
             assert head is not None
             assert head.size == final < client.log.size()
@@ -184,6 +186,13 @@ def run_writers(world: World, mode: str) -> list[EventId]:
     )
     assert done.returncode == 0, done.stderr
     return [EventId(bytes.fromhex(line)) for line in told.read_text().split()]
+
+
+def relay_until_it_ends(world: World, client: ChainClient) -> None:
+    """The host writes, and a relay whose endpoint was checked before works."""
+    world.record(client, 4)
+    with world.relaying(client):
+        until(lambda: "relay" not in {thread.name for thread in enumerate_threads()}, "its end")
 
 
 @contextmanager

@@ -51,8 +51,12 @@ class Writer:
         toy.close()
 
 
-def at_once(writer: Writer) -> None:
-    """Sixteen processes write at the same time: half of them end in order, half do not."""
+def fork(writer: Writer) -> None:
+    """Sixteen children of a process that has recorded write at once, and it goes on beside them.
+
+    Half of them end in order, half do not.
+    """
+    writer.write("before")
     ready, go = os.pipe()
     children = []
     for number in range(WRITERS):
@@ -60,26 +64,15 @@ def at_once(writer: Writer) -> None:
         if not child:
             os.close(go)
             os.read(ready, 1)  # ends when the parent closes its side
-            writer.write(f"writer-{number}")
+            writer.write(f"child-{number}")
             if number % 2:
-                os._exit(0)
-            writer.client.recorder.close()
+                writer.client.recorder.close()
             os._exit(0)
         children.append(child)
     os.close(go)
+    writer.write("parent")
     for child in children:
         os.waitpid(child, 0)
-
-
-def fork(writer: Writer) -> None:
-    """A child of a process that has recorded goes on beside it."""
-    writer.write("before")
-    child = os.fork()
-    if not child:
-        writer.write("child")
-        os._exit(0)
-    writer.write("parent")
-    os.waitpid(child, 0)
     writer.write("after")
 
 
@@ -94,4 +87,4 @@ def leave(writer: Writer) -> None:
 
 if __name__ == "__main__":
     mode, *paths = sys.argv[1:]
-    {"at once": at_once, "fork": fork, "leave": leave}[mode](Writer(*map(Path, paths)))
+    {"fork": fork, "leave": leave}[mode](Writer(*map(Path, paths)))
