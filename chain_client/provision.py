@@ -7,7 +7,6 @@ import secrets
 from chain_client.config import Settings
 from chain_client.deploying.owner import (
     Progress,
-    is_gone,
     is_network,
     is_of_this_machine,
     key_address,
@@ -21,6 +20,7 @@ from chain_client.home import OWNER_KEY, WRITER_KEY, Home
 from chain_client.ledger import create_embedded
 from chain_client.ledger.deployment import Deployment, deploy, settle_for_good
 from chain_client.log import Log
+from chain_client.log.holders import is_gone
 from chain_client.types import Address
 
 _EMBEDDED = "embedded:"

@@ -8,8 +8,6 @@ meanwhile stands by.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from chain_client.client import ChainClient
 from chain_client.cross.anchoring import PURPOSE as CROSS_PURPOSE
 from chain_client.errors import AnotherRelay, ConfigurationError
 from chain_client.home import WRITER_KEY
+from chain_client.log.holders import is_gone, this_process
 from chain_client.relay.held_lease import LEASE
 from chain_client.signing import Signer, decode_transaction
 from chain_client.transactions import (
@@ -141,9 +140,9 @@ def _is_relays(client: ChainClient, row: StoredTransaction) -> bool:
 
 
 def _take(client: ChainClient, name: str, stack: contextlib.ExitStack) -> Lease:
-    log, holder = client.log, f"{socket.gethostname()}:{os.getpid()}"
+    log = client.log
     try:
-        lease = log.acquire_lease(name, holder, _LEASE_S, replace_dead=_is_dead)
+        lease = log.acquire_lease(name, this_process(), _LEASE_S, replace_dead=is_gone)
     except AnotherRelay as exc:
         held = log.holder(name)
         who = "another process" if held is None else held.holder
@@ -154,17 +153,3 @@ def _take(client: ChainClient, name: str, stack: contextlib.ExitStack) -> Lease:
         ) from exc
     stack.callback(log.release, lease)
     return lease
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether the holder was a process of this machine that is gone."""
-    place, _, pid = holder.rpartition(":")
-    if place.partition("/")[0] != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from chain_client.home import OWNER_KEY, Home
 from chain_client.ledger import ExpectedChain, Ledger, event_log, open_ledger, timelock
 from chain_client.ledger.base import Call
 from chain_client.log import Lease, Log
+from chain_client.log.holders import host_of, this_process
 from chain_client.signing import create_keystore, open_signer
 from chain_client.transactions import (
     SettledTransaction,
@@ -165,7 +165,9 @@ class _Held:
 
     def __init__(self, log: Log, name: str, replace_dead: Callable[[str], bool]) -> None:
         self._log = log
-        self.lease: Lease = log.acquire_lease(name, holder(), _LEASE_S, replace_dead=replace_dead)
+        self.lease: Lease = log.acquire_lease(
+            name, this_process(), _LEASE_S, replace_dead=replace_dead
+        )
         self._renewed_s = time.monotonic()
 
     def wait(self, seconds: float) -> None:
@@ -199,30 +201,9 @@ def find_address(home: Home, uri: str) -> Address | None:
     return open_signer(uri, base=home.path).address()
 
 
-def holder() -> str:
-    """This process, as a lease names it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def is_of_this_machine(name: str) -> bool:
     """Of a home that is not complete: whoever held its lock, and the lease with it, is gone."""
-    return name.rpartition(":")[0] == socket.gethostname()
-
-
-def is_gone(name: str) -> bool:
-    """Whether a holder was an earlier process of this machine."""
-    host, _, pid = name.rpartition(":")
-    if host != socket.gethostname() or not pid.isdecimal():
-        return False
-    if int(pid) == os.getpid():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return host_of(name) == socket.gethostname()
 
 
 def _explain(error: CallReverted) -> ContractReverted:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from chain_client.clock import Clock, SystemClock
 from chain_client.errors import AnotherRelay, CallReverted, ContractReverted
 from chain_client.ledger.base import Call, Ledger
 from chain_client.log import Lease, Log
+from chain_client.log.holders import is_gone, this_process
 from chain_client.signing import Signer
 from chain_client.signing.keccak import keccak256
 from chain_client.transactions import (
@@ -114,7 +112,7 @@ class Sender:
         deadline_us = self._clock.monotonic_us() + self._patience_us
         while True:
             try:
-                return self._log.acquire_lease(name, _holder(), _LEASE_S, replace_dead=_is_dead)
+                return self._log.acquire_lease(name, this_process(), _LEASE_S, replace_dead=is_gone)
             except AnotherRelay:
                 if self._clock.monotonic_us() >= deadline_us:
                     raise
@@ -124,20 +122,3 @@ class Sender:
 def purpose_of(action: str, call: Call) -> str:
     """What a transaction is for, such as ``registry:promote:0x…``: the same for the same call."""
     return f"registry:{action}:{to_hex(keccak256((call.to or b'') + call.data))}"
-
-
-def _holder() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether the holder was a process of this machine that is gone."""
-    host, _, pid = holder.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    with suppress(PermissionError):
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-    return False

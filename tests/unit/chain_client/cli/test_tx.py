@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from chain_client.errors import LedgerUnavailable
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.ledger import Call
 from chain_client.ledger.deployment import Deployment
+from chain_client.log.holders import this_process
 from chain_client.relay.held_lease import LEASE
 from chain_client.signing import open_signer
 from chain_client.transactions import TransactionQueue, key_lease_name
@@ -190,7 +189,7 @@ def test_no_relay_sits_down_at_a_key_that_is_worked_with(
 
     monkeypatch.setattr(TransactionQueue, "retry", look)
     document(mlops_chain, home, "retry", stuck)
-    assert held == [f"{socket.gethostname()}:{os.getpid()}"] * 2
+    assert held == [this_process()] * 2
     with opened(home) as client:
         assert client.log.holder(LEASE) is None
 
