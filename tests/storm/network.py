@@ -73,7 +73,7 @@ def running_network(folder: Path, seed: int) -> Iterator[Network]:
     homes = folder / "a", folder / "b"
     with ExitStack() as stack:
         postgres = stack.enter_context(running_postgres())
-        # By default anvil forgets states, and after a reorg on a chain of some 900 blocks it has none.
+        # By default anvil forgets states: a reorg after some 900 blocks then leaves an empty one.
         options = ("--no-mining", "--slots-in-an-epoch", str(SLOTS), "--prune-history", "100000")
         anvil = stack.enter_context(running_anvil(*options))
         log_url = postgres.uri(postgres.create(), "psycopg")
