@@ -95,7 +95,7 @@ class FoundedHome:
 @contextmanager
 def founded_home(folder: Path, *options: str, every_s: float = 0.1) -> Iterator[FoundedHome]:
     """Found a home on an anvil of its own."""
-    # By default anvil keeps the states of 500 blocks, and a reorg to an older one empties the chain.
+    # By default anvil keeps the states of 500 blocks: a reorg to an older one empties the chain.
     with running_anvil("--no-mining", "--prune-history", "100000", *options) as anvil:
         anvil.mine(3)
         miner = Miner(anvil, every_s)
