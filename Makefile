@@ -6,6 +6,7 @@
 #   MLFLOW=3.12         the MLflow of `make test-mlflow`, by constraints-mlflow-3.12.txt
 #   BENCH='--rows gas'  options of the bench
 #   SOAK_S, SOAK_SEED   how long `make soak` takes, about (600 s; one kill each 3 s), and its seed
+#   SOAK_NETWORK_S      how long its further storm over a network blows (600 s; 0: none)
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -55,7 +56,7 @@ test-mlflow: $(MLFLOW_READY) ## the tests that concern MLflow, with the oldest o
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-soak: $(READY) ## a storm of 200 kills on MLflow, then many more random examples
+soak: $(READY) ## a storm of 200 kills on MLflow, one over a whole network, many more random examples
 	@tools/soak $(VENV)
 
 ledgers: $(READY) ## ask every kind of ledger what it offers, and write that into the documents
