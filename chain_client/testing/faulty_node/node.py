@@ -36,6 +36,14 @@ class _Standing:
         return past > 0 and (rule.times is None or past <= rule.times)
 
 
+@dataclass(eq=False)
+class _Waiting:
+    """A request that waits for later ones."""
+
+    number: int
+    overtaken: int = 0
+
+
 class FaultyNode:
     """A JSON-RPC node on loopback that hands every request to a real one, past a plan's faults.
 
@@ -62,7 +70,7 @@ class FaultyNode:
         self._standing = [_Standing(rule) for rule in self._plan.rules]
         self._lock = threading.Condition()
         self._taken = 0
-        self._overtaken: dict[int, int] = {}
+        self._overtaken: list[_Waiting] = []
         self._ending = threading.Event()
         self._later: list[threading.Thread] = []
         self._server: Server | None = None
@@ -139,7 +147,7 @@ class FaultyNode:
         finally:
             with self._lock:
                 for waiting in self._overtaken:
-                    self._overtaken[waiting] += waiting < number
+                    waiting.overtaken += waiting.number < number
                 self._lock.notify_all()
 
     def _through(self, request: Request, number: int, taking: list[_Standing]) -> Response:
@@ -162,12 +170,14 @@ class FaultyNode:
         return first.rule.fault.inject(passage)
 
     def _wait_overtaken(self, number: int, by: int, seconds: float) -> None:
+        # One request may wait more than once: where another fault delivers it twice.
+        waiting = _Waiting(number)
         with self._lock:
-            self._overtaken[number] = 0
+            self._overtaken.append(waiting)
             self._lock.wait_for(
-                lambda: self._overtaken[number] >= by or self._ending.is_set(), timeout=seconds
+                lambda: waiting.overtaken >= by or self._ending.is_set(), timeout=seconds
             )
-            del self._overtaken[number]
+            self._overtaken.remove(waiting)
 
     def _run_later(self, work: Callable[[], object]) -> None:
         thread = threading.Thread(target=work, name="faulty-node-later")

@@ -217,6 +217,19 @@ def test_a_client_may_wait_for_a_request_that_is_overtaken(anvil: RunningNode) -
         assert found == ["0x7a69"]
 
 
+def test_a_request_that_is_delivered_twice_may_be_overtaken_twice(anvil: RunningNode) -> None:
+    plan = FaultPlan.of(
+        on("eth_chainId", fault=DeliveredTwice()),
+        on("eth_chainId", fault=Reordered(by=1, hold_s=20), times=2),
+    )
+    with FaultyNode(anvil.url, plan) as node:
+        with pytest.raises(ConnectionError):
+            ask(node, "eth_chainId")
+        result(node, "eth_blockNumber")
+    assert not node.journal.failures
+    assert len(node.journal.injections) == 3
+
+
 def test_two_nodes_before_one_chain_fail_apart(anvil: RunningNode) -> None:
     with FaultyNode(anvil.url, FaultPlan.of(HtmlPage(503))) as one, FaultyNode(anvil.url) as other:
         assert post(one.url, json.dumps(call("eth_chainId")).encode())[0] == 503
