@@ -144,7 +144,9 @@ def assemble_relay(
             read_back=ReadBack(home, log, load_host, records, clock),
             registry_sync=_make_sync(settings, log, deployment, load_host, recorder),
             cross=make_cross_anchorer(settings, log, deployment, clock),
-            others=None if is_embedded else OtherSenders(log, ledger, deployment, clock),
+            others=None
+            if is_embedded
+            else OtherSenders(log, ledger, deployment.chain_id, deployment.writer, clock),
         ),
         Watch(log, clock, settings.relay_alarm_age_s),
         tally,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from chain_client.clock import Clock
 from chain_client.errors import AnotherRelay, ChainError, ConfigurationError
 from chain_client.ledger.base import Ledger
-from chain_client.ledger.deployment import Deployment
 from chain_client.log import Lease, Log
 from chain_client.relay.background import Background
 from chain_client.signing import decode_transaction
@@ -73,16 +72,18 @@ class OtherSenders:
     Args:
         log: keeps the transactions and the keys' leases.
         ledger: the chain.
-        deployment: names the chain (what is meant for another is none of ours), and the log
-            writer, whose transactions the anchoring sees to.
+        chain_id: the chain's; what is meant for another chain is none of ours.
+        writer: address of the log writer, whose transactions the anchoring sees to.
         clock: time.
     """
 
-    def __init__(self, log: Log, ledger: Ledger, deployment: Deployment, clock: Clock) -> None:
+    def __init__(
+        self, log: Log, ledger: Ledger, chain_id: int, writer: Address, clock: Clock
+    ) -> None:
         self._log = log
         self._ledger = ledger
-        self._chain_id = deployment.chain_id
-        self._writer = deployment.writer
+        self._chain_id = chain_id
+        self._writer = writer
         self._clock = clock
         self._next_us = 0
         self._queues: dict[Address, _Watched] = {}
@@ -99,6 +100,11 @@ class OtherSenders:
         elif self._clock.monotonic_us() >= self._next_us:
             self._next_us = self._clock.monotonic_us() + round(_EVERY_S * 1e6)
             self._background.start(lambda: self._look(lease.holder))
+
+    def is_busy(self, wait_s: float = 0) -> bool:
+        """Whether a look is under way, also after ``wait_s``."""
+        self._background.take(wait_s)
+        return self._background.is_busy
 
     def stop(self) -> None:
         """End after the look that is under way; one that hangs is left behind."""

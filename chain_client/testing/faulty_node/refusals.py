@@ -16,30 +16,33 @@ WORDINGS: dict[str, dict[str, tuple[int, str]]] = {
         "erigon": (-32000, "ALREADY_EXISTS: already known"),
         "nethermind": (-32010, "AlreadyKnown"),
         "anvil": (-32003, "transaction already imported"),
-        "hardhat": (-32000, "Known transaction: 0x" + "11" * 32),
+        "hardhat": (
+            -32000,
+            "Known transaction: 0x1ea874a4712b33a7db9856626b00c9635ec14cb9f22e38979d90ae4b67b7eaa7",
+        ),
     },
     "nonce_too_low": {
-        "geth": (-32000, "nonce too low: next nonce 8, tx nonce 7"),
+        "geth": (-32000, "nonce too low: next nonce 5, tx nonce 4"),
         "besu": (-32001, "Nonce too low"),
         "erigon": (-32000, "INTERNAL_ERROR: nonce too low"),
-        "nethermind": (-32010, "OldNonce, Current nonce: 8, nonce of rejected tx: 7"),
+        "nethermind": (-32010, "OldNonce, Current nonce: 5, nonce of rejected tx: 4"),
         "anvil": (-32003, "nonce too low"),
         "hardhat": (
             -32000,
-            "Nonce too low. Expected nonce to be 8 but got 7. Note that transactions can't be "
+            "Nonce too low. Expected nonce to be 2 but got 1. Note that transactions can't be "
             "queued when automining.",
         ),
     },
     "underpriced": {
         "geth": (-32000, "replacement transaction underpriced"),
         "besu": (-32000, "Replacement transaction underpriced"),
-        "erigon": (-32000, "INTERNAL_ERROR: replacement transaction underpriced"),
+        "erigon": (-32000, "INTERNAL_ERROR: could not replace existing tx"),
         "nethermind": (-32010, "ReplacementNotAllowed"),
         "anvil": (-32003, "replacement transaction underpriced"),
         "hardhat": (
             -32000,
-            "Replacement transaction underpriced. A gasPrice/maxFeePerGas of at least 2 is "
-            "necessary to replace the existing transaction with nonce 7.",
+            "Replacement transaction underpriced. A gasPrice/maxFeePerGas of at least "
+            "22000000000 is necessary to replace the existing transaction with nonce 3.",
         ),
     },
 }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from chain_client.errors import InvalidInput
 from chain_client.testing.faulty_node import (
     RECOVERABLE,
+    WORDINGS,
     Fault,
     FaultPlan,
     FaultyNode,
@@ -83,3 +86,13 @@ def test_a_node_has_an_address_only_while_it_runs(anvil: RunningNode) -> None:
         _ = node.url
     with pytest.raises(InvalidInput, match="http://host:port"):
         FaultyNode("embedded:chain.db")
+
+
+def test_every_wording_stands_in_the_corpus_with_its_source() -> None:
+    corpus = Path(__file__).parents[1] / "ledger" / "replies_corpus.toml"
+    replies = tomllib.loads(corpus.read_text("utf-8"))["replies"]
+    known = {(r["client"], r["code"], r["text"], r["verdict"]) for r in replies if "code" in r}
+    verdicts = {"already_known": "known"}
+    for kind, wordings in WORDINGS.items():
+        for client, (code, text) in wordings.items():
+            assert (client, code, text, verdicts.get(kind, kind)) in known
