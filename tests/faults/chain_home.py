@@ -88,6 +88,7 @@ class FoundedHome:
         with self.miner.paused():
             assert self.anvil.rpc("evm_revert", self._snapshot) is True
             self.keep()
+            self.anvil.mine(5)  # a reorg to before a snapshot takes the snapshot with it
         shutil.copytree(self.folder, folder / "home")
         return World(self.anvil, self.miner, folder / "home", folder / "toy.db")
 

@@ -22,7 +22,7 @@ from chain_client.merkle.verification import verify_inclusion
 from chain_client.testing.faulty_node import FaultyNode
 from chain_client.types import EventId, LeafHash, to_hex
 from chain_client.verify import Evidence, Verdict, read_spooled, verify
-from tests.faults.chain_home import PATIENCE_S, World
+from tests.faults.chain_home import PATIENCE_S, World, until
 from tests.faults.toy_host import Toy, ToyHost
 from tests.running_nodes import RunningNode
 
@@ -35,10 +35,23 @@ def judged(world: World, *nodes: FaultyNode) -> Iterator[None]:
     """Do something under faults, then `assert_all_is_well`; a failure names plans and seeds."""
     try:
         yield
+        let_reorgs_end(world)
         assert_all_is_well(world)
     except BaseException as exc:
         exc.add_note("\n".join(repr(node) for node in nodes))
         raise
+
+
+def let_reorgs_end(world: World) -> None:
+    """A relay sees what other keys sent through; it has no work of its own while that takes."""
+
+    def stands(client: ChainClient) -> bool:
+        return any(alarm.kind == "reorg" for alarm in client.log.alarms())
+
+    with world.opened() as client:
+        if stands(client):
+            with world.relaying(client):
+                until(lambda: not stands(client), "what the reorg touched is final")
 
 
 def assert_all_is_well(world: World) -> None:
