@@ -122,7 +122,7 @@ class NetworkStorm:
             self._tell,
         )
         pulse = Pulse(server.url)
-        harm = Harm(seed, clients, server, services)
+        harm = Harm(seed, clients, server, services, lambda: len(pulse.acknowledged))
         try:
             self._begin(network, server, clients)
             services.start()
