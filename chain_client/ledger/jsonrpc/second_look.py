@@ -54,7 +54,8 @@ class SecondLook:
         self._endpoints = endpoints
         self._mode = mode
         self._lock = ForkableLock()
-        self._believed: OrderedDict[object, None] = OrderedDict()
+        self._believed: OrderedDict[object, object] = OrderedDict()
+        """What was believed, by what it is of: the same place never shows two things."""
         self._has_warned = False
         self.last_kind: Kind | None = None
         """What confirmed the newest answer; None before the first."""
@@ -139,8 +140,14 @@ class SecondLook:
         block_number: int,
         prove: Callable[[], None] | None = None,
     ) -> None:
-        if self._mode == "off" or (key is not None and key in self._believed):
+        if self._mode == "off":
             return
+        believed = None if key is None else self._believed.get(key)
+        if believed == shown:
+            return
+        if believed is not None:
+            # No proof tells which of the two is right: it tells of the block, not of the receipt.
+            prove = None
         looks: list[tuple[Kind, Callable[[], None]]] = []
         if self._mode in ("auto", "endpoint"):
             compare = partial(self._compare, endpoint, what, shown, show, block_number)
@@ -154,8 +161,10 @@ class SecondLook:
             except _Unavailable as exc:
                 reasons.append(str(exc))
             else:
-                self._believe(key, kind)
+                self._believe(key, shown, kind)
                 return
+        if believed is not None:
+            raise _contradiction(endpoint, f"{what} was another one before")
         if reasons and self._mode != "auto":
             raise LedgerUnavailable(
                 f"{endpoint.shown} shows {what}, and there is no second look at it: "
@@ -163,7 +172,7 @@ class SecondLook:
             )
         if prove is not None:
             self._warn_once(endpoint, reasons)
-            self._believe(key, "none")
+            self._believe(key, shown, "none")
 
     def _warn_once(self, endpoint: Endpoint, reasons: list[str]) -> None:
         with self._lock.held():
@@ -175,11 +184,11 @@ class SecondLook:
                 "; ".join(reasons),
             )
 
-    def _believe(self, key: object, kind: Kind) -> None:
+    def _believe(self, key: object, shown: object, kind: Kind) -> None:
         with self._lock.held():
             self.last_kind = kind
             if key is not None:
-                self._believed[key] = None
+                self._believed[key] = shown
                 while len(self._believed) > _REMEMBERED:
                     self._believed.popitem(last=False)
 

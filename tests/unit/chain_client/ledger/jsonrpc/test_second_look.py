@@ -76,6 +76,54 @@ def test_receipts_that_contradict_each_other_are_not_believed(
     assert all(node.url in str(caught.value) for node in nodes)
 
 
+LATER = [
+    {"status": "0x0"},
+    {"gasUsed": "0x5209"},
+    {"contractAddress": "0x" + "0d" * 20},
+    {
+        "logs": [
+            {
+                "address": "0x" + "0e" * 20,
+                "topics": [],
+                "data": "0x",
+                "blockNumber": hex(95),
+                "transactionHash": "0x" + TX.hex(),
+                "logIndex": "0x0",
+            }
+        ]
+    },
+]
+
+
+@pytest.mark.parametrize("changed", LATER)
+def test_a_receipt_that_is_shown_otherwise_later_is_not_believed_for_what_it_was(
+    nodes: Nodes, connect: Connect, changed: dict[str, Any]
+) -> None:
+    show(*nodes)
+    ledger = connect(*nodes)
+    assert ledger.receipt(TX) is not None
+    show(nodes[0], **changed)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match="contradict each other"):
+            ledger.receipt(TX)
+    show(nodes[0])
+    assert ledger.receipt(TX) is not None
+
+
+@pytest.mark.parametrize("changed", LATER)
+def test_a_single_endpoint_may_not_change_what_it_showed(
+    nodes: Nodes, connect: Connect, changed: dict[str, Any]
+) -> None:
+    show(nodes[0])
+    ledger = connect(nodes[0])
+    honest = ledger.receipt(TX)
+    show(nodes[0], **changed)
+    with pytest.raises(LedgerUnavailable, match="contradicts itself.*was another one before"):
+        ledger.receipt(TX)
+    show(nodes[0])
+    assert ledger.receipt(TX) == honest
+
+
 def test_an_endpoint_that_has_not_come_as_far_is_waited_for(nodes: Nodes, connect: Connect) -> None:
     show(nodes[0])
     looks = iter([None, None, receipt()])
