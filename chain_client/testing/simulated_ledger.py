@@ -116,6 +116,8 @@ class SimulatedLedger:
         self.base_fee_wei = _GWEI // 2
         """No block takes what offers less; `fees` follow it."""
         self.tip_wei = _GWEI
+        self.coin_wei = 10**18
+        """What every account has."""
         self.is_legacy = False
         """The chain knows gas prices only."""
         self.refuses_low_fees = False
@@ -225,7 +227,7 @@ class SimulatedLedger:
 
     def balance_wei(self, address: Address) -> int:
         self._enter("balance_wei")
-        return 10**18
+        return self.coin_wei
 
     def nonce(self, address: Address) -> int:
         self._enter("nonce")

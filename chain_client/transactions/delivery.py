@@ -108,13 +108,14 @@ class Delivery:
         action = Action.OUTBID if replace_now else Action.LOOK_UP
         refusal: TransactionRejected | None = None
         replaced = False
+        insisting = replace_now
         seen: Input | None = None
         while True:
             if action is Action.REPLACE:
                 if replaced:
                     return None
-                better = self._issuer.replace(row)
-                if better is None:  # at the cap: its bytes are sent again as ever
+                better = self._issuer.replace(row, insisting=insisting)
+                if better is None:  # at the cap, or gas is free: its bytes are sent again as ever
                     self._lookout.note_capped(row)
                     if not (isinstance(seen, Missing) and seen.resend_due):
                         return None
@@ -126,6 +127,7 @@ class Delivery:
             else:
                 seen, receipt = self._lookout.look_up(row, replace_due=action is Action.OUTBID)
             row, action = self._decided(row, seen, receipt)
+            insisting = insisting or action is Action.OUTBID
             match action:
                 case Action.DONE | Action.WAIT:
                     return receipt

@@ -15,6 +15,7 @@ from chain_client.errors import (
     CallReverted,
     ConfigurationError,
     ContractReverted,
+    TransactionRejected,
 )
 from chain_client.ledger.base import Call, Fees, Ledger
 from chain_client.signing import (
@@ -107,19 +108,26 @@ class Issuer:
         return self._add(fields, f"{FILLER}{nonce}", AttemptKind.CANCEL)
 
     def replace(
-        self, row: StoredTransaction, kind: AttemptKind | None = None
+        self, row: StoredTransaction, kind: AttemptKind | None = None, *, insisting: bool = True
     ) -> StoredTransaction | None:
         """Sign and store another attempt at a row's nonce, which offers more.
+
+        Where gas is free, bytes that offer nothing are never given up for bytes that the key can't
+        pay.
 
         Args:
             row: no block holds any of its attempts.
             kind: what it does; by default what the row's bytes do.
+            insisting: more must be offered, as a node or a person wants it; else, where the chain
+                asks for nothing, more than nothing is not offered.
 
         Returns:
-            the row with its new bytes, or None if the fee cap leaves no room; then the alarm
-            stands.
+            the row with its new bytes, or None if the fee cap leaves no room, when the alarm
+            stands, or if more helps nothing.
 
         Raises:
+            TransactionRejected: ``insufficient_funds``: it offered nothing so far, more is insisted
+                on, and the key has no coin for it; nothing was stored.
             LedgerUnavailable: the chain does not answer; nothing was stored.
         """
         market = self._ledger.fees()
@@ -128,6 +136,9 @@ class Issuer:
             max(attempt.max_fee_wei for attempt in attempts),
             max(attempt.max_priority_fee_wei for attempt in attempts),
         )
+        was_free = highest.max_fee_wei == 0
+        if was_free and market.max_fee_wei == 0 and not insisting:
+            return None
         fees = bumped_fees(highest, market, self._limits.max_fee_wei)
         if fees is None:
             self._say_capped()
@@ -140,6 +151,10 @@ class Issuer:
             call = self._nothing()
             gas_limit = self._estimate(call)
         signed_fields = self._fields(call, row.nonce, fees, gas_limit)
+        if was_free and (lacking := self._lacking_funds(signed_fields, row.purpose)):
+            if insisting:
+                raise lacking
+            return None
         signed = sign_transaction(self._signer, signed_fields)
         step("transaction.replacement.signed")
         now_us = self._clock.time_us()
@@ -203,6 +218,18 @@ class Issuer:
                 "signed; it goes on as the hour passes, or when you raise the budget"
             )
         self._alarms.end(GAS_BUDGET_SPENT)
+
+    def _lacking_funds(self, fields: TransactionFields, purpose: str) -> TransactionRejected | None:
+        needed_wei = fields.gas_limit * fields.max_fee_wei + fields.value_wei
+        balance_wei = self._ledger.balance_wei(self._signer.address())
+        if balance_wei >= needed_wei:
+            return None
+        return TransactionRejected(
+            "insufficient_funds",
+            f"the transaction for {purpose!r} offers nothing for gas, and what replaces it has to "
+            f"offer more: up to {needed_wei} wei, of which its key has {balance_wei}. It stays as "
+            "it is, and is sent again; send funds to the key's address to replace it",
+        )
 
     def _say_capped(self) -> None:
         cap_wei = self._limits.max_fee_wei

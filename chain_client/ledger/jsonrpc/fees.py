@@ -16,7 +16,9 @@ _PERCENTILE = 50
 def read_fees(endpoint: Endpoint) -> Fees:
     """Fees that will do for the next blocks: twice the base fee, and the tip that others pay.
 
-    A chain whose newest block has no base fee gets transactions of type 0, at its gas price.
+    A chain whose newest block has no base fee gets transactions of type 0, at its gas price. One
+    that asks for neither a base fee nor, by its gas price, a tip gets both fees 0, so that keys
+    without coin can send; what it suggests as a tip would be money for nothing.
 
     Raises:
         EndpointFailed: it gives no answer.
@@ -32,6 +34,8 @@ def read_fees(endpoint: Endpoint) -> Fees:
         base_fee, tip = read_history(history)
     except (ReadRefused, MalformedReply):  # not every node offers a history
         base_fee, tip = to_int(newest["baseFeePerGas"], "base fee"), None
+    if not base_fee and _asks_nothing(endpoint):
+        return Fees(0, 0)
     if tip is None:
         tip = _suggested_tip(endpoint)
     return Fees(2 * base_fee + tip, tip)
@@ -50,6 +54,13 @@ def read_history(history: Any) -> tuple[int, int | None]:
     rewards = history.get("reward") or []
     tips = [to_int(row[0], "tip") for row, ratio in zip(rewards, used) if row and ratio]
     return base_fees[-1], median_low(tips) if tips else None
+
+
+def _asks_nothing(endpoint: Endpoint) -> bool:
+    try:
+        return to_int(endpoint.read("eth_gasPrice"), "gas price") == 0
+    except ReadRefused:
+        return False
 
 
 def _suggested_tip(endpoint: Endpoint) -> int:

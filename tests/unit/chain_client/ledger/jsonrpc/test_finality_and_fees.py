@@ -131,6 +131,29 @@ def test_a_chain_without_base_fee_gets_a_gas_price(nodes: Nodes, connect: Connec
     assert "eth_feeHistory" not in one.asked
 
 
+@pytest.mark.parametrize(
+    ("gas_price", "fees"),
+    [
+        ("0x0", Fees(0, 0)),  # what it suggests as a tip, nobody needs
+        ("0x1", Fees(3, 3)),
+        (Refuse(-32601, "Method not found"), Fees(3, 3)),
+    ],
+)
+def test_a_chain_that_asks_for_nothing_gets_nothing(
+    nodes: Nodes, connect: Connect, gas_price: object, fees: Fees
+) -> None:
+    one, _ = nodes
+    one.answers |= {
+        "eth_getBlockByNumber": lambda params: block(HEAD, base_fee=0),
+        "eth_feeHistory": history([0, 0], [0], [0.0]),
+        "eth_gasPrice": gas_price,
+        "eth_maxPriorityFeePerGas": "0x3",
+    }
+    assert connect(one).fees() == fees
+    one.answers["eth_feeHistory"] = history([0, 5], [2], [0.1])
+    assert connect(one).fees() == Fees(12, 2)
+
+
 def test_fees_of_a_node_that_fails_are_the_next_ones(nodes: Nodes, connect: Connect) -> None:
     one, other = nodes
     one.answers["eth_feeHistory"] = Http(502)
