@@ -183,10 +183,16 @@ def _binaries() -> Path:
 
 
 def _readable(binaries: Path, folder: Path) -> Path:
-    """The binaries where somebody else than root may run them."""
+    """The binaries, and the libraries that they find beside their package, for others than root."""
     if all(parent.stat().st_mode & 0o005 == 0o005 for parent in (binaries, *binaries.parents)):
         return binaries
-    return Path(shutil.copytree(binaries.parent, folder / "install")) / "bin"
+    package = binaries.parents[1]
+    copied = folder / package.name
+    shutil.copytree(binaries.parent, copied / binaries.parent.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copied.with_name(libraries.name))
+    return copied / binaries.parent.name / binaries.name
 
 
 def _free_port() -> int:
