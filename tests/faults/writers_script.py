@@ -31,6 +31,7 @@ class Writer:
     def __init__(self, home: Path, database: Path, acknowledged: Path) -> None:
         self.client = ChainClient.open(Settings.from_environment({}, home.parent, home=home))
         self.client.bind_store(StoreBinding(STORE, "toy", str(database)))
+        self.recorder = self.client.recorder  # what a fork inherits
         self._database = database
         self._acknowledged = acknowledged
 
@@ -40,10 +41,10 @@ class Writer:
         for number in range(count):
             # Of two writers at once the host's order is not the clock's: each has keys of its own.
             key, value = f"{name}-{number % 2}", f"{name}-{number}"
-            recorder, subject = self.client.recorder, Subject(STORE, "item", f"{key}")
-            intent = recorder.begin("item.put", subject, {"value": value}, required=True)
+            subject, payload = Subject(STORE, "item", key), {"value": value}
+            intent = self.recorder.begin("item.put", subject, payload, required=True)
             toy.put(intent.event_id, key, value)
-            recorder.done(intent, subject_id=key)
+            self.recorder.done(intent, subject_id=key)
             line = f"{intent.event_id.hex()}\n".encode()
             fd = os.open(self._acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.write(fd, line)
@@ -66,7 +67,7 @@ def fork(writer: Writer) -> None:
             os.read(ready, 1)  # ends when the parent closes its side
             writer.write(f"child-{number}")
             if number % 2:
-                writer.client.recorder.close()
+                writer.recorder.close()
             os._exit(0)
         children.append(child)
     os.close(go)
@@ -80,7 +81,7 @@ def leave(writer: Writer) -> None:
     """The interpreter ends with a call under way, and an exit handler that still writes."""
     atexit.register(lambda: writer.write("at exit"))
     writer.write("before")
-    writer.client.recorder.begin(
+    writer.recorder.begin(
         "item.put", Subject(STORE, "item", "never"), {"value": "never"}, required=True
     )
 
