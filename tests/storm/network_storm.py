@@ -220,7 +220,7 @@ class NetworkStorm:
             "outages_s": round(sum(end - start for start, end in weather.outages), 1),
             "calls_without_outage": len(without),
             "calls_within_outage": len(within),
-            "calls_refused": pulse.refused,
+            "calls_refused": dict(pulse.refused),
         }
         if len(without) >= _CALLS and len(within) >= _CALLS:
             for name, part in (("p50", 0.5), ("p90", 0.9)):

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,8 @@ class Pulse:
     calls: list[tuple[float, float]] = field(default_factory=list)
     """When each call that succeeded began, and the seconds it took."""
     acknowledged: list[int] = field(default_factory=list)
-    refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Why calls failed: the server or its worker was killed."""
 
     def __post_init__(self) -> None:
         self._end = threading.Event()
@@ -64,8 +66,8 @@ class Pulse:
             body = {"run_id": self.run_id, "key": _KEY, "value": float(number), "step": number}
             try:
                 self._post("runs/log-metric", body | {"timestamp": 1_700_000_000_000 + number})
-            except OSError:
-                self.refused += 1  # the server or its worker was killed
+            except OSError as exc:
+                self.refused[str(exc)[:80]] += 1
             else:
                 self.calls.append((began, time.monotonic() - began))
                 self.acknowledged.append(number)
@@ -87,4 +89,4 @@ class Pulse:
         except (ValueError, ConnectionError) as exc:
             raise OSError(str(exc)) from exc
         except Exception as exc:  # a reply that breaks off has many shapes
-            raise OSError(f"{type(exc).__name__}") from exc
+            raise OSError(type(exc).__name__) from exc
