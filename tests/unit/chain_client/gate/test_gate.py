@@ -300,6 +300,16 @@ def test_a_clock_behind_the_chain_refuses_what_is_gated(governed: Governed) -> N
     assert governed.check(1, "alias:candidate") == Allowed(False)
 
 
+@pytest.mark.parametrize("ahead_s", [3600, -3600], ids=["an hour ahead", "an hour behind"])
+def test_a_clock_an_hour_off_lets_nothing_pass_that_is_not_approved(
+    governed: Governed, ahead_s: int
+) -> None:
+    governed.promote(1)
+    governed.clock.ahead_s = ahead_s
+    assert isinstance(governed.check(1), Allowed) is (ahead_s > 0)
+    assert not isinstance(governed.check(2), Allowed)
+
+
 @pytest.mark.parametrize("content", [None, "ab" * 32, "no hex"])
 def test_a_missing_or_another_salt_refuses_everything(
     governed: Governed, content: str | None
