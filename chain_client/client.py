@@ -411,7 +411,17 @@ def _missing(settings: Settings, expected: str | None) -> str:
             f"{settings.home}: set MLOPS_CHAIN_HOME to the home that was used when it was first "
             "recorded (a new, empty chain is never started in its place)"
         )
-    return f"there is no home at {settings.home}: run `mlops-chain init`, or set MLOPS_CHAIN_HOME"
+    return f"{no_home(settings)}, or set MLOPS_CHAIN_HOME"
+
+
+def no_home(settings: Settings) -> str:
+    """That there is no home, and which command makes one, as the beginning of a sentence."""
+    if not settings.names_network:
+        return f"there is no home at {settings.home}: run `mlops-chain init`"
+    return (
+        f"there is no home at {settings.home} yet, as nothing of it is deployed: ledger.url names "
+        "a network, so run `mlops-chain deploy`, or `mlops-chain join` for a deployment that stands"
+    )
 
 
 def _no_registry(home: Path) -> ConfigurationError:

@@ -287,6 +287,11 @@ class Settings:
                 values[name] = _convert(item, environ[variable], variable)
         return cls(home=chosen, **values)
 
+    @property
+    def names_network(self) -> bool:
+        """Whether `ledger.url` names endpoints of a network, and no chain of this home's own."""
+        return self.ledger_url.startswith(("http:", "https:"))
+
     def resolve_url(self, url: str) -> str:
         """``url`` with a relative file path made absolute, taken from the home."""
         for prefix in ("sqlite:///", "embedded:"):

@@ -85,7 +85,7 @@ def _rights(client: ChainClient) -> tuple[bool, str]:
             client.settings, client.deployment, client.ledger, anchors=_anchors_here(client)
         )
     )
-    return bool(wrong), "; ".join(wrong) or "each key of this home may do what it is for"
+    return bool(wrong), "\n".join(wrong) or "each key of this home may do what it is for"
 
 
 def _balances(client: ChainClient) -> tuple[bool, str]:
@@ -289,7 +289,7 @@ def _files(client: ChainClient) -> tuple[bool, str]:
 def _alarms(client: ChainClient) -> tuple[bool, str]:
     found = client.log.alarms()
     if found:
-        return True, "; ".join(f"{a.kind} {a.subject}: {a.detail}" for a in found)
+        return True, "\n".join(f"{a.kind} {a.subject}: {a.detail}" for a in found)
     return False, "none"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,22 @@ from chain_client.cli.init import to_delay_s
 from chain_client.cli.output import (
     console,
     json_option,
+    print_error,
     print_json,
     print_note,
     print_rows,
     safe,
     settings_of,
+    shorten,
 )
 from chain_client.config import Settings
-from chain_client.deploying.network import Declined, deploy_to_network, plan_deployment
-from chain_client.deploying.plan import Plan, show_wei
+from chain_client.deploying.network import (
+    Declined,
+    FundsNeeded,
+    deploy_to_network,
+    plan_deployment,
+)
+from chain_client.deploying.plan import KeyNeed, Plan, show_wei
 from chain_client.deploying.records import address_book
 from chain_client.home import Home
 from chain_client.ledger.deployment import Deployment
@@ -88,11 +96,30 @@ def deploy(
             timelock_delay_s=timelock_delay_s,
             confirm=confirm,
             fund_later=fund_later,
-            progress=print_note,
+            progress=_tell,
         )
     except Declined as exc:
         raise click.Abort from exc
+    except FundsNeeded as exc:
+        if as_json:
+            raise
+        _print_needs(exc.keys)
+        click.get_current_context().exit(2)
     _print_summary(settings, made, as_json)
+
+
+def _tell(text: str) -> None:
+    print_note(shorten(text))
+
+
+def _print_needs(keys: Sequence[KeyNeed]) -> None:
+    print_error("keys have too little of the chain's coin, and nothing was sent")
+    rows = [("[dim]address[/]", "[dim]key[/]", "[dim]has[/]", "needs more")]
+    for key in keys:
+        has = show_wei(key.balance_wei or 0)
+        rows.append((to_hex(key.address or b""), key.role, has, show_wei(key.missing_wei)))
+    print_rows(rows, err=True)
+    print_error("send each what it needs, and some more as fees move, and run this again")
 
 
 def _print_plan(plan: Plan) -> None:
@@ -110,11 +137,15 @@ def _print_plan(plan: Plan) -> None:
         )
         for one in plan.steps
     )
-    out.print(
-        f"costs about {show_wei(plan.cost_wei)} of the chain's coin: {plan.gas:,} gas at "
-        f"{plan.price_wei / 10**9:.6g} gwei"
-    )
-    out.print("keys, and what each needs at the highest fee it would pay:")
+    if plan.max_fee_wei:
+        out.print(
+            f"costs about {show_wei(plan.cost_wei)} of the chain's coin: {plan.gas:,} gas at "
+            f"{plan.price_wei / 10**9:.6g} gwei"
+        )
+        out.print("keys, and what each needs at the highest fee it would pay:")
+    else:
+        out.print(f"costs nothing: {plan.gas:,} gas, and gas is free on this chain")
+        out.print("keys, none of which needs any coin:")
     print_rows(
         (
             f"  [bold]{key.role}[/]",

@@ -25,6 +25,7 @@ from chain_client.cli.signing_key import (
     open_key,
     password_options,
 )
+from chain_client.client import no_home
 from chain_client.errors import ChainError, ConfigurationError, HomeMissing
 from chain_client.home import Home
 from chain_client.signing import create_keystore
@@ -188,11 +189,12 @@ def address(
 
 
 def _home_keys(home: Path | None) -> Path:
-    folder = Home(settings_of(home).home)
+    settings = settings_of(home)
+    folder = Home(settings.home)
     if not folder.exists():
         raise HomeMissing(
-            f"there is no home at {folder.path}: run `mlops-chain init`, name it with --home or "
-            "MLOPS_CHAIN_HOME, or make a key outside with --file"
+            f"{no_home(settings)}, name it with --home or MLOPS_CHAIN_HOME, or make a key outside "
+            "with --file"
         )
     return folder.keys
 

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from chain_client.client import ChainClient
+from chain_client.client import ChainClient, no_home
 from chain_client.config import Settings
 from chain_client.hosts import Progress as ProgressCallback
 from chain_client.shown_text import escape_unprintable
@@ -78,11 +78,12 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def print_rows(rows: Iterable[tuple[str, ...]]) -> None:
-    """Aligned rows on standard output: the last cell of each is any text and wraps in its column.
+def print_rows(rows: Iterable[tuple[str, ...]], *, err: bool = False) -> None:
+    """Aligned rows: the last cell of each is any text and wraps in its column.
 
     Args:
         rows: cells; all but the last may carry rich's markup.
+        err: on standard error instead of standard output.
     """
     table = Table.grid(padding=(0, 2, 0, 0))
     for *cells, text in rows:
@@ -91,15 +92,15 @@ def print_rows(rows: Iterable[tuple[str, ...]]) -> None:
                 table.add_column(no_wrap=True)
             table.add_column(overflow="fold")
         table.add_row(*cells, safe(text, "\n"))
-    print_block(table)
+    print_block(table, err=err)
 
 
-def print_block(block: RenderableType) -> None:
+def print_block(block: RenderableType, *, err: bool = False) -> None:
     """Something that wraps, without the spaces that fill its lines: it is copied into tickets."""
-    out = console()
+    out = Console(stderr=True, highlight=False) if err else console()
     with out.capture() as captured:
         out.print(block)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), err=err)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -134,10 +135,7 @@ def open_client(home: Path | None) -> ChainClient:
     settings = settings_of(home)
     folder = Home(settings.home)
     if not folder.exists():
-        raise HomeMissing(
-            f"there is no home at {settings.home}: run `mlops-chain init`, "
-            "or name it with --home or MLOPS_CHAIN_HOME"
-        )
+        raise HomeMissing(f"{no_home(settings)}, or name it with --home or MLOPS_CHAIN_HOME")
     return ChainClient(settings, Deployment.read(folder.deployment_file))
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chain_client.cli.output import console, counted, print_rows, safe, shorten
+from chain_client.cli.output import console, print_rows, safe
 from chain_client.transactions import Attempt, StoredTransaction, TransactionStatus
 from chain_client.types import Address, to_hex
 
 _GWEI = 10**9
+_HASH = re.compile(r"\b(0x[0-9a-f]{4})[0-9a-f]{32,56}([0-9a-f]{4})\b")
+_HEADINGS = ("id", "status", "key", "nonce", "age", "gwei", "tries", "for")
 _COLOURS = {
     TransactionStatus.FINALIZED: "green",
     TransactionStatus.INCLUDED: "cyan",
@@ -22,18 +25,23 @@ WAITING = frozenset({TransactionStatus.SIGNED, TransactionStatus.BROADCAST})
 """No block holds it."""
 
 
-def to_row(row: StoredTransaction, names: Mapping[Address, str]) -> tuple[str, ...]:
-    """One line of a list, for `print_rows`; ``names``: of keys that are known."""
+def _to_row(row: StoredTransaction, names: Mapping[Address, str]) -> tuple[str, ...]:
+    """One line of a list, under `_HEADINGS`; ``names``: of keys that are known."""
     return (
         f"[bold]{row.id}[/]",
         _status(row),
         safe(_key(row, names)),
-        f"nonce {row.nonce}",
+        str(row.nonce),
         _age(row.created_us),
-        f"{_gwei(row.max_fee_wei)} gwei",
-        counted(row.attempts, "attempt"),
-        shorten(row.purpose),
+        _short_gwei(row.max_fee_wei),
+        str(row.attempts),
+        _purpose(row.purpose),
     )
+
+
+def _purpose(purpose: str) -> str:
+    """Short enough for a line: ``anchor:0xe22d…471a:207``; ``show`` gives it whole."""
+    return _HASH.sub(r"\1…\2", purpose)
 
 
 def _status(row: StoredTransaction) -> str:
@@ -61,21 +69,26 @@ def print_whole(
     ]
     if row.block_number is not None:
         how = "failed" if row.failed else "succeeded"
-        block = "" if row.block_hash is None else f" ({to_hex(row.block_hash)})"
         used = "" if row.gas_used is None else f", {row.gas_used:,} gas used"
-        rows.append(("receipt", f"{how} in block {row.block_number}{block}{used}"))
+        rows.append(("receipt", f"{how} in block {row.block_number}{used}"))
+        if row.block_hash is not None:
+            rows.append(("block hash", to_hex(row.block_hash)))
     console().print("[bold]status[/]  " + _status(row))
     print_rows((f"[bold]{title}[/]", text) for title, text in rows)
-    console().print("[bold]signed at this nonce[/]")
-    print_rows(
-        (
-            "  " + _time(attempt.created_us),
-            attempt.kind.value,
-            f"{_gwei(attempt.max_fee_wei)} gwei, tip {_gwei(attempt.max_priority_fee_wei)}",
-            to_hex(attempt.tx_hash),
+    out = console()
+    out.print("[bold]signed at this nonce[/]")
+    for attempt in attempts:
+        out.print(
+            f"  {_time(attempt.created_us)}  {attempt.kind.value}  "
+            f"{_gwei(attempt.max_fee_wei)} gwei, tip {_gwei(attempt.max_priority_fee_wei)}"
         )
-        for attempt in attempts
-    )
+        out.print("    " + to_hex(attempt.tx_hash), soft_wrap=True)
+
+
+def print_list(rows: Iterable[StoredTransaction], names: Mapping[Address, str]) -> None:
+    """Print one line for each."""
+    headings = tuple(f"[dim]{heading}[/]" for heading in _HEADINGS[:-1]) + _HEADINGS[-1:]
+    print_rows([headings, *(_to_row(row, names) for row in rows)])
 
 
 def to_json(row: StoredTransaction, names: Mapping[Address, str]) -> dict[str, Any]:
@@ -124,6 +137,15 @@ def _key(row: StoredTransaction, names: Mapping[Address, str]) -> str:
 
 def _gwei(wei: int) -> str:
     return f"{wei / _GWEI:.9f}".rstrip("0").rstrip(".")
+
+
+def _short_gwei(wei: int) -> str:
+    """Of at most seven characters: four digits that count.
+
+    >>> _short_gwei(3_000_000_014), _short_gwei(1), _short_gwei(0)
+    ('3', '1e-09', '0')
+    """
+    return f"{wei / _GWEI:.4g}"
 
 
 def _age(time_us: int) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from chain_client.cli.output import console, json_option, open_client, print_json, print_rows
+from chain_client.cli.output import console, json_option, open_client, print_json
 from chain_client.cli.owned_key import key_names, owning_key_of
 from chain_client.cli.shown_transaction import (
     WAITING,
     attempt_to_json,
+    print_list,
     print_whole,
     to_json,
-    to_row,
 )
 from chain_client.cli.signing_key import PasswordSource, key_options
 from chain_client.transactions import (
@@ -57,15 +57,18 @@ def list_all(home: Path | None, everything: bool, limit: int, as_json: bool) -> 
     client = open_client(home)
     try:
         found = list_transactions(client.log.engine, open_only=not everything, limit=limit)
+        has_any = bool(found or list_transactions(client.log.engine, open_only=False, limit=1))
         names = key_names(client)
     finally:
         client.close()
     if as_json:
         print_json({"ok": True, "transactions": [to_json(row, names) for row in found]})
     elif not found:
-        console().print("no transaction is stored" if everything else "all transactions are final")
+        console().print(
+            "all transactions are final" if has_any else "no transaction is stored in this log yet"
+        )
     else:
-        print_rows(to_row(row, names) for row in found)
+        print_list(found, names)
 
 
 @tx.command()
@@ -167,7 +170,7 @@ def cancel(
         row = get_transaction(client.log.engine, tx_id)
         source = PasswordSource(password_file, password_variable)
         if row.status in WAITING and not yes:
-            print_rows([to_row(row, key_names(client))])
+            print_list([row], key_names(client))
             click.confirm("Cancel it?", abort=True)
         with owning_key_of(client, row, key_uri, source) as queue:
             now = queue.cancel(tx_id)
@@ -181,4 +184,4 @@ def _print_done(row: StoredTransaction, names: Mapping[Address, str], *, as_json
     if as_json:
         print_json({"ok": True, **to_json(row, names)})
     else:
-        print_rows([to_row(row, names)])
+        print_list([row], names)

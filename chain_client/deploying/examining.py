@@ -62,6 +62,7 @@ class EndpointReport:
     def describe(self) -> str:
         """In a line."""
         kind = "gas price" if self.is_legacy else "fee up to"
+        fee = f"{kind} {self.fee_wei / _GWEI:.4g} gwei" if self.fee_wei else "gas is free"
         archive = (
             "keeps history"
             if self.is_archive
@@ -69,7 +70,7 @@ class EndpointReport:
         )
         return (
             f"chain {self.chain_id} at block {self.block_number}, answers in "
-            f"{self.latency_s * 1000:.0f} ms, {kind} {self.fee_wei / _GWEI:.4g} gwei, final "
+            f"{self.latency_s * 1000:.0f} ms, {fee}, final "
             f"{self.lag_blocks} blocks ({self.lag_s} s) behind, contracts whole, {archive}"
         )
 
@@ -183,7 +184,7 @@ def examine_balances(settings: Settings, ledger: Ledger, *, anchors: bool) -> tu
         anchors: whether this home's relay anchors.
 
     Returns:
-        whether one has too little, and all in words.
+        whether one has too little, and all in words, a line each.
 
     Raises:
         ConfigurationError: a key can't be read.
@@ -206,4 +207,4 @@ def examine_balances(settings: Settings, ledger: Ledger, *, anchors: bool) -> tu
             lacking = True
             text += f", needs {show_wei(stock.least_wei)} for {stock.purpose}: send it more"
         texts.append(text)
-    return lacking, "; ".join(texts) or "no key of this home pays for anything"
+    return lacking, "\n".join(texts) or "no key of this home pays for anything"

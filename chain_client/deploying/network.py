@@ -36,6 +36,18 @@ _LOOKED_AT = 64
 """So many of a key's first transactions are looked at for a contract that stands already."""
 
 
+class FundsNeeded(TransactionRejected):
+    """Keys need funds first; nothing was sent.
+
+    Args:
+        keys: those that have too little.
+    """
+
+    def __init__(self, keys: Sequence[KeyNeed]) -> None:
+        super().__init__("insufficient_funds", _funds_text(keys))
+        self.keys = tuple(keys)
+
+
 class Declined(Exception):
     """The person who was asked does not want it."""
 
@@ -90,7 +102,7 @@ def deploy_to_network(
 
     Raises:
         Declined: ``confirm`` said no; the keys are made, and nothing was sent.
-        TransactionRejected: keys need funds first; the text names each, and nothing was sent.
+        FundsNeeded: keys need funds first; the text names each, and nothing was sent.
         ConfigurationError: `ledger.url` names no network, the home is deployed already, or the
             chain can't run the contracts.
         HomeNotWritable: the home can't be written.
@@ -117,7 +129,7 @@ def deploy_to_network(
             plan = _plan(settings, home, owner, chain_id, timelock_delay_s)
             short = [key for key in plan.short_of_funds if key.role == "owner" or not fund_later]
             if short:
-                raise TransactionRejected("insufficient_funds", _funds_text(short))
+                raise FundsNeeded(short)
             if not confirm(plan):
                 raise Declined
             begun.write(chain_id, timelock_delay_s)

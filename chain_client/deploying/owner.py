@@ -42,7 +42,7 @@ def says_nothing(text: str) -> None:
 
 def is_network(settings: Settings) -> bool:
     """Whether `ledger.url` names endpoints of a network, and no chain of this home's own."""
-    return settings.ledger_url.startswith(("http:", "https:"))
+    return settings.names_network
 
 
 class PatientQueue:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chain_client import ChainClient
 from chain_client.errors import ConfigurationError
+from chain_client.events import Subject
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.ledger import open_ledger
 from chain_client.ledger.artifacts import load_artifact
@@ -22,6 +24,7 @@ from chain_client.types import from_hex, to_hex
 from tests.integration.network.conftest import API_KEY, KEYS, Place, Run
 from tests.running_nodes import running_anvil
 
+ROLES = ("owner", "log writer", "registrar", "submitter")
 DELAY = ("--timelock-delay", "1h")
 
 
@@ -64,11 +67,15 @@ def test_a_dry_run_tells_the_cost_and_leaves_no_trace(place: Place, chain: Run) 
 def test_nothing_is_sent_before_every_key_has_funds(place: Place, chain: Run) -> None:
     code, out, err = chain("deploy", "--yes")
     assert (code, out) == (2, "")
-    short = {
-        address: float(more) for address, more in re.findall(r"(0x\w{40}) needs ([\d.]+)", err)
-    }
-    assert set(short) == {to_hex(place.address(uri)) for uri in KEYS}
-    assert min(short.values()) > 0
+    lines = re.findall(r"(?m)^(0x\w{40})  (\w[\w ]+?) +([\d.]+) +([\d.]+)$", err)
+    assert [(address, role) for address, role, *_ in lines] == [
+        (to_hex(place.address(uri)), role) for uri, role in zip(KEYS, ROLES, strict=True)
+    ]
+    assert {float(has) for *_, has, _ in lines} == {0}
+    assert min(float(more) for *_, more in lines) > 0
+    code, out, err = chain("deploy", "--yes", "--json")
+    assert (code, out) == (2, "")
+    assert "nothing was sent" in err
     assert not (place.at() / "deployment.json").exists()
     for uri in KEYS:
         assert place.anvil.rpc("eth_getTransactionCount", to_hex(place.address(uri)), "latest") == (
@@ -144,6 +151,50 @@ def test_a_deployed_home_is_never_deployed_again(deployed: Place, run: Run) -> N
         assert "Nothing was changed" in err
     assert files_of(deployed.at()) == before
     assert deployed.anvil.block_number() == block
+
+
+def test_in_a_home_that_is_not_deployed_yet_deploy_is_named(place: Place, chain: Run) -> None:
+    place.give_keys()
+    for words in (("doctor",), ("tx", "list"), ("status",), ("key", "new", "auditor")):
+        code, out, err = chain(*words)
+        assert (code, out) == (2, "")
+        assert "there is no home at" in err
+        assert "run `mlops-chain deploy`" in err
+        assert "mlops-chain init" not in err
+
+
+def test_where_gas_is_free_it_is_deployed_and_anchored_without_any_coin(
+    place: Place, mlops_chain: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = ("--block-base-fee-per-gas", "0", "--gas-price", "0", "--disable-min-priority-fee")
+    with running_anvil(*free) as anvil:
+        assert int(anvil.rpc("eth_maxPriorityFeePerGas"), 16) > 0
+        for name, value in {**place.environment(), "MLOPS_CHAIN_LEDGER_URL": anvil.url}.items():
+            monkeypatch.setenv(name, value)
+        settings = place.settings(ledger_url=anvil.url)
+        run = partial(mlops_chain, "--home", settings.home)
+        code, out, err = run("deploy", "--dry-run")
+        assert (code, err) == (0, "")
+        assert "gas is free" in out
+        assert "none of which needs any coin" in out
+        code, _, err = run("deploy", "--yes")
+        assert code == 0, err
+        client = ChainClient.open(settings)
+        client.recorder.note("item.seen", Subject("", "item", "a"), {"number": 1})
+        client.recorder.close()
+        client.close()
+        assert run("relay", "--once")[0] == 0
+        assert json.loads(run("status", "--json")[1])["head"]["size"] >= 1
+        (anchored,) = json.loads(run("tx", "list", "--all", "--limit", "1", "--json")[1])[
+            "transactions"
+        ]
+        assert (anchored["key_name"], anchored["max_fee_wei"]) == ("log-writer", 0)
+        assert anchored["receipt"]["succeeded"] is True
+        for uri in KEYS:
+            assert anvil.rpc("eth_getBalance", to_hex(place.address(uri)), "latest") == "0x0"
+        out = run("doctor")[1]
+        assert "gas is free" in out
+        assert "needs" not in out
 
 
 def test_declining_sends_nothing(place: Place, chain: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from chain_client.errors import LedgerUnavailable
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.ledger import Call
 from chain_client.ledger.deployment import Deployment
+from chain_client.log import Log
 from chain_client.log.holders import this_process
 from chain_client.relay.held_lease import LEASE
 from chain_client.signing import open_signer
@@ -103,8 +105,11 @@ def test_what_waits_is_listed_and_shown_with_its_attempts(
     assert (one["purpose"], one["attempts"], one["receipt"]) == ("test:one", 1, None)
     assert 0 <= one["age_s"] < 60
     out = mlops_chain("--home", home, "tx", "list")[1]
-    for part in (str(stuck), "signed", "owner", f"nonce {one['nonce']}", "gwei", "test:one"):
-        assert part in out
+    headings, line = out.splitlines()
+    assert headings.split() == ["id", "status", "key", "nonce", "age", "gwei", "tries", "for"]
+    cells = re.split(r"  +", line)
+    assert cells[:4] == [str(stuck), "signed", "owner", str(one["nonce"])]
+    assert cells[6:] == ["1", "test:one"]
     shown = document(mlops_chain, home, "show", stuck)
     assert [attempt["kind"] for attempt in shown["signed"]] == ["call"]
     assert shown["signed"][0]["transaction"] == one["transaction"]
@@ -112,6 +117,37 @@ def test_what_waits_is_listed_and_shown_with_its_attempts(
     out = mlops_chain("--home", home, "tx", "show", stuck)[1]
     assert "for test:one" in out
     assert one["key"] in out
+
+
+def test_a_log_without_any_transaction_is_not_said_to_have_final_ones(
+    mlops_chain: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(f"sqlite:///{tmp_path}/empty.db")
+    log.create()
+    log.close()
+    monkeypatch.setenv("MLOPS_CHAIN_LOG_URL", f"sqlite:///{tmp_path}/empty.db")
+    for words in ((), ("--all",)):
+        out = mlops_chain("--home", home, "tx", "list", *words)[1]
+        assert "no transaction is stored" in out
+        assert "final" not in out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_an_anchor_takes_one_line_of_a_list_and_its_hash_is_whole_when_shown(
+    mlops_chain: Run, home: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    purpose = f"anchor:0x{'e22d' * 15}471a:1207"
+    stuck = leave_behind(home, WRITER_KEY, purpose)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = mlops_chain("--home", home, "tx", "list")[1].splitlines()
+    assert len(out) == 2
+    assert out[1].endswith("  anchor:0xe22d…471a:1207")
+    assert max(map(len, out)) <= 80
+    (one,) = document(mlops_chain, home, "show", stuck)["signed"]
+    shown = mlops_chain("--home", home, "tx", "show", stuck)[1]
+    assert f"    {one['transaction']}" in shown.splitlines()
+    assert purpose in "".join(line.strip() for line in shown.splitlines())
+    assert max(map(len, shown.splitlines())) <= columns
 
 
 def test_retry_brings_it_on_chain(mlops_chain: Run, home: Path, stuck: int) -> None:
