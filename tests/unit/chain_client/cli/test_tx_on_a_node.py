@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chain_client.config import Settings
+from chain_client.errors import TransactionRejected
 from chain_client.home import OWNER_KEY, Home
 from chain_client.ledger import Call, open_ledger
 from chain_client.ledger.base import Ledger
@@ -157,6 +158,30 @@ def test_a_chain_without_eip_1559_is_served_with_legacy_transactions(tmp_path: P
         assert raised.max_fee_wei * 1000 >= before.max_fee_wei * 1125
         assert decode_transaction(raised.raw).is_legacy
         old.mine()
+        assert owner.queue.settle(waiting).receipt.tx_hash == raised.tx_hash
+        ledger.close()
+        owner.log.close()
+
+
+def test_where_gas_is_free_what_waits_is_replaced_for_a_wei_and_only_by_a_key_that_has_it(
+    tmp_path: Path,
+) -> None:
+    key = KeyInMemory(74)
+    free = ("--block-base-fee-per-gas", "0", "--gas-price", "0", "--disable-min-priority-fee")
+    with running_anvil(*free) as anvil:
+        environment = {"MLOPS_CHAIN_LEDGER_URL": anvil.url, "MLOPS_CHAIN_LEDGER_FINALITY": "0"}
+        ledger = open_ledger(Settings.from_environment(environment, tmp_path, home=tmp_path))
+        owner = own(make_log(tmp_path), ledger, signer=key)
+        settled = owner.queue.settle(owner.queue.submit(Call(NOWHERE, b"data"), "test:free"))
+        assert settled.receipt.succeeded
+        anvil.rpc("evm_setAutomine", False)
+        waiting = owner.queue.submit(Call(NOWHERE, b"more"), "test:freer")
+        with pytest.raises(TransactionRejected, match="send funds to the key's address"):
+            owner.queue.retry(waiting, raise_fees=True)
+        anvil.fund(key.address(), wei=10**6)
+        raised = owner.queue.retry(waiting, raise_fees=True)
+        assert (raised.max_fee_wei, raised.attempts) == (1, 2)
+        anvil.mine()
         assert owner.queue.settle(waiting).receipt.tx_hash == raised.tx_hash
         ledger.close()
         owner.log.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,7 +72,7 @@ def test_a_node_that_wants_more_is_told_of_and_no_bytes_are_signed_that_the_key_
     bench.ledger.empty_pool()
     bench.clock.wait(20)
     bench.ledger.fail("send", TransactionRejected(reason, "more"))
-    with pytest.raises(TransactionRejected, match="offers nothing.*has 0.*send funds") as told:
+    with pytest.raises(TransactionRejected, match=r"offers nothing.*has 0.*send funds") as told:
         bench.queue.settle(tx_id, timeout_s=60)
     assert told.value.reason == "insufficient_funds"
     assert offers(bench) == [0]
@@ -85,10 +85,11 @@ def test_a_person_replaces_it_by_one_that_offers_more_than_nothing_if_the_key_ha
 ) -> None:
     bench.clock.on_wait = lambda: None
     tx_id = bench.queue.submit(call(), "free:1")
-    for work in (
+    works: list[Callable[[], object]] = [
         lambda: bench.queue.retry(tx_id, raise_fees=True),
         lambda: bench.queue.cancel(tx_id),
-    ):
+    ]
+    for work in works:
         with pytest.raises(TransactionRejected, match="send funds to the key's address"):
             work()
     assert offers(bench) == [0]

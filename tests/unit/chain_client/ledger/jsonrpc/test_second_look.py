@@ -118,7 +118,7 @@ def test_a_single_endpoint_may_not_change_what_it_showed(
     ledger = connect(nodes[0])
     honest = ledger.receipt(TX)
     show(nodes[0], **changed)
-    with pytest.raises(LedgerUnavailable, match="contradicts itself.*was another one before"):
+    with pytest.raises(LedgerUnavailable, match=r"contradicts itself.*was another one before"):
         ledger.receipt(TX)
     show(nodes[0])
     assert ledger.receipt(TX) == honest
