@@ -119,7 +119,7 @@ def _print_needs(keys: Sequence[KeyNeed]) -> None:
         has = show_wei(key.balance_wei or 0)
         rows.append((to_hex(key.address or b""), key.role, has, show_wei(key.missing_wei)))
     print_rows(rows, err=True)
-    print_error("send each what it needs, and some more as fees move, and run this again")
+    print_note("send each what it needs, and some more as fees move, and run this again")
 
 
 def _print_plan(plan: Plan) -> None:
