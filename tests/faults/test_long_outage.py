@@ -25,7 +25,7 @@ sync = false
 durability = "process"
 """
 
-SMALL = pytest.param(20_000, 40, 0.5, 60.0, id="20000")
+SMALL = pytest.param(20_000, 40, 0.5, 120.0, id="20000")
 LARGE = pytest.param(1_000_000, 300, 0.0, 900.0, id="1000000", marks=pytest.mark.soak)
 SIZES = pytest.mark.parametrize(("count", "steps", "hurry_s", "patience_s"), [SMALL, LARGE])
 
