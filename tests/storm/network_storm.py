@@ -14,7 +14,9 @@ import secrets
 import shutil
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,6 +94,7 @@ class NetworkStorm:
     def run(self) -> Report:
         """Carry it all out; every process is ended when this returns."""
         os.environ["DO_NOT_TRACK"] = "true"
+        threading.excepthook = self._note_broken_thread
         with running_network(self._folder, self._report.seed) as network:
             os.environ[MARK] = secrets.token_hex(8)
             self._tell("the deployment stands")
@@ -108,6 +111,11 @@ class NetworkStorm:
                 "rows": outcome.rows,
             }
         return self._report
+
+    def _note_broken_thread(self, args: threading.ExceptHookArgs) -> None:
+        """A thread of the storm itself ended by an error: what it did was not done to the end."""
+        lines = traceback.format_exception(args.exc_value) if args.exc_value else ["no error"]
+        self._report.findings.append(f"thread {args.thread}: {''.join(lines)[-1500:]}")
 
     def _blow(self, network: Network) -> None:
         seed = self._report.seed
