@@ -28,7 +28,7 @@ from chain_client.ledger.jsonrpc.endpoint import (
     HistoryPruned,
     ReadRefused,
 )
-from chain_client.ledger.jsonrpc.values import MalformedReply, to_bytes, to_int
+from chain_client.ledger.jsonrpc.values import MalformedReply, to_bytes, to_small
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, to_hex
 
@@ -151,7 +151,7 @@ class Endpoints:
             WrongChain: it is of another one.
             EndpointFailed: it gives no answer.
         """
-        chain_id = to_int(endpoint.read("eth_chainId"), "chain id")
+        chain_id = to_small(endpoint.read("eth_chainId"), "chain id")
         with self._lock.held():
             expected = self._chain_id = chain_id if self._chain_id is None else self._chain_id
         if chain_id != expected:
@@ -176,7 +176,7 @@ class Endpoints:
         Raises:
             EndpointFailed: it gives no answer.
         """
-        newest = to_int(endpoint.read("eth_blockNumber"), "block number")
+        newest = to_small(endpoint.read("eth_blockNumber"), "block number")
         if number <= newest:
             return endpoint.failed(f"does not show block {number}, and is at block {newest}")
         if self._seen[0] >= number and self._seen[1] is not endpoint:
@@ -202,7 +202,7 @@ class Endpoints:
 
     def _check(self, endpoint: Endpoint) -> None:
         chain_id = self.check_chain_id(endpoint)
-        number = to_int(endpoint.read("eth_blockNumber"), "block number")
+        number = to_small(endpoint.read("eth_blockNumber"), "block number")
         seen, by = self._seen
         if number < seen and by is not endpoint:
             raise endpoint.failed(f"lags behind: it is at block {number}, and {seen} was seen")

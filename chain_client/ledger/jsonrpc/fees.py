@@ -11,6 +11,8 @@ from chain_client.ledger.jsonrpc.values import MalformedReply, to_int
 
 _BLOCKS = 10
 _PERCENTILE = 50
+_TOO_MUCH_WEI = 2**60
+"""More than an ether for a unit of gas."""
 
 
 def read_fees(endpoint: Endpoint) -> Fees:
@@ -27,13 +29,13 @@ def read_fees(endpoint: Endpoint) -> Fees:
     if not isinstance(newest, dict):
         raise MalformedReply("the latest block is no object")
     if newest.get("baseFeePerGas") is None:
-        price = to_int(endpoint.read("eth_gasPrice"), "gas price")
+        price = _fee(endpoint.read("eth_gasPrice"), "gas price")
         return Fees(price, price, is_legacy=True)
     try:
         history = endpoint.read("eth_feeHistory", hex(_BLOCKS), "latest", [_PERCENTILE])
         base_fee, tip = read_history(history)
     except (ReadRefused, MalformedReply):  # not every node offers a history
-        base_fee, tip = to_int(newest["baseFeePerGas"], "base fee"), None
+        base_fee, tip = _fee(newest["baseFeePerGas"], "base fee"), None
     if not base_fee and _asks_nothing(endpoint):
         return Fees(0, 0)
     if tip is None:
@@ -47,24 +49,36 @@ def read_history(history: Any) -> tuple[int, int | None]:
     The last base fee is the next block's; twice that holds while it rises for five full blocks.
     Blocks without a transaction tell nothing about tips: None if there are only such.
     """
-    if not isinstance(history, dict) or not history.get("baseFeePerGas"):
+    base_fees = _list(history, "baseFeePerGas")
+    if not base_fees:
         raise MalformedReply("the fee history holds no base fee")
-    base_fees = [to_int(fee, "base fee") for fee in history["baseFeePerGas"]]
-    used = history.get("gasUsedRatio") or []
-    rewards = history.get("reward") or []
-    tips = [to_int(row[0], "tip") for row, ratio in zip(rewards, used) if row and ratio]
-    return base_fees[-1], median_low(tips) if tips else None
+    rows = zip(_list(history, "reward"), _list(history, "gasUsedRatio"))
+    tips = [_fee(row[0], "tip") for row, ratio in rows if isinstance(row, list) and row and ratio]
+    return _fee(base_fees[-1], "base fee"), median_low(tips) if tips else None
+
+
+def _list(history: Any, name: str) -> list[Any]:
+    found = history.get(name) if isinstance(history, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _fee(value: Any, name: str) -> int:
+    """A fee that can be added up and stored."""
+    found = to_int(value, name)
+    if found >= _TOO_MUCH_WEI:
+        raise MalformedReply(f"its {name} is beyond all reason")
+    return found
 
 
 def _asks_nothing(endpoint: Endpoint) -> bool:
     try:
-        return to_int(endpoint.read("eth_gasPrice"), "gas price") == 0
+        return _fee(endpoint.read("eth_gasPrice"), "gas price") == 0
     except ReadRefused:
         return False
 
 
 def _suggested_tip(endpoint: Endpoint) -> int:
     try:
-        return to_int(endpoint.read("eth_maxPriorityFeePerGas"), "tip")
+        return _fee(endpoint.read("eth_maxPriorityFeePerGas"), "tip")
     except ReadRefused:
         return 0

@@ -15,8 +15,8 @@ from chain_client.ledger.jsonrpc.values import (
     MalformedReply,
     to_block,
     to_bytes,
-    to_int,
     to_quantity,
+    to_small,
 )
 from chain_client.types import Address, to_hex
 
@@ -73,9 +73,9 @@ def probe(
         times_us = []
         for _ in range(_TRIES):
             begin_us = clock.monotonic_us()
-            chain_id = to_int(endpoint.read("eth_chainId"), "chain id")
+            chain_id = to_small(endpoint.read("eth_chainId"), "chain id")
             times_us.append(clock.monotonic_us() - begin_us)
-        number = to_int(endpoint.read("eth_blockNumber"), "block number")
+        number = to_small(endpoint.read("eth_blockNumber"), "block number")
         return EndpointReport(
             shown=endpoint.shown,
             client=_client(endpoint),

@@ -65,7 +65,6 @@ def proved_nonce(state_root: bytes, address: Address, proof: Any) -> int:
     """
     import rlp
     from trie import HexaryTrie
-    from trie.exceptions import BadTrieProof
 
     nodes = proof.get("accountProof") if isinstance(proof, dict) else None
     if not isinstance(nodes, list):
@@ -73,9 +72,13 @@ def proved_nonce(state_root: bytes, address: Address, proof: Any) -> int:
     try:
         decoded = [rlp.decode(to_bytes(node, "proof")) for node in nodes]
         account = HexaryTrie.get_from_proof(state_root, keccak256(address), decoded)
-        fields = rlp.decode(account) if account else [b""]
-    except (BadTrieProof, rlp.exceptions.RLPException, TypeError, ValueError, KeyError) as exc:
+        fields: Any = rlp.decode(account) if account else [b"", b"", b"", b""]
+    except MalformedReply:
+        raise
+    except Exception as exc:  # the trie's nodes are the endpoint's words: anything may be wrong
         raise InvalidInput("the account proof does not lead to the block's state root") from exc
+    if not (isinstance(fields, list) and len(fields) == 4 and isinstance(fields[0], bytes)):
+        raise InvalidInput("the account proof does not lead to an account")
     return int.from_bytes(fields[0], "big")
 
 

@@ -6,15 +6,15 @@ Import this module only when an endpoint is asked: it loads web3.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
+from urllib3 import Timeout
 
+from chain_client.ledger.jsonrpc.transport import BoundedAdapter, nothing_logged
 from chain_client.signing.recursion_limit import unchanged_recursion_limit
 
 with unchanged_recursion_limit():  # else a reply that nests deep ends the process
@@ -66,10 +66,12 @@ class Provider(HTTPProvider):
         self._session = requests.Session()
         # Nothing of ~/.netrc: it would take the place of the headers that were configured.
         self._session.auth = _unchanged
-        super().__init__(url, session=self._session, exception_retry_configuration=None)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, BoundedAdapter())
+        with nothing_logged():
+            super().__init__(url, session=self._session, exception_retry_configuration=None)
         self._url = url
         self._headers = {**self.get_request_headers(), **headers}
-        _hide_in_logs(url)
 
     def exchange(self, method: str, params: list[Any], timeout_s: float) -> HttpReply:
         """Ask once.
@@ -87,8 +89,10 @@ class Provider(HTTPProvider):
         return self._exchange(self.encode_batch_rpc_request(asked), 0, timeout_s)
 
     def _exchange(self, request: bytes, request_id: int, timeout_s: float) -> HttpReply:
+        deadline = time.monotonic() + timeout_s
         try:
-            status, body, retry_after = self._post(request, timeout_s)
+            with nothing_logged():
+                status, body, retry_after = self._post(request, timeout_s, deadline)
             return HttpReply(request_id, status, body, retry_after)
         except requests.ConnectTimeout:
             problem = NoReply(f"no connection within {timeout_s:g} s", reached=False)
@@ -99,18 +103,22 @@ class Provider(HTTPProvider):
         except requests.ConnectionError as exc:
             refused = "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc)
             text = "no connection" if refused else "the connection broke"
+            if not refused and time.monotonic() >= deadline:
+                text = f"no reply within {timeout_s:g} s"
             problem = NoReply(text, reached=not refused)
         except (requests.RequestException, OSError, ValueError) as exc:
             problem = NoReply(f"no reply ({type(exc).__name__})", reached=True)
         raise problem  # outside of the handler: requests' errors show the whole address
 
-    def _post(self, request: bytes, timeout_s: float) -> tuple[int, bytes, str | None]:
-        deadline = time.monotonic() + timeout_s
+    def _post(
+        self, request: bytes, timeout_s: float, deadline: float
+    ) -> tuple[int, bytes, str | None]:
+        timeout: Any = Timeout(total=timeout_s)
         with self._session.post(
             self._url,
             data=request,
             headers=self._headers,
-            timeout=timeout_s,
+            timeout=timeout,
             stream=True,
             allow_redirects=False,
         ) as response:
@@ -125,32 +133,9 @@ class Provider(HTTPProvider):
 
     def close(self) -> None:
         """Close the connections; the next request opens another."""
-        self._session.close()
+        with nothing_logged():
+            self._session.close()
 
 
 def _unchanged(request: Any) -> Any:
     return request
-
-
-class _HidingFilter(logging.Filter):
-    """urllib3 logs the path of each request at level DEBUG, and API keys stand there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple("/…" if arg in self.hidden else arg for arg in record.args)
-        return True
-
-
-_filter = _HidingFilter()
-
-
-def _hide_in_logs(url: str) -> None:
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if path != "/":
-        _filter.hidden.add(path)
-        logging.getLogger("urllib3.connectionpool").addFilter(_filter)

@@ -69,7 +69,9 @@ BodyKind: TypeAlias = Literal["error", "html", "text", "empty"]
 """What the body was: a JSON-RPC error object, or none."""
 
 _UNREACHED = frozenset({"pool_full", "rate_limited", "unavailable"})
-_ANVIL_OUT_OF_RANGE = re.compile(r"block height is (\d+) but requested was (\d+)")
+_ANVIL_OUT_OF_RANGE = re.compile(r"block height is (\d{1,18}) but requested was (\d{1,18})(?!\d)")
+_READ_CHARS = 2_000
+"""So much of a message is read: one may be as long as a reply."""
 _SELECTOR = 4
 _RATE_LIMITED, _PAYLOAD_TOO_LARGE = 429, 413
 _METHOD_NOT_FOUND, _INVALID_PARAMS, _LIMIT_EXCEEDED, _INTERNAL = -32601, -32602, -32005, -32603
@@ -212,12 +214,12 @@ def _either(error_code: int | None, message: str, http_status: int) -> str:
 
 def _is_in_the_past(message: str) -> bool:
     """Whether anvil says of a block that it forgot that it is out of range."""
-    found = _ANVIL_OUT_OF_RANGE.search(message)
+    found = _ANVIL_OUT_OF_RANGE.search(message[:_READ_CHARS])
     return found is not None and int(found[2]) <= int(found[1])
 
 
 def _by_words(table: Table, message: str) -> str | None:
-    lowered = message.lower()
+    lowered = message[:_READ_CHARS].lower()
     for kind, entries in table:
         for entry in entries:
             if all(pattern.search(lowered) for pattern in _patterns(entry)):

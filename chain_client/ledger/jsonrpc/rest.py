@@ -10,6 +10,7 @@ MAX_REST_S = 300.0
 """However long an endpoint asks for, it is asked again after that."""
 _FIRST_S = 1.0
 _LAST_S = 30.0
+_DATE_CHARS = 100
 
 
 def requested_rest_s(retry_after: str | None, data: object, now_s: float) -> float | None:
@@ -40,11 +41,11 @@ def _from_header(text: str | None, now_s: float) -> float | None:
     except ValueError:
         pass
     try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
+        when = parsedate_to_datetime(text[:_DATE_CHARS])
+        # A date without a zone is GMT: HTTP knows no other.
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now_s
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    # A date without a zone is GMT: HTTP knows no other.
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now_s
 
 
 def _from_data(data: Any) -> float | None:
@@ -52,4 +53,4 @@ def _from_data(data: Any) -> float | None:
     seconds = rate.get("backoff_seconds") if isinstance(rate, dict) else None
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds != seconds:
         return None
-    return float(seconds)
+    return float(min(seconds, MAX_REST_S))  # a whole number may be too great for a float

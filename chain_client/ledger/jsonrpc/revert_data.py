@@ -9,7 +9,7 @@ _MAX_TEXT = 2 * 1024 * 1024
 _MAX_MESSAGE = 10_000
 _KEYS = ("data", "output", "result", "return", "returnData", "revertData", "originalError")
 _IN_WORDS = re.compile(r"0x((?:[0-9a-f]{2}){4,})(?![0-9a-f])", re.IGNORECASE)
-_REASON = re.compile(r"(?::| with reason string)\s*(['\"]?)(.+)\1", re.IGNORECASE)
+_REASON = re.compile(r"(?::| with reason string)\s*+(['\"]?)(.+)\1", re.IGNORECASE)
 _ERROR_OF_TEXT = bytes.fromhex("08c379a0")
 """Selector of ``Error(string)``, which Solidity's ``require`` gives."""
 _HEX = re.compile(r"\s*(?:reverted\s+)?0x((?:[0-9a-f]{2})*)\s*", re.IGNORECASE)

@@ -11,11 +11,12 @@ import re
 from chain_client.shown_text import escape_unprintable
 
 _CHARS = 200
-_READ_CHARS = 4_000
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_HOST_PATH = re.compile(r"\b[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*")
+_READ_CHARS = 1_000
+# Each looks back or on only so far that a hostile text costs no more than a long one.
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S+", re.IGNORECASE)
+_HOST_PATH = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]++)++(?::\d++)?+/\S*")
 _NAMED_SECRET = re.compile(
-    r"\b(bearer\s|basic\s|[\w-]*(?:key|token|secret|password|passwd|auth|authorization|id)"
+    r"(\b(?:bearer|basic)\s|(?:key|token|secret|password|passwd|auth|authorization|id)"
     r"""["']?\s*[=:])\s*["']?(?:(?:bearer|basic)\s+)?[^\s"',;)}\]]+""",
     re.IGNORECASE,
 )

@@ -9,6 +9,7 @@ from chain_client.ledger.base import Block, Call, EventRecord, Receipt
 from chain_client.types import Address, Digest, TxHash, to_hex
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_SMALL = 2**63
 _BYTES = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
@@ -40,6 +41,14 @@ def to_int(value: Any, name: str = "number") -> int:
     return int(value, 16)
 
 
+def to_small(value: Any, name: str = "number") -> int:
+    """A quantity below 2^63, as databases hold them: of what no chain has more."""
+    found = to_int(value, name)
+    if found >= _SMALL:
+        raise MalformedReply(f"its {name} is beyond all reason")
+    return found
+
+
 def to_bytes(value: Any, name: str = "data", size: int | None = None) -> bytes:
     """Bytes, of a size if one is given."""
     if not isinstance(value, str) or not _BYTES.fullmatch(value):
@@ -54,10 +63,10 @@ def to_block(value: Any) -> Block:
     """A block, of any client: chains with proof of authority have longer extra data."""
     fields = _object(value, "block")
     return Block(
-        number=to_int(fields.get("number"), "block number"),
+        number=to_small(fields.get("number"), "block number"),
         hash=Digest(to_bytes(fields.get("hash"), "block hash", 32)),
-        timestamp_s=to_int(fields.get("timestamp"), "timestamp"),
-        base_fee_wei=_optional_int(fields.get("baseFeePerGas"), "base fee"),
+        timestamp_s=to_small(fields.get("timestamp"), "timestamp"),
+        base_fee_wei=_optional_small(fields.get("baseFeePerGas"), "base fee"),
     )
 
 
@@ -76,10 +85,10 @@ def to_receipt(value: Any, tx_hash: TxHash) -> Receipt | None:
         raise MalformedReply("its logs are no list")
     return Receipt(
         tx_hash=tx_hash,
-        block_number=to_int(fields.get("blockNumber"), "block number"),
+        block_number=to_small(fields.get("blockNumber"), "block number"),
         block_hash=Digest(to_bytes(fields["blockHash"], "block hash", 32)),
         succeeded=to_int(fields.get("status"), "status") == 1,
-        gas_used=to_int(fields.get("gasUsed"), "gas used"),
+        gas_used=to_small(fields.get("gasUsed"), "gas used"),
         contract_address=None if made is None else Address(to_bytes(made, "contract", 20)),
         events=tuple(event for _, event in sorted(map(to_event, logs), key=lambda item: item[0])),
     )
@@ -91,7 +100,7 @@ def to_event(value: Any) -> tuple[tuple[int, int], EventRecord]:
     topics = fields.get("topics")
     if not isinstance(topics, list) or len(topics) > 4:
         raise MalformedReply("its topics are no list of at most 4")
-    number = to_int(fields.get("blockNumber"), "block number")
+    number = to_small(fields.get("blockNumber"), "block number")
     event = EventRecord(
         address=Address(to_bytes(fields.get("address"), "address", 20)),
         topics=tuple(Digest(to_bytes(topic, "topic", 32)) for topic in topics),
@@ -99,7 +108,7 @@ def to_event(value: Any) -> tuple[tuple[int, int], EventRecord]:
         block_number=number,
         tx_hash=TxHash(to_bytes(fields.get("transactionHash"), "transaction hash", 32)),
     )
-    return (number, to_int(fields.get("logIndex"), "log index")), event
+    return (number, to_small(fields.get("logIndex"), "log index")), event
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
@@ -108,5 +117,5 @@ def _object(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def _optional_int(value: Any, name: str) -> int:
-    return 0 if value is None else to_int(value, name)
+def _optional_small(value: Any, name: str) -> int:
+    return 0 if value is None else to_small(value, name)
