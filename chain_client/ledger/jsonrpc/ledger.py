@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chain_client.clock import Clock, SystemClock
 from chain_client.errors import CallReverted, InvalidInput, TransactionRejected
@@ -29,10 +29,13 @@ from chain_client.ledger.jsonrpc.values import (
     to_int,
     to_quantity,
     to_receipt,
+    to_small,
 )
 from chain_client.signing import decode_transaction
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, TxHash, to_hex
+
+T = TypeVar("T")
 
 
 class JsonRpcLedger:
@@ -95,20 +98,26 @@ class JsonRpcLedger:
         return self.endpoints.using(read)
 
     def code(self, address: Address) -> bytes:
-        return to_bytes(self._read("eth_getCode", to_hex(address), "latest"))
+        return self._read(to_bytes, "eth_getCode", to_hex(address), "latest")
 
     def balance_wei(self, address: Address) -> int:
-        return to_int(self._read("eth_getBalance", to_hex(address), "latest"))
+        return self._read(to_int, "eth_getBalance", to_hex(address), "latest")
 
-    def nonce(self, address: Address) -> int:
-        return to_int(self._read("eth_getTransactionCount", to_hex(address), "latest"))
+    def nonce(self, address: Address, at: BlockTag = "latest") -> int:
+        def read(endpoint: Endpoint) -> int:
+            where = "latest"
+            if at == "finalized":
+                where = to_quantity(self._finalized(endpoint).number)
+            return to_small(endpoint.read("eth_getTransactionCount", to_hex(address), where))
+
+        return self.endpoints.using(read)
 
     def fees(self) -> Fees:
         return self.endpoints.using(read_fees)
 
     def estimate_gas(self, call: Call, sender: Address) -> int:
         def read(endpoint: Endpoint) -> int:
-            return to_int(_run(endpoint, "eth_estimateGas", to_call(call, sender)))
+            return to_small(_run(endpoint, "eth_estimateGas", to_call(call, sender)))
 
         return self.endpoints.using(read)
 
@@ -187,8 +196,9 @@ class JsonRpcLedger:
     def close(self) -> None:
         self.endpoints.close()
 
-    def _read(self, method: str, *params: Any) -> Any:
-        return self.endpoints.using(lambda endpoint: endpoint.read(method, *params))
+    def _read(self, convert: Callable[[Any], T], method: str, *params: Any) -> T:
+        """An answer that makes sense, of whichever endpoint gives one."""
+        return self.endpoints.using(lambda endpoint: convert(endpoint.read(method, *params)))
 
     def _latest(self, endpoint: Endpoint) -> Block:
         block = to_block(endpoint.read("eth_getBlockByNumber", "latest", False))
