@@ -40,7 +40,7 @@ _NICENESS = 10
 _LOOK_S = 0.2
 _HANGS_S = 60.0
 """A relay whose last round is longer ago is not ready."""
-_STOPPING = ("chain", "head", "foreign_nonce")
+_STOPPING = ("chain", "head", "foreign_nonce", "nonce_gap")
 """Alarms of what keeps a relay from anchoring."""
 
 

@@ -107,8 +107,8 @@ class Ledger(Protocol):
     def balance_wei(self, address: Address) -> int:
         """Balance in the latest block."""
 
-    def nonce(self, address: Address) -> int:
-        """Number of transactions of ``address`` that are included in the latest block."""
+    def nonce(self, address: Address, at: BlockTag = "latest") -> int:
+        """Number of transactions of ``address`` that are included up to a block."""
 
     def fees(self) -> Fees:
         """Fees that will do for the next blocks."""

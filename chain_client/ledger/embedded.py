@@ -63,7 +63,7 @@ class EmbeddedLedger:
         with self._evm() as evm:
             return evm.balance_wei(address)
 
-    def nonce(self, address: Address) -> int:
+    def nonce(self, address: Address, at: BlockTag = "latest") -> int:
         with self._evm() as evm:
             return evm.nonce(address)
 

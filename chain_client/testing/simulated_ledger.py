@@ -126,7 +126,8 @@ class SimulatedLedger:
         self._faults: dict[str, deque[ChainError | str | None]] = defaultdict(deque)
         self._pool: dict[TxHash, Transaction] = {}
         self._blocks: list[tuple[Block, list[Transaction]]] = []
-        self._foreign: Counter[Address] = Counter()
+        self._foreign: defaultdict[Address, list[int]] = defaultdict(list)
+        """Numbers of the blocks that were the newest when somebody else's came in."""
         self._salt = itertools.count()
         self._append([])
 
@@ -163,7 +164,7 @@ class SimulatedLedger:
 
     def use_nonce(self, sender: Address) -> None:
         """Somebody else's transaction with this key is included."""
-        self._foreign[sender] += 1
+        self._foreign[sender].append(self.height())
 
     def height(self) -> int:
         """Number of the newest block."""
@@ -180,7 +181,7 @@ class SimulatedLedger:
 
     def forget_foreign(self, sender: Address) -> None:
         """The foreign transactions vanish again, as after a reorg."""
-        del self._foreign[sender]
+        self._foreign.pop(sender, None)
 
     def empty_pool(self) -> None:
         """Forget what is not included, as a restarted node does."""
@@ -229,9 +230,13 @@ class SimulatedLedger:
         self._enter("balance_wei")
         return self.coin_wei
 
-    def nonce(self, address: Address) -> int:
+    def nonce(self, address: Address, at: BlockTag = "latest") -> int:
         self._enter("nonce")
-        return self._nonce(address)
+        if at == "latest":
+            return self._nonce(address)
+        final = max(0, self.height() - self.finality_depth)
+        ours = sum(tx.sender == address for _, txs in self._blocks[: final + 1] for tx in txs)
+        return ours + sum(number <= final for number in self._foreign[address])
 
     def fees(self) -> Fees:
         self._enter("fees")
@@ -286,7 +291,7 @@ class SimulatedLedger:
         return fault
 
     def _nonce(self, sender: Address) -> int:
-        return len(self.included(sender)) + self._foreign[sender]
+        return len(self.included(sender)) + len(self._foreign[sender])
 
     def _take(self, tx: Transaction) -> None:
         known = {*self._pool, *(t.tx_hash for t in self.included())}

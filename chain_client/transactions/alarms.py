@@ -12,6 +12,7 @@ _logger = logging.getLogger(__name__)
 FOREIGN_NONCE = "foreign_nonce"
 FEE_CAP_REACHED = "fee_cap_reached"
 GAS_BUDGET_SPENT = "gas_budget_spent"
+NONCE_GAP = "nonce_gap"
 REORG = "reorg"
 
 

@@ -8,10 +8,17 @@ from typing import NoReturn
 from chain_client.errors import ForeignNonce, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Ledger, Receipt
 from chain_client.steps import step
-from chain_client.transactions.alarms import FEE_CAP_REACHED, FOREIGN_NONCE, REORG, KeyAlarms
+from chain_client.transactions.alarms import (
+    FEE_CAP_REACHED,
+    FOREIGN_NONCE,
+    NONCE_GAP,
+    REORG,
+    KeyAlarms,
+)
 from chain_client.transactions.issuing import Issuer
 from chain_client.transactions.lookout import Lookout
 from chain_client.transactions.model import StoredTransaction
+from chain_client.transactions.nonce_rules import may_fill
 from chain_client.transactions.state import (
     SETTLED_FOR_GOOD,
     UNSETTLED,
@@ -170,8 +177,7 @@ class Delivery:
         lowest = self._store.at_nonce(chain_nonce)
         if lowest is None:
             if self._lookout.is_lasting_gap(chain_nonce):
-                _logger.warning("nonce %d is missing on chain: it is used up", chain_nonce)
-                self.send_new(self._issuer.fill(chain_nonce))
+                self._fill(row, chain_nonce)
         elif lowest.status in SETTLED_FOR_GOOD:
             raise LedgerUnavailable(
                 f"the chain holds {chain_nonce} transactions of this key, but {lowest.purpose!r} "
@@ -180,6 +186,22 @@ class Delivery:
             )
         elif refused or lowest.status is TransactionStatus.INCLUDED:
             self.advance(lowest, send_now=refused)
+
+    def _fill(self, row: StoredTransaction, chain_nonce: int) -> None:
+        """Use up a nonce that nobody has, if that can be what closes the gap."""
+        final_nonce = self._ledger.nonce(row.sender, "finalized")
+        next_stored = self._store.lowest_above(chain_nonce)
+        if may_fill(chain_nonce, final_nonce, next_stored):
+            _logger.warning("nonce %d is missing on chain: it is used up", chain_nonce)
+            self.send_new(self._issuer.fill(chain_nonce))
+        else:
+            self._alarms.start(
+                NONCE_GAP,
+                f"the chain holds {chain_nonce} transactions of this key, {final_nonce} up to its "
+                f"final block, but {row.purpose!r} has nonce {row.nonce}, and this log knows none "
+                "between: nothing is signed to close that gap. Either the node shows too few, or "
+                f"it showed too many when nonce {row.nonce} was signed",
+            )
 
     def _nonce_of(self, row: StoredTransaction) -> int:
         return self._ledger.nonce(row.sender)
@@ -210,8 +232,13 @@ class Delivery:
         if before.status is TransactionStatus.INCLUDED and (moved or receipt is None):
             self._say_reorg(before)
         row = self._store.set_status(row.id, decision.status, receipt)
+        if before.status is TransactionStatus.REPLACED and not self._store.with_status(
+            {TransactionStatus.REPLACED}
+        ):
+            self._alarms.end(FOREIGN_NONCE)
         if receipt is not None and before.status in UNSETTLED:
             self._alarms.end(FEE_CAP_REACHED)
+            self._alarms.end(NONCE_GAP)
             step("transaction.included")
         return row, decision.action
 

@@ -13,8 +13,8 @@ from chain_client.clock import Clock
 from chain_client.errors import (
     BudgetSpent,
     CallReverted,
-    ConfigurationError,
     ContractReverted,
+    LedgerUnavailable,
     TransactionRejected,
 )
 from chain_client.ledger.base import Call, Fees, Ledger
@@ -29,7 +29,7 @@ from chain_client.transactions.alarms import FEE_CAP_REACHED, GAS_BUDGET_SPENT, 
 from chain_client.transactions.fees import bumped_fees, first_fees
 from chain_client.transactions.limits import TransactionLimits
 from chain_client.transactions.model import AttemptKind, StoredTransaction
-from chain_client.transactions.state import next_nonce
+from chain_client.transactions.nonces import NonceSource
 from chain_client.transactions.store import TransactionStore
 from chain_client.types import Address
 
@@ -37,6 +37,8 @@ _logger = logging.getLogger(__name__)
 
 _HOUR_US = 3_600_000_000
 _GWEI = 10**9
+_MOST_GAS = 2**53
+"""No block of any chain takes so much."""
 FILLER = "fill:"
 """How the purpose of a transaction begins that only uses up a nonce."""
 
@@ -77,6 +79,7 @@ class Issuer:
         self._alarms = alarms
         self._explain = explain
         self._gas_margin = gas_margin
+        self._nonces = NonceSource(ledger, store, alarms)
 
     def issue(self, call: Call, purpose: str, gas_limit: int | None) -> StoredTransaction:
         """Sign and store a new transaction.
@@ -84,7 +87,7 @@ class Issuer:
         Raises:
             ContractReverted: it would revert; nothing was stored.
             BudgetSpent: the key has used the gas of this hour; nothing was stored.
-            ConfigurationError: it alone needs more than an hour's gas; nothing was stored.
+            ForeignNonce: somebody else used the key; nothing was stored.
             LedgerUnavailable: the chain does not answer; nothing was stored.
         """
         if gas_limit is None:
@@ -96,16 +99,22 @@ class Issuer:
         market = self._ledger.fees()
         if market.max_fee_wei > self._limits.max_fee_wei:
             self._say_capped()
-        nonce = next_nonce(self._ledger.nonce(self._signer.address()), self._store.nonces())
+        nonce = self._nonces.next(self._signer.address())
         fees = first_fees(market, self._limits.max_fee_wei)
         return self._add(self._fields(call, nonce, fees, gas_limit), purpose, AttemptKind.CALL)
 
     def fill(self, nonce: int) -> StoredTransaction:
-        """Sign and store a transfer of nothing to the key itself, at a nonce that nobody has."""
-        call = self._nothing()
+        """Sign and store a transfer of nothing to the key itself, at a nonce that nobody has.
+
+        Raises:
+            BudgetSpent: the key has used the gas of this hour; nothing was stored.
+            LedgerUnavailable: the chain does not answer; nothing was stored.
+        """
+        call, purpose = self._nothing(), f"{FILLER}{nonce}"
+        gas_limit = self._estimate(call)
+        self._stay_within_budget(gas_limit, purpose)
         fees = first_fees(self._ledger.fees(), self._limits.max_fee_wei)
-        fields = self._fields(call, nonce, fees, self._estimate(call))
-        return self._add(fields, f"{FILLER}{nonce}", AttemptKind.CANCEL)
+        return self._add(self._fields(call, nonce, fees, gas_limit), purpose, AttemptKind.CANCEL)
 
     def replace(
         self, row: StoredTransaction, kind: AttemptKind | None = None, *, insisting: bool = True
@@ -193,18 +202,26 @@ class Issuer:
         return Call(Address(self._signer.address()), b"")
 
     def _estimate(self, call: Call) -> int:
-        return math.ceil(self._ledger.estimate_gas(call, self._signer.address()) * self._gas_margin)
+        estimate = self._ledger.estimate_gas(call, self._signer.address())
+        if estimate > _MOST_GAS:
+            raise LedgerUnavailable(f"the chain says that a call needs {estimate} gas: a lie")
+        return math.ceil(estimate * self._gas_margin)
 
     def _stay_within_budget(self, gas_limit: int, purpose: str) -> None:
         budget = self._limits.gas_per_hour
         if budget is None:
             return
-        if gas_limit > budget:
-            raise ConfigurationError(
+        if gas_limit > budget:  # a node's word, which another may correct
+            text = (
                 f"the transaction for {purpose!r} may use {gas_limit} gas, more than "
-                f"transactions.gas_per_hour allows its key in a whole hour ({budget}); raise it"
+                f"transactions.gas_per_hour allows its key in a whole hour ({budget}); raise it, "
+                "unless the node that estimates the gas is wrong"
             )
-        spent = self._store.gas_since(self._clock.time_us() - _HOUR_US)
+            self._alarms.start(GAS_BUDGET_SPENT, text)
+            raise BudgetSpent(f"{text}. Nothing was signed")
+        now_us = self._clock.time_us()
+        # What a clock that was far ahead signed must not count until it is there again.
+        spent = self._store.gas_between(now_us - _HOUR_US, now_us + _HOUR_US)
         if spent + gas_limit > budget:
             self._alarms.start(
                 GAS_BUDGET_SPENT,

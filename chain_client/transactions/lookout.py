@@ -46,6 +46,8 @@ class Lookout:
         self._missed: dict[TxHash, tuple[int, int]] = {}
         """When an attempt was first found missing, and the newest block then."""
         self._capped_us: dict[TxHash, int] = {}
+        self._used: dict[int, tuple[bool, int]] = {}
+        """Whether a row's nonce was used without it, and since when every look said so."""
         self._gap: tuple[int, int] | None = None
         """A nonce that nobody has, and when it was first found so."""
 
@@ -99,6 +101,7 @@ class Lookout:
         self, row: StoredTransaction, receipt: Receipt, is_cancel: bool
     ) -> tuple[Included, Receipt]:
         self.forget(row)
+        self._used.pop(row.id, None)
         final = self._is_final(receipt)
         return Included(receipt.succeeded, final=final, is_cancel=is_cancel), receipt
 
@@ -127,7 +130,15 @@ class Lookout:
             replace_due=replace_due or self._is_replace_due(row, chain_nonce, missed_us, missed_at),
             node_lags=lags and self._ledger.block().number < (row.block_number or 0),
             is_filler=row.purpose.startswith(FILLER),
+            lasts=self._lasts(row, chain_nonce > row.nonce, now_us),
         )
+
+    def _lasts(self, row: StoredTransaction, is_used: bool, now_us: int) -> bool:
+        was_used, since_us = self._used.get(row.id, (None, now_us))
+        if was_used is not is_used:
+            since_us = now_us
+        self._used[row.id] = is_used, since_us
+        return now_us - since_us >= self._resend_us
 
     def _first_missed(self, row: StoredTransaction, now_us: int) -> tuple[int, int]:
         if row.tx_hash not in self._missed:

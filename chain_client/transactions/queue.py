@@ -77,7 +77,7 @@ class TransactionQueue(OperatedQueue):
         for row in opened.store.with_status({TransactionStatus.SIGNED, _REPLACED}):
             opened.delivery.advance(row)
             now = opened.store.find(row.id)
-            if now is not None and now.status is TransactionStatus.SIGNED:
+            if now is not None and now.status in (TransactionStatus.SIGNED, _REPLACED):
                 raise LedgerUnavailable(
                     f"the chain has not taken the transaction for {row.purpose!r} yet; nothing "
                     "new is signed before it has"

@@ -17,12 +17,9 @@ look-up by hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
-
-from chain_client.errors import LedgerUnavailable
 
 
 class TransactionStatus(StrEnum):
@@ -150,6 +147,7 @@ class Missing:
         replace_due: it is time to offer more.
         node_lags: the node has not the block yet that held it, so its silence means nothing.
         is_filler: the row only fills a gap between nonces.
+        lasts: for a while, every look showed the row's nonce to be used, or to be free, as now.
     """
 
     chain_nonce: int
@@ -157,6 +155,7 @@ class Missing:
     replace_due: bool = False
     node_lags: bool = False
     is_filler: bool = False
+    lasts: bool = False
 
 
 Input: TypeAlias = SendAccepted | SendUnknown | SendRejected | Included | Missing
@@ -204,9 +203,13 @@ def _included_status(seen: Included) -> TransactionStatus:
 
 def _after_look_up(status: TransactionStatus, nonce: int, seen: Missing) -> Decision:
     if seen.chain_nonce > nonce:
+        if not seen.lasts and status is not TransactionStatus.REPLACED:
+            return Decision(status, Action.WAIT)  # one answer of one node stops no key
         if seen.is_filler:  # the nonce is used, which was all that it was for
             return Decision(status, Action.FORGET)
         return Decision(TransactionStatus.REPLACED, Action.STOP_KEY)
+    if status is TransactionStatus.REPLACED and not seen.lasts:
+        return Decision(status, Action.WAIT)  # and none sets it free again
     if status not in UNSETTLED:  # its block, or the foreign one, vanished
         if seen.node_lags:
             return Decision(status, Action.WAIT)
@@ -247,25 +250,3 @@ def is_replacement_due(
             helps nothing.
     """
     return block_made and max(signed_ago_us, seen_ago_us) >= after_us
-
-
-def next_nonce(chain_nonce: int, stored: Iterable[tuple[int, TransactionStatus]]) -> int:
-    """The nonce for a new transaction: no stored one and none on chain has it.
-
-    Args:
-        chain_nonce: transactions of the sender that the chain holds.
-        stored: nonce and status of the sender's stored transactions, at least the highest
-            nonce of each status.
-
-    Raises:
-        LedgerUnavailable: the chain holds fewer transactions than were final: the node lags, or
-            the chain was replaced by an older copy.
-    """
-    rows = list(stored)
-    final = [nonce for nonce, status in rows if status in SETTLED_FOR_GOOD]
-    if final and chain_nonce <= max(final):
-        raise LedgerUnavailable(
-            f"the chain holds {chain_nonce} transactions of this key, but {max(final) + 1} were "
-            "final: the node lags behind, or the chain was replaced by an older copy"
-        )
-    return max([chain_nonce, *(nonce + 1 for nonce, _ in rows)])

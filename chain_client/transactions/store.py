@@ -17,7 +17,7 @@ from chain_client.ledger.base import Receipt
 from chain_client.log.database import reading, writing
 from chain_client.log.leases import fence
 from chain_client.log.model import Lease
-from chain_client.log.schema import attempts, transactions
+from chain_client.log.schema import alarms, attempts, transactions
 from chain_client.signing import SignedTransaction, TransactionFields
 from chain_client.transactions.model import Attempt, AttemptKind, StoredTransaction
 from chain_client.transactions.records import list_attempts, select_transactions, to_stored
@@ -118,11 +118,13 @@ class TransactionStore:
         """Everything that was signed at a row's nonce, the oldest first."""
         return list_attempts(self._engine, tx_id)
 
-    def gas_since(self, time_us: int) -> int:
-        """Gas of what was first signed from then on: as it was used, else as it may be used."""
+    def gas_between(self, first_us: int, last_us: int) -> int:
+        """Gas of what was first signed in a time: as it was used, else as it may be used."""
         gas = func.coalesce(transactions.c.gas_used, transactions.c.gas_limit, 0)
         query = select(func.coalesce(func.sum(gas), 0)).where(
-            transactions.c.sender == self._sender, transactions.c.created_us >= time_us
+            transactions.c.sender == self._sender,
+            transactions.c.created_us >= first_us,
+            transactions.c.created_us <= last_us,
         )
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
@@ -184,6 +186,25 @@ class TransactionStore:
         """The row that has a nonce, if one has."""
         rows = self._rows(transactions.c.nonce == nonce)
         return rows[0] if rows else None
+
+    def lowest_above(self, nonce: int) -> int | None:
+        """The lowest stored nonce above one, if there is one."""
+        query = select(func.min(transactions.c.nonce)).where(
+            transactions.c.sender == self._sender, transactions.c.nonce > nonce
+        )
+        with reading(self._engine) as connection:
+            found = connection.execute(query).scalar_one()
+        return None if found is None else int(found)
+
+    def was_alarm_cleared(self, kind: str, detail: str) -> bool:
+        """Whether an alarm of this key with this very text was raised, and stands no more."""
+        query = select(alarms.c.cleared_us).where(
+            alarms.c.kind == kind,
+            alarms.c.subject == to_hex(self._sender),
+            alarms.c.detail == detail,
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar_one_or_none() is not None
 
     def with_status(
         self, statuses: Iterable[TransactionStatus], *, up_to_nonce: int | None = None

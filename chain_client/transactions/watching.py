@@ -44,8 +44,8 @@ class ReorgWatch:
         changed = []
         for row in [*self._passed(), *rows]:
             self._delivery.advance(row)
-            now = self._store.get(row.id)
-            if now.status is not row.status:
+            now = self._store.find(row.id)  # a filler may be forgotten
+            if now is not None and now.status is not row.status:
                 changed.append(now)
         self._end_alarm()
         return changed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chain_client.config import Settings
-from chain_client.errors import BudgetSpent, ConfigurationError, ContractReverted
+from chain_client.errors import BudgetSpent, ContractReverted, LedgerUnavailable
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionLimits
 from tests.embedded_chains import WRITER
@@ -102,10 +102,34 @@ def test_what_was_signed_is_replaced_whatever_the_budget_says(bench: Bench) -> N
     assert queue.get(tx_id).attempts == 2
 
 
-def test_more_than_a_whole_hour_allows_is_a_matter_of_configuration(bench: Bench) -> None:
-    with pytest.raises(ConfigurationError, match=r"transactions\.gas_per_hour allows"):
-        bench.queue.submit(call(), "pay:1", gas_limit=170_001)
+def test_more_than_a_whole_hour_allows_waits_too_as_a_node_may_be_wrong(bench: Bench) -> None:
+    bench.ledger.on_estimate = lambda asked: 2**40
+    for _ in range(2):
+        with pytest.raises(BudgetSpent, match=r"transactions\.gas_per_hour allows"):
+            bench.queue.submit(call(), "pay:1")
     assert bench.rows() == []
+    assert [alarm.kind for alarm in bench.owner.log.alarms()] == ["gas_budget_spent"]
+    bench.ledger.on_estimate = lambda asked: 2**70
+    with pytest.raises(LedgerUnavailable, match="gas: a lie"):
+        bench.queue.submit(call(), "pay:1")
+    bench.ledger.on_estimate = lambda asked: 50_000
+    bench.pay()
+    assert bench.owner.log.alarms() == []
+
+
+def test_what_a_clock_signed_that_was_far_ahead_does_not_count_when_it_is_right(
+    bench: Bench,
+) -> None:
+    month_us = 30 * 86_400 * 10**6
+    bench.clock.now_us += month_us
+    spend(bench)
+    bench.clock.now_us -= month_us
+    bench.pay(4)
+    bench.clock.now_us -= 60 * 10**6  # set back by a minute: what was just signed still counts
+    bench.pay(5)
+    bench.pay(6)
+    with pytest.raises(BudgetSpent):
+        bench.pay(7)
 
 
 def test_the_settings_give_the_limits(tmp_path: Path) -> None:

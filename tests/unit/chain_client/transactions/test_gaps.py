@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from chain_client.errors import LedgerUnavailable, TransactionRejected
+from chain_client.errors import BudgetSpent, LedgerUnavailable, TransactionRejected
 from chain_client.testing.simulated_ledger import SimulatedLedger
-from chain_client.transactions import TransactionStatus
+from chain_client.transactions import TransactionLimits, TransactionStatus
+from chain_client.types import to_hex
 from tests.embedded_chains import OWNER
 from tests.unit.chain_client.transactions.simulated import Bench, call
 
@@ -118,6 +119,8 @@ def test_a_filler_whose_nonce_is_used_meanwhile_is_forgotten_without_alarm(bench
     bench.ledger.use_nonce(SENDER)
     bench.clock.on_wait = bench.ledger.mine
     bench.queue.settle(tx_id)
+    bench.clock.wait(15)
+    bench.queue.watch()
     assert [row.purpose for row in bench.rows()] == ["pay:1"]
     assert bench.owner.log.alarms() == []
     assert [tx.call for tx in bench.ledger.included()] == [call(1)]
@@ -131,3 +134,41 @@ def test_a_gap_where_something_was_final_stops_everything(bench: Bench) -> None:
     with pytest.raises(LedgerUnavailable, match="replaced by an older copy"):
         queue.settle(tx_id)
     assert {tx.nonce for tx in bench.ledger.pool()} <= {1}
+
+
+def test_a_gap_that_we_never_made_is_told_and_nothing_is_signed_for_it(bench: Bench) -> None:
+    for _ in range(57):
+        bench.ledger.use_nonce(SENDER)
+    bench.ledger.mine()
+    tx_id = bench.queue.submit(call(1), "pay:1")
+    bench.ledger.forget_foreign(SENDER)
+    with pytest.raises(LedgerUnavailable):
+        bench.queue.settle(tx_id, timeout_s=40)
+    assert [row.purpose for row in bench.rows()] == ["pay:1"]
+    (alarm,) = bench.owner.log.alarms()
+    assert (alarm.kind, alarm.subject) == ("nonce_gap", to_hex(SENDER))
+    assert "has nonce 57" in alarm.detail
+    for _ in range(57):
+        bench.ledger.use_nonce(SENDER)
+    bench.queue.settle(tx_id)
+    assert bench.owner.log.alarms() == []
+
+
+def test_what_fills_a_gap_counts_against_the_budget_before_it_is_signed(tmp_path: Path) -> None:
+    ledger = SimulatedLedger(auto_mine=False, finality_depth=1)
+    limits = TransactionLimits(gas_per_hour=130_000)
+    bench = Bench(tmp_path, ledger, poll_s=1, limits=limits)
+    bench.clock.on_wait = ledger.mine
+    for _ in range(2):
+        ledger.use_nonce(SENDER)
+    ledger.mine()
+    tx_id = bench.queue.submit(call(1), "pay:1")
+    ledger.forget_foreign(SENDER)
+    with pytest.raises(BudgetSpent):
+        bench.queue.settle(tx_id, timeout_s=600)
+    assert [row.purpose for row in bench.rows()] == ["fill:0", "pay:1"]
+    assert [alarm.kind for alarm in bench.owner.log.alarms()] == ["gas_budget_spent"]
+    bench.clock.wait(3600)
+    bench.queue.settle(tx_id, timeout_s=600)
+    assert [row.purpose for row in bench.rows()] == ["fill:0", "fill:1", "pay:1"]
+    bench.close()

@@ -22,6 +22,7 @@ from chain_client.errors import (
     WrongChain,
 )
 from chain_client.ledger import Call
+from chain_client.ledger.base import BlockTag
 from chain_client.log import Lease
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionQueue, TransactionStatus, key_lease_name
@@ -167,9 +168,9 @@ class TestLostAndLate:
 
     def test_a_block_between_two_reads_is_no_foreign_transaction(self, tmp_path: Path) -> None:
         class Racing(SimulatedLedger):
-            def nonce(self, address: Address) -> int:
+            def nonce(self, address: Address, at: BlockTag = "latest") -> int:
                 self.mine()
-                return super().nonce(address)
+                return super().nonce(address, at)
 
         bench = Bench(tmp_path, Racing(auto_mine=False))
         bench.pay()
@@ -337,6 +338,46 @@ class TestForeignTransactions:
         bench.ledger.forget_foreign(SENDER)
         bench.queue.settle(tx_id)
         assert_each_included_once(bench, 1)
+        assert bench.owner.log.alarms() == []
+
+    def test_a_glitch_about_the_nonce_of_what_is_on_its_way_stops_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        class Lying(SimulatedLedger):
+            lies = 0
+
+            def nonce(self, address: Address, at: BlockTag = "latest") -> int:
+                self.lies -= 1
+                return super().nonce(address, at) + (1_000 if self.lies >= 0 else 0)
+
+        ledger = Lying(auto_mine=False)
+        bench = Bench(tmp_path, ledger, poll_s=1)
+        tx_id = bench.queue.submit(call(), "pay:1")
+        ledger.lies = 20
+        with pytest.raises(LedgerUnavailable, match="not on chain after 10 s"):
+            bench.queue.settle(tx_id, timeout_s=10)
+        assert statuses(bench) == ["broadcast"]
+        ledger.lies = 0
+        bench.clock.on_wait = ledger.mine
+        bench.queue.settle(tx_id)
+        assert bench.owner.log.alarms() == []
+        assert_each_included_once(bench, 1)
+        bench.close()
+
+    def test_one_answer_that_lags_does_not_free_a_stopped_key(self, bench: Bench) -> None:
+        bench.ledger.drop_silently()
+        tx_id = bench.queue.submit(call(), "pay:1")
+        bench.ledger.use_nonce(SENDER)
+        with pytest.raises(ForeignNonce):
+            bench.queue.settle(tx_id)
+        bench.ledger.forget_foreign(SENDER)
+        with pytest.raises(LedgerUnavailable, match="nothing new is signed before it has"):
+            bench.queue.submit(call(2), "pay:2")
+        bench.ledger.use_nonce(SENDER)
+        with pytest.raises(ForeignNonce):
+            bench.queue.submit(call(2), "pay:2")
+        assert [alarm.kind for alarm in bench.owner.log.alarms()] == ["foreign_nonce"]
+        assert statuses(bench) == ["replaced"]
 
 
 class TestReorgs:
@@ -385,6 +426,8 @@ class TestReorgs:
         bench.pay()
         bench.ledger.reorg(1)
         bench.ledger.use_nonce(SENDER)
+        assert bench.queue.watch() == []
+        bench.clock.wait(15)
         with pytest.raises(ForeignNonce):
             bench.queue.watch()
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_client.errors import LedgerUnavailable
 from chain_client.transactions.state import (
     REJECTIONS,
     SETTLED_FOR_GOOD,
@@ -21,7 +20,6 @@ from chain_client.transactions.state import (
     TransactionStatus,
     decide,
     is_replacement_due,
-    next_nonce,
 )
 
 SIGNED, BROADCAST, INCLUDED = (
@@ -46,6 +44,13 @@ def rejected(reason: str, *, never_sent_before: bool = False) -> SendRejected:
 def missing(chain_nonce: int, **seen: bool) -> Missing:
     return Missing(chain_nonce, **{"resend_due": False} | seen)
 
+
+SEEN: list[dict[str, bool]] = [
+    {},
+    {"resend_due": True},
+    {"replace_due": True},
+    {"node_lags": True},
+]
 
 # what was seen, then (status, action) from each of SIGNED, BROADCAST, INCLUDED, REPLACED
 TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
@@ -72,7 +77,7 @@ TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
             (SIGNED, Action.WAIT),
             (BROADCAST, Action.WAIT),
             (BROADCAST, Action.SEND),
-            (BROADCAST, Action.SEND),
+            (REPLACED, Action.WAIT),
         ],
     ),
     (
@@ -81,7 +86,7 @@ TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
             (SIGNED, Action.SEND),
             (BROADCAST, Action.SEND),
             (BROADCAST, Action.SEND),
-            (BROADCAST, Action.SEND),
+            (REPLACED, Action.WAIT),
         ],
     ),
     # a block vanished, or the node has not got it yet
@@ -102,37 +107,52 @@ TABLE: list[tuple[Input, list[tuple[TransactionStatus, Action]]]] = [
                 (SIGNED, Action.REPLACE),
                 (BROADCAST, Action.REPLACE),
                 (BROADCAST, Action.SEND),
-                (BROADCAST, Action.SEND),
+                (REPLACED, Action.WAIT),
             ],
         )
         for resend_due in (False, True)
     ),
     (
         missing(NONCE - 1, replace_due=True),
-        [(SIGNED, Action.CLOSE_GAP), (BROADCAST, Action.CLOSE_GAP)]
-        + [(BROADCAST, Action.SEND)] * 2,
+        [
+            (SIGNED, Action.CLOSE_GAP),
+            (BROADCAST, Action.CLOSE_GAP),
+            (BROADCAST, Action.SEND),
+            (REPLACED, Action.WAIT),
+        ],
     ),
     # nonces before it are missing on chain
     (
         missing(NONCE - 3),
-        [(SIGNED, Action.CLOSE_GAP), (BROADCAST, Action.CLOSE_GAP)]
-        + [(BROADCAST, Action.SEND)] * 2,
+        [
+            (SIGNED, Action.CLOSE_GAP),
+            (BROADCAST, Action.CLOSE_GAP),
+            (BROADCAST, Action.SEND),
+            (REPLACED, Action.WAIT),
+        ],
     ),
     (
         missing(NONCE - 3, resend_due=True),
+        [(SIGNED, Action.SEND)] + [(BROADCAST, Action.SEND)] * 2 + [(REPLACED, Action.WAIT)],
+    ),
+    # its nonce is used, and not by us: one answer stops no key, and frees no stopped one
+    *(
+        (
+            missing(NONCE + 1, **seen),
+            [(status, Action.WAIT) for status in OPEN[:3]] + [(REPLACED, Action.STOP_KEY)],
+        )
+        for seen in SEEN
+    ),
+    *((missing(NONCE + 1, lasts=True, **seen), [(REPLACED, Action.STOP_KEY)] * 4) for seen in SEEN),
+    (
+        missing(NONCE + 1, is_filler=True),
+        [(status, Action.WAIT) for status in OPEN[:3]] + [(REPLACED, Action.FORGET)],
+    ),
+    (missing(NONCE + 1, is_filler=True, lasts=True), [(status, Action.FORGET) for status in OPEN]),
+    (
+        missing(NONCE, resend_due=True, lasts=True),
         [(SIGNED, Action.SEND)] + [(BROADCAST, Action.SEND)] * 3,
     ),
-    # its nonce is used, and not by us
-    *(
-        (missing(NONCE + 1, **seen), [(REPLACED, Action.STOP_KEY)] * 4)
-        for seen in (
-            {},
-            {"resend_due": True},
-            {"replace_due": True},
-            {"node_lags": True},
-        )
-    ),
-    (missing(NONCE + 1, is_filler=True), [(status, Action.FORGET) for status in OPEN]),
     (rejected("nonce_too_low"), [(status, Action.LOOK_UP) for status in OPEN]),
     (rejected("reverted"), [(status, Action.LOOK_UP) for status in OPEN]),
     (rejected("nonce_gap"), [(status, Action.CLOSE_GAP) for status in OPEN]),
@@ -175,7 +195,7 @@ inputs = st.one_of(
     st.just(SendUnknown()),
     st.builds(SendRejected, st.sampled_from([*REJECTIONS, "other"]), st.booleans()),
     st.builds(Included, st.booleans(), st.booleans(), st.booleans()),
-    st.builds(Missing, st.integers(0, 20), *[st.booleans()] * 4),
+    st.builds(Missing, st.integers(0, 20), *[st.booleans()] * 5),
 )
 
 
@@ -200,37 +220,6 @@ def test_a_reply_alone_neither_settles_nor_stops(
     if decision.action is Action.STOP_KEY:
         assert decision.status is REPLACED
     assert status not in SETTLED_FOR_GOOD or decision.status is status
-
-
-@pytest.mark.parametrize(
-    ("chain_nonce", "rows", "nonce"),
-    [
-        (0, [], 0),
-        (5, [], 5),
-        (0, [(0, SIGNED)], 1),
-        (0, [(0, BROADCAST), (1, BROADCAST)], 2),
-        (2, [(1, FINALIZED)], 2),
-        (2, [(1, INCLUDED)], 2),
-        (1, [(1, INCLUDED)], 2),  # its block vanished just now
-        (1, [(3, SIGNED), (0, REVERTED)], 4),
-        (9, [(3, REPLACED)], 9),
-        (4, [(9, REPLACED)], 10),
-        (2, [(1, CANCELLED)], 2),
-    ],
-)
-def test_the_next_nonce_is_above_all_that_is_known(
-    chain_nonce: int, rows: list[tuple[int, TransactionStatus]], nonce: int
-) -> None:
-    assert next_nonce(chain_nonce, rows) == next_nonce(chain_nonce, rows[::-1]) == nonce
-
-
-@pytest.mark.parametrize("status", sorted(SETTLED_FOR_GOOD))
-@pytest.mark.parametrize("chain_nonce", [0, 4])
-def test_no_nonce_is_given_on_a_chain_that_lost_what_was_final(
-    chain_nonce: int, status: TransactionStatus
-) -> None:
-    with pytest.raises(LedgerUnavailable, match="lags behind, or the chain was replaced"):
-        next_nonce(chain_nonce, [(4, status), (5, SIGNED)])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""The nonce of a new transaction: no answer of a node alone moves a key far ahead."""
+
+from __future__ import annotations
+
+from chain_client.errors import ForeignNonce, LedgerUnavailable
+from chain_client.ledger.base import Ledger
+from chain_client.transactions.alarms import FOREIGN_NONCE, KeyAlarms
+from chain_client.transactions.nonce_rules import own_nonce, unknown_nonces
+from chain_client.transactions.store import TransactionStore
+from chain_client.types import Address, to_hex
+
+
+class NonceSource:
+    """Gives nonces of one key.
+
+    Guarantee: a key with stored transactions goes on after them. What the chain has beyond them
+    stops the key once it is final, and until a person acknowledges that alarm.
+
+    Args:
+        ledger: the chain.
+        store: the key's rows.
+        alarms: of the key.
+    """
+
+    def __init__(self, ledger: Ledger, store: TransactionStore, alarms: KeyAlarms) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._alarms = alarms
+
+    def next(self, sender: Address) -> int:
+        """The nonce for a new transaction: no stored one and none on chain has it.
+
+        Raises:
+            ForeignNonce: the key was used by somebody else, or by what this log has forgotten.
+            LedgerUnavailable: the chain does not answer, or what it shows can't be true, or is
+                not final yet.
+        """
+        stored = self._store.nonces()
+        latest = self._ledger.nonce(sender)
+        nonce = own_nonce(latest, stored)
+        if nonce is not None:
+            self._alarms.end(FOREIGN_NONCE)
+            return nonce
+        final = self._ledger.nonce(sender, "finalized")
+        again = self._ledger.nonce(sender)
+        unknown = unknown_nonces(final, stored)
+        if unknown is not None:
+            self._refuse_unless_acknowledged(sender, *unknown)
+        if latest != again or final != latest:
+            raise LedgerUnavailable(
+                f"the chain shows {again} transactions of the key {to_hex(sender)}, {final} of "
+                "them final, and this log did not send the newest ones: nothing is signed with it "
+                "until they are final"
+            )
+        return final
+
+    def _refuse_unless_acknowledged(self, sender: Address, first: int, last: int) -> None:
+        text = (
+            f"transactions that this log does not know used the nonces {first} to {last} of the "
+            f"key {to_hex(sender)}: someone else has this key, or the log was put back from an "
+            "older copy. Nothing is signed with it; give its role to a new key, or, if you know "
+            "where they come from, acknowledge this alarm and the key goes on after them"
+        )
+        if self._store.was_alarm_cleared(FOREIGN_NONCE, text):
+            return
+        self._alarms.start(FOREIGN_NONCE, text)
+        raise ForeignNonce(text)
