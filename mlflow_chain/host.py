@@ -36,6 +36,7 @@ from mlflow_chain.attesting.locating import resolve_location
 from mlflow_chain.files.bracket import KIND
 from mlflow_chain.files.locations import Storage
 from mlflow_chain.files.read_back import read_back
+from mlflow_chain.loading_mlflow import load_mlflow
 from mlflow_chain.mapping.over_http import to_shown
 from mlflow_chain.mapping.workspaces import to_bare
 from mlflow_chain.reading.governed import GovernedModel, read_models
@@ -66,6 +67,7 @@ class MlflowHost:
     def __init__(
         self, *, server_patience_s: float = SERVER_PATIENCE_S, clock: Clock | None = None
     ) -> None:
+        load_mlflow()  # whoever has a host may use it in any thread
         self._patience = Patience(server_patience_s, clock or SystemClock())
 
     def resolve(self, store: StoreBinding, in_doubt: Sequence[Event]) -> list[Resolution]:
