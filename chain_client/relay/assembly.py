@@ -22,7 +22,7 @@ from chain_client.relay.day_book import DayBook
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
 from chain_client.relay.ingest import Ingester
-from chain_client.relay.older_log import refuse_older_log
+from chain_client.relay.older_log import OlderLog, compare_with_chain
 from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.pace import RelaySettings
 from chain_client.relay.purse import Purse
@@ -118,6 +118,12 @@ def assemble_relay(
             log.clear_alarm,
         )
     resolver = Resolver(home.bindings, load_host)
+    older_log = OlderLog(
+        lambda: compare_with_chain(log, ledger, deployment),
+        log.raise_alarm,
+        clock,
+        in_background=not is_embedded,
+    )
     return Relay(
         home,
         log,
@@ -130,6 +136,7 @@ def assemble_relay(
             log.clear_alarm,
             deployment_id=deployment.deployment_id,
             lease_s=settings.relay_lease_s,
+            may_remove=older_log.agrees,
         ),
         Tenure(
             home,
@@ -137,7 +144,7 @@ def assemble_relay(
             StandingBy(log, settings.relay_lease_s, clock, may_anchor),
             settings.relay_lease_s,
             clock,
-            lambda: refuse_older_log(log, ledger, deployment),
+            older_log,
         ),
         Anchoring(log, make_anchorer, pace, clock, DayBook(clock), tally, purse),
         Companions(
@@ -176,17 +183,28 @@ def _make_sync(
     load_host: Callable[[str], Host],
     recorder: Callable[[], HostRecords],
 ) -> RegistrySync | None:
-    if not settings.registry_sync or deployment.registry is None:
+    if deployment.registry is None:
         return None
+    home = Home(settings.home)
 
     def open_syncer() -> Syncer:
         # A connection of its own: it is used in another thread than the relay's.
         ledger = open_ledger(settings, expected=deployment.expected())
         return Syncer(settings, deployment, ledger, log, load_host, recorder)
 
+    def find_lack() -> str | None:
+        if home.registry_salt.exists() or not home.is_joined():
+            return None
+        return (
+            "it was joined without the deployment's salt. Give it by `mlops-chain join FILE --salt "
+            "SALT` if this machine is to sync, or set registry.sync = false"
+        )
+
     is_embedded = settings.ledger_url.startswith("embedded:")
     return RegistrySync(
-        open_syncer,
+        home,
+        open_syncer if settings.registry_sync else None,
+        find_lack,
         lambda: recorder().close(),
         log,
         _LOOK_S if is_embedded else _REMOTE_LOOK_S,

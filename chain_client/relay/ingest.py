@@ -60,8 +60,9 @@ class Ingester:
     """Moves settled events from every source of a home into its log.
 
     Guarantee: each event gets exactly one entry, however often a relay dies; a segment is
-    removed only if the log holds its events, whatever the log's row of the source says; a spool
-    that was copied and went on becomes a source of its own; one damaged source stops no other.
+    removed only if ``may_remove`` says so and the log holds its events, whatever the log's row of
+    the source says; a spool that was copied and went on becomes a source of its own; one damaged
+    source stops no other.
 
     Args:
         log: where events go.
@@ -73,6 +74,7 @@ class Ingester:
         deployment_id: sources of another deployment are set aside; None takes them all.
         lease_s: how long a spool of another machine, whose locks may not show here, must have
             been silent before its owner counts as dead.
+        may_remove: whether what the log holds may leave the spool now; else it does so later.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Ingester:
         *,
         deployment_id: str | None = None,
         lease_s: float = 0.0,
+        may_remove: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = log
         self._root = spool_root
@@ -95,6 +98,8 @@ class Ingester:
         self._clear = clear
         self._deployment_id = deployment_id
         self._lease_s = lease_s
+        self._may_remove = may_remove
+        self._kept: set[bytes] = set()
         self._raised: set[tuple[str, bytes]] = set()
         self._ask_again: dict[bytes, tuple[int, int]] = {}
         self._cursors: dict[bytes, SourceCursor] = {}
@@ -128,6 +133,8 @@ class Ingester:
         if self._folders.get(reader.source_id, folder) != folder:
             self._forget(reader)
         self._folders[reader.source_id] = folder
+        if reader.source_id in self._kept and not self._may_remove():
+            return
         try:
             try:
                 self._ingest(reader, lease, done)
@@ -173,7 +180,18 @@ class Ingester:
         if abandoned:
             events.append(cursor.abandon(self._clock.time_us(), self._clock.monotonic_us()))
         self._commit(cursor, [*notes, *events], finished, abandoned, lease, done)
-        if finished:
+        self._let_go(reader, cursor, finished)
+        done.records += len(read.records) + len(read.corruptions)
+        done.unread |= sum(len(record.body) for record in read.records) > READ_BYTES // 2
+        done.live_sources += was_live
+        done.in_doubt += len(cursor.doubtful)
+
+    def _let_go(self, reader: SourceReader, cursor: SourceCursor, finished: bool) -> None:
+        """Remove what the log holds, once that is allowed."""
+        if not self._may_remove():
+            if finished:
+                self._kept.add(reader.source_id)
+        elif finished:
             if cursor.lineage.is_forked:
                 reader.take_away()
             else:
@@ -182,12 +200,9 @@ class Ingester:
         elif not cursor.lineage.is_forked:
             # A copy keeps all of it: what it has in common with its origin tells where it belongs.
             reader.remove_segments_before(cursor.low_water.segment)
-        done.records += len(read.records) + len(read.corruptions)
-        done.unread |= sum(len(record.body) for record in read.records) > READ_BYTES // 2
-        done.live_sources += was_live
-        done.in_doubt += len(cursor.doubtful)
 
     def _forget(self, reader: SourceReader) -> None:
+        self._kept.discard(reader.source_id)
         self._cursors.pop(reader.source_id, None)
         self._folders.pop(reader.source_id, None)
 

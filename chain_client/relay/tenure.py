@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 
 from chain_client.clock import Clock
 from chain_client.errors import AnotherRelay
@@ -13,6 +12,7 @@ from chain_client.log import Lease, Log
 from chain_client.relay.figures import Role
 from chain_client.relay.held_lease import INGEST, HeldLease, RelayName
 from chain_client.relay.lock import RelayLock
+from chain_client.relay.older_log import OlderLog
 from chain_client.relay.standing_by import StandingBy
 
 
@@ -25,7 +25,7 @@ class Tenure:
         standing_by: holds the lease of the anchoring, or waits for it.
         ttl_s: how long the lease of the spool holds without being renewed.
         clock: time.
-        check: raises what must be settled before anything is taken from the spool.
+        older_log: compares log and chain before anything leaves the spool.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Tenure:
         standing_by: StandingBy,
         ttl_s: float,
         clock: Clock,
-        check: Callable[[], None] = lambda: None,
+        older_log: OlderLog,
     ) -> None:
         self._home = home
         self._log = log
         self._standing_by = standing_by
         self._ttl_s = ttl_s
         self._clock = clock
-        self._check = check
+        self._older_log = older_log
         self._lock = RelayLock(home.relay_lock)
         self._locked = False
         self._name: RelayName | None = None
@@ -69,7 +69,7 @@ class Tenure:
         lease = HeldLease(self._log, INGEST + ingester_id, self._ttl_s, self._clock)
         lease.take(self._name.to_holder(), self._is_dead)
         self._ingest = lease
-        self._check()
+        self._older_log.begin()
         self.seat()
 
     def keep(self) -> None:
@@ -77,6 +77,7 @@ class Tenure:
 
         Raises:
             AnotherRelay: the lease of the spool was taken over, or never taken.
+            LogMismatch: log and chain, which could not be compared before, contradict each other.
             LogUnavailable: the log's database does not answer.
         """
         if self._ingest is None:
@@ -84,6 +85,7 @@ class Tenure:
         if self._ingest.renew_when_due():
             # The stopped relay from which this one took over may have let go meanwhile.
             self._locked = self._lock.take()
+        self._older_log.look_when_due()
         self.seat()
 
     def ingest_lease(self) -> Lease:

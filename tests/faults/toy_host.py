@@ -7,7 +7,6 @@ was committed, whatever our side believes. Writes that overwrite or mint carry a
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -146,10 +145,3 @@ def drain(home: Path) -> None:
     relay.drain(patience_s=20)
     relay.close()
     client.close()
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "record":
-        record(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
-    else:
-        drain(Path(sys.argv[2]))
