@@ -46,7 +46,8 @@ class RelayService:
         """Start one, which waits where another works for this home."""
         with self.output.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "chain_client.cli", "relay", "--standby"],
+                # What an unexpected error shows of itself needs `--verbose`.
+                [sys.executable, "-m", "chain_client.cli", "--verbose", "relay", "--standby"],
                 stdout=output,
                 stderr=output,
                 cwd=self.output.parent,
@@ -172,4 +173,4 @@ class RelayServices:
 
 
 def _tail(service: RelayService) -> str:
-    return service.output.read_text("utf-8", "replace")[-1500:]
+    return service.output.read_text("utf-8", "replace")[-6000:]
