@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import NoReturn
+
 from chain_client.errors import (
     ChainBehindLog,
+    ContractMissing,
+    ContractReverted,
     LedgerUnavailable,
     LogBehindChain,
     LogMismatch,
@@ -16,9 +21,12 @@ from chain_client.types import LogId, to_hex
 def read_checked_head(log: Log, contract: EventLogContract, log_id: LogId) -> Head:
     """The chain's head of a log, once it is seen that the log reproduces it.
 
+    One answer of one node is no contradiction: the final head must show it too.
+
     Raises:
-        LogMismatch: or a child of it, as `check_head`.
-        LedgerUnavailable: the chain does not answer, or the node lags behind what was final.
+        LogMismatch: or a child of it, as `check_head`; the chain's final head says the same.
+        LedgerUnavailable: the chain does not answer, the node lags behind what was final, or it
+            shows a newest head that the log does not reproduce and that is not final.
         LogUnavailable: the log's database does not answer.
     """
     # A relay may work beside us, so what was final is read first: the chain must have it by now.
@@ -26,15 +34,34 @@ def read_checked_head(log: Log, contract: EventLogContract, log_id: LogId) -> He
     head = contract.head(log_id)
     try:
         check_head(log, head, final)
-    except ChainBehindLog as exc:
-        if final is not None and contract.lags_behind(final.block_number):
+    except LogMismatch as exc:
+        is_behind = isinstance(exc, ChainBehindLog)
+        if is_behind and final is not None and contract.lags_behind(final.block_number):
             raise LedgerUnavailable(
                 f"the chain does not have block {final.block_number} yet, in which a head of this "
                 "log was final: the node lags behind, or the chain was replaced by an older copy. "
                 "Nothing is sent to it"
             ) from exc
-        raise
+        _confirm(log, contract, log_id, final, head, exc)
     return head
+
+
+def _confirm(
+    log: Log,
+    contract: EventLogContract,
+    log_id: LogId,
+    final: LogHead | None,
+    head: Head,
+    found: LogMismatch,
+) -> NoReturn:
+    # A contract may be so young that the final block does not know it.
+    with contextlib.suppress(ContractReverted, ContractMissing):
+        check_head(log, contract.head(log_id, at="finalized"), final)
+    raise LedgerUnavailable(
+        f"the node shows a head of {head.size} entries in its newest block, which the log does not "
+        "reproduce, and no such head in the chain's final block: it is asked again before that is "
+        "believed"
+    ) from found
 
 
 def check_head(log: Log, head: Head, final: LogHead | None) -> None:

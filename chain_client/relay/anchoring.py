@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from chain_client.relay.day_book import DayBook
 from chain_client.relay.figures import Tally
 from chain_client.relay.pace import RelaySettings
 from chain_client.relay.purse import Purse
+
+_logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 0.1
 
@@ -72,7 +75,8 @@ class Anchoring:
     """The anchoring of the relay that holds the lease ``relay``.
 
     Guarantee: turns of one relay never overlap, also when they are taken in the background; what
-    fails stands as an alarm until it works, and is tried again after a pause that grows.
+    fails stands as an alarm until it works, and is tried again after a pause that grows; so does
+    what nobody expected, such as a fault in a library. Only what the errors below name ends it.
 
     Args:
         log: the log.
@@ -136,16 +140,12 @@ class Anchoring:
             AnotherRelay: the lease, or the key's, was taken over; see `forget`.
             LogUnavailable: the log's database does not answer.
         """
-        if self._anchorer is not None:
-            self._anchorer[1].keep()
-        if self._background.is_busy:
-            return self._done(lambda: self._taken(0))
-        if not self._is_due():
+        try:
+            return self._raised(lambda: self._step(lease))
+        except LogUnavailable:
+            raise
+        except (Unavailable, TransactionFailed):
             return None
-        if not self._settings.in_background:
-            return self._done(lambda: self._turn(lease))
-        self._background.start(lambda: self._turn(lease))
-        return None
 
     def turn_now(self, lease: Lease, wait_s: float) -> Anchored | None:
         """Begin a turn, and wait for its end, at most so long.
@@ -158,13 +158,7 @@ class Anchoring:
             TransactionFailed: it refused what was sent.
             LogMismatch: or another, as `turn_when_due`.
         """
-        if self._anchorer is not None:
-            self._anchorer[1].keep()
-        if not self._settings.in_background:
-            return self._raised(lambda: self._turn(lease))
-        if not self._background.is_busy:
-            self._background.start(lambda: self._turn(lease))
-        return self._raised(lambda: self._taken(wait_s))
+        return self._raised(lambda: self._step(lease, wait_s))
 
     def forget(self) -> None:
         """Begin anew with the next turn: the lease or the key's was lost."""
@@ -175,7 +169,7 @@ class Anchoring:
 
     def pause(self) -> None:
         """Another relay anchors: what a turn under way gives is of no use. Never raises."""
-        with contextlib.suppress(ChainError):
+        with contextlib.suppress(Exception):
             self._background.take()
         self.forget()
 
@@ -220,16 +214,22 @@ class Anchoring:
         done = self._background.take(wait_s)
         return None if done is None else done[0]
 
-    def _done(self, work: Callable[[], Turned | None]) -> Anchored | None:
-        """What a turn anchored; trouble with the chain is noted, and tried again later."""
-        try:
-            return self._raised(work)
-        except LogUnavailable:
-            raise
-        except (Unavailable, TransactionFailed):
-            return None
+    def _step(self, lease: Lease, wait_s: float | None = None) -> Turned | None:
+        """Begin a turn, if one is due or ``wait_s`` is given; what has been done since."""
+        if self._anchorer is not None:
+            self._anchorer[1].keep()
+        if not self._background.is_busy:
+            if wait_s is None and not self._is_due():
+                return None
+            if not self._settings.in_background:
+                return self._turn(lease)
+            self._background.start(lambda: self._turn(lease))
+            if wait_s is None:
+                return None
+        return self._taken(wait_s or 0)
 
     def _raised(self, work: Callable[[], Turned | None]) -> Anchored | None:
+        """What was anchored; trouble with the chain is noted, to be tried again later."""
         try:
             turned = work()
         except LogUnavailable:
@@ -237,6 +237,17 @@ class Anchoring:
         except (Unavailable, TransactionFailed) as exc:
             self._put_off(exc)
             raise
+        except ChainError:
+            raise
+        except Exception as exc:
+            unexpected = LedgerUnavailable(
+                f"a turn failed with {type(exc).__name__}: this program did not expect what "
+                "happened; it is tried again, and the relay's log says where it was"
+            )
+            if self.trouble != str(unexpected):
+                _logger.exception("a turn of the anchoring failed")
+            self._put_off(unexpected)
+            raise unexpected from exc
         if turned is None:
             return None
         self._looked_us = self._clock.monotonic_us()

@@ -35,8 +35,8 @@ class Background(Generic[T]):
 
         # A daemon: a chain that never answers must not keep a process from ending.
         thread = threading.Thread(target=run, name=self._name, daemon=True)
+        thread.start()  # a machine may have no thread left: then nothing is under way
         self._future, self._thread = future, thread
-        thread.start()
 
     @property
     def is_busy(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from chain_client.errors import ChainError
 from chain_client.log import Lease
 from chain_client.relay.cross_anchoring import CrossAnchorer
 from chain_client.relay.ingest import Round
@@ -12,12 +14,16 @@ from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.read_back import ReadBack
 from chain_client.relay.registry_sync import RegistrySync
 
+_logger = logging.getLogger(__name__)
+
 _POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Companions:
     """Whatever of it a home has.
+
+    Guarantee: what goes wrong with one of them holds up neither the others nor the relay.
 
     Args:
         read_back: lets files be read that passed none of the recorders.
@@ -30,6 +36,12 @@ class Companions:
     registry_sync: RegistrySync | None = None
     cross: CrossAnchorer | None = None
     others: OtherSenders | None = None
+    _failing: set[str] = field(default_factory=set, init=False)
+
+    @property
+    def chain_trouble(self) -> str | None:
+        """Why the chain does not answer, as far as any of it asked; None if it answers."""
+        return None if self.registry_sync is None else self.registry_sync.trouble
 
     def start(self) -> None:
         """Begin what goes on by itself."""
@@ -59,16 +71,32 @@ class Companions:
         """
         busy = False
         if self.read_back is not None and not done.unread:
-            busy = self.read_back.start_if_wanted()
+            busy = self._guarded(self.read_back.start_if_wanted)
         if self.registry_sync is not None:
-            busy = self.registry_sync.is_busy() or busy
+            busy = self._guarded(self.registry_sync.is_busy) or busy
         if self.cross is not None:
+            cross = self.cross
             if lease is not None:
-                self.cross.turn(lease)
-            busy = self.cross.is_busy() or busy
+                self._guarded(lambda: cross.turn(lease))
+            busy = self._guarded(cross.is_busy) or busy
         if self.others is not None and lease is not None:
-            self.others.turn(lease)
+            others = self.others
+            self._guarded(lambda: others.turn(lease))
         return busy
+
+    def _guarded(self, work: Callable[[], bool | None]) -> bool:
+        """What it gives; a fault is logged once, and it is called again in the next round."""
+        try:
+            found = bool(work())
+        except ChainError:
+            raise
+        except Exception as exc:
+            kind = type(exc).__name__
+            if kind not in self._failing:
+                _logger.exception("something beside the anchoring failed")
+            self._failing.add(kind)
+            return False
+        return found
 
     def drain_host(self, keep: Callable[[], None], take_all: Callable[[], None]) -> None:
         """Read back and sync once, and take in what that records.

@@ -87,6 +87,7 @@ class OtherSenders:
         self._clock = clock
         self._next_us = 0
         self._queues: dict[Address, _Watched] = {}
+        self._failures: set[type[Exception]] = set()
         self._background: Background[None] = Background("mlops-chain other senders")
 
     def turn(self, lease: Lease) -> None:
@@ -116,7 +117,13 @@ class OtherSenders:
                 self._look_at(sender, holder)
         except ChainError as exc:
             _logger.info("what other keys sent was not looked at: %s", exc)
-        except Exception:
+        except Exception as exc:
+            self._failed(exc)
+
+    def _failed(self, exc: Exception) -> None:
+        """Log a fault once; the next look tries again."""
+        if type(exc) not in self._failures:
+            self._failures.add(type(exc))
             _logger.exception("what other keys sent was not looked at")
 
     def _senders(self) -> list[Address]:
@@ -143,6 +150,8 @@ class OtherSenders:
                     watched.queue.settle(row.id, timeout_s=0)
         except ChainError as exc:
             _logger.info("what the key %s sent is not final yet: %s", to_hex(sender), exc)
+        except Exception as exc:
+            self._failed(exc)
         finally:
             self._log.release(lease)
 

@@ -9,12 +9,15 @@ import pytest
 
 from chain_client.errors import ChainBehindLog, LedgerUnavailable, LogMismatch, NotOnChainYet
 from chain_client.head_check import read_checked_head
+from chain_client.ledger.base import BlockTag
+from chain_client.ledger.event_log import Head
 from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.anchor import Anchored, Anchorer
 from chain_client.relay.head_fates import Fate, decide_fate
 from chain_client.relay.pace import choose_size
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionStatus
+from chain_client.types import Digest, LogId
 from tests.queues import Owner, make_log, own
 from tests.unit.chain_client.log.logs import TurnedClock, make_entries
 from tests.unit.chain_client.relay.simulated_heads import LOG_ID, SimulatedHeads
@@ -238,6 +241,32 @@ def test_a_node_that_lags_behind_what_was_final_is_no_older_chain(bench: Bench) 
     ahead.mine(9)
     with pytest.raises(ChainBehindLog):
         read_checked_head(bench.log, SimulatedHeads(ahead), LOG_ID)
+
+
+class LaggingViews(SimulatedHeads):
+    """A node of many backends: now and then the newest state is another one."""
+
+    def __init__(self, ledger: SimulatedLedger, shown: Head) -> None:
+        super().__init__(ledger)
+        self._shown = shown
+
+    def head(self, log_id: LogId, at: BlockTag | int = "latest") -> Head:
+        return self._shown if at == "latest" else super().head(log_id, at)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [Head(0, Digest(bytes(32)), 0), Head(2, Digest(b"\1" * 32), 1), Head(9, Digest(bytes(32)), 9)],
+    ids=["older", "another root", "made up"],
+)
+def test_one_answer_about_the_newest_head_is_no_contradiction(bench: Bench, shown: Head) -> None:
+    bench.append(2)
+    bench.turn()
+    bench.ledger.mine(2 + FINAL)
+    bench.turn()
+    heads = LaggingViews(bench.ledger, shown)
+    with pytest.raises(LedgerUnavailable, match="asked again before that is believed"):
+        read_checked_head(bench.log, heads, LOG_ID)
 
 
 def test_after_an_outage_one_anchor_takes_all_that_waits(bench: Bench) -> None:
