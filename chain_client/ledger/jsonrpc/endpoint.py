@@ -166,6 +166,10 @@ class Endpoint:
         until_us = self._rests_until_us
         return until_us is not None and until_us > self._clock.monotonic_us()
 
+    def now_s(self) -> float:
+        """The time that its rests are measured in."""
+        return self._clock.monotonic_us() / 1e6
+
     def failed(self, text: str, *, reached: bool = True) -> EndpointFailed:
         """Let it rest after a failure; the error to raise."""
         self._begin_rest(None)

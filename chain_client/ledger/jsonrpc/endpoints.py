@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from chain_client.clock import Clock
@@ -28,6 +30,7 @@ from chain_client.ledger.jsonrpc.endpoint import (
     HistoryPruned,
     ReadRefused,
 )
+from chain_client.ledger.jsonrpc.heights import Heights
 from chain_client.ledger.jsonrpc.values import MalformedReply, to_bytes, to_small
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, to_hex
@@ -38,6 +41,7 @@ T = TypeVar("T")
 
 CHECK_S = 60.0
 """An endpoint's chain and contracts are looked at again after so long."""
+_LOOK_S = 5.0
 
 
 class Endpoints:
@@ -61,8 +65,9 @@ class Endpoints:
         self._chain_id = None if expected is None else expected.chain_id
         self._current: Endpoint | None = None
         self._checked_us: dict[Endpoint, int] = {}
-        self._seen = (0, self.all[0])
-        """The highest block that was shown, and by which endpoint."""
+        self.heights = Heights(clock)
+        self._still: set[Endpoint] = set()
+        """Those of which it was told that they stand still."""
 
     def using(self, work: Callable[[Endpoint], T], *, again: bool = True) -> T:
         """Let the best endpoint do some work, and the next one if it fails.
@@ -83,6 +88,7 @@ class Endpoints:
             try:
                 if endpoint is not self._current or self._is_check_due(endpoint):
                     self.check(endpoint)
+                    self._see_that_it_moves(endpoint)
                 result = self.asking(endpoint, work)
             except (WrongChain, ContractMissing) as exc:
                 self.forget(endpoint)
@@ -104,18 +110,52 @@ class Endpoints:
         raise _verdict(failures)
 
     def others(self, than: Endpoint) -> Iterator[Endpoint]:
-        """The other endpoints that can be asked now, checked."""
+        """The other endpoints that can be asked now, checked; none that stands still."""
         for endpoint in self.all:
             if endpoint is than or endpoint.is_resting():
                 continue
             try:
                 if self._is_check_due(endpoint):
-                    self.check(endpoint)
+                    self.check(endpoint, takes_over=False)
+                if self.heights.still_behind(endpoint) is not None:
+                    self.look_at_head(endpoint, again_s=_LOOK_S)
             except (LedgerUnavailable, ConfigurationError) as exc:
                 self.forget(endpoint)
                 _logger.info("not asked for a second look: %s", exc)
                 continue
-            yield endpoint
+            if self._stands_still(endpoint) is None:
+                yield endpoint
+
+    def look_at_head(self, endpoint: Endpoint, *, again_s: float) -> None:
+        """Notice an endpoint's head, unless it was looked at less than so long ago.
+
+        Raises:
+            EndpointFailed: it gives no answer.
+        """
+        if self.heights.noticed_s(endpoint) >= again_s:
+            self.heights.noticed(endpoint, self.asking(endpoint, _head))
+
+    def _stands_still(self, endpoint: Endpoint) -> str | None:
+        """In words, tell it once."""
+        text = self.heights.still_behind(endpoint)
+        with self._lock.held():
+            is_new = text is not None and endpoint not in self._still
+            (self._still.discard if text is None else self._still.add)(endpoint)
+        if is_new:
+            _logger.info("%s %s: it counts as down until it moves", endpoint.shown, text)
+        return text
+
+    def _see_that_it_moves(self, endpoint: Endpoint) -> None:
+        """Compare an endpoint that has shown no new block for long with the others."""
+        if len(self.all) == 1 or self.heights.unmoved_s(endpoint) < CHECK_S:
+            return
+        for other in self.others(endpoint):
+            with suppress(EndpointFailed):
+                self.look_at_head(other, again_s=_LOOK_S)
+        self.look_at_head(endpoint, again_s=0)  # now that it is known how far the others are
+        text = self._stands_still(endpoint)
+        if text is not None:
+            raise endpoint.failed(text, reached=False)
 
     def asking(self, endpoint: Endpoint, work: Callable[[Endpoint], T]) -> T:
         """Let one endpoint do some work; what it can't answer becomes a failure of it.
@@ -132,15 +172,19 @@ class Endpoints:
             is_pruned = exc.verdict.kind == "history_missing"
             raise (HistoryPruned if is_pruned else EndpointFailed)(text, reached=True) from exc
 
-    def check(self, endpoint: Endpoint) -> None:
+    def check(self, endpoint: Endpoint, *, takes_over: bool = True) -> None:
         """See that an endpoint is of our chain, and has what was seen of it.
+
+        Args:
+            endpoint: to check.
+            takes_over: what it shows is relied on from now on; else it is only compared with.
 
         Raises:
             WrongChain: it is of another one.
             ContractMissing: no code, or other code, at a contract's address.
             EndpointFailed: it gives no answer, or lags behind.
         """
-        self.asking(endpoint, self._check)
+        self.asking(endpoint, partial(self._check, takes_over=takes_over))
         with self._lock.held():
             self._checked_us[endpoint] = self._clock.monotonic_us()
 
@@ -161,14 +205,12 @@ class Endpoints:
             )
         return chain_id
 
-    def saw(self, endpoint: Endpoint, block_number: int) -> None:
-        """Remember that an endpoint showed a block: no other one may be behind it.
+    def saw(self, endpoint: Endpoint, block_number: int, *, is_head: bool = True) -> None:
+        """Callers are told of a block: for a while, no other endpoint may be behind it.
 
         An endpoint may go behind what it showed itself: chains are reorganised.
         """
-        with self._lock.held():
-            if block_number > self._seen[0] or endpoint is self._seen[1]:
-                self._seen = (block_number, endpoint)
+        self.heights.shown(endpoint, block_number, is_head=is_head)
 
     def lacks(self, endpoint: Endpoint, number: int) -> EndpointFailed | InvalidInput:
         """Why an endpoint does not show a block that was asked for; the error to raise.
@@ -176,17 +218,17 @@ class Endpoints:
         Raises:
             EndpointFailed: it gives no answer.
         """
-        newest = to_small(endpoint.read("eth_blockNumber"), "block number")
+        newest = _head(endpoint)
         if number <= newest:
             return endpoint.failed(f"does not show block {number}, and is at block {newest}")
-        if self._seen[0] >= number and self._seen[1] is not endpoint:
+        if self.heights.bar(endpoint) >= number:
             return endpoint.failed(f"lags behind: it is at block {newest}, and {number} was seen")
         self.saw(endpoint, newest)
         return InvalidInput(f"the chain has no block {number} yet; the newest is {newest}")
 
     def seen(self) -> int:
-        """The highest block that was shown."""
-        return self._seen[0]
+        """The highest block that was shown of late."""
+        return self.heights.newest()
 
     def forget(self, endpoint: Endpoint) -> None:
         """Check an endpoint again before it is used again."""
@@ -197,19 +239,23 @@ class Endpoints:
         """Close all connections; the next use connects and checks again."""
         with self._lock.held():
             self._checked_us.clear()
+            self._still.clear()
+        self.heights.clear()
         for endpoint in self.all:
             endpoint.close()
 
-    def _check(self, endpoint: Endpoint) -> None:
+    def _check(self, endpoint: Endpoint, *, takes_over: bool) -> None:
         chain_id = self.check_chain_id(endpoint)
-        number = to_small(endpoint.read("eth_blockNumber"), "block number")
-        seen, by = self._seen
-        if number < seen and by is not endpoint:
+        number = _head(endpoint)
+        self.heights.noticed(endpoint, number)
+        seen = self.heights.bar(endpoint)
+        if takes_over and number < seen:
             raise endpoint.failed(f"lags behind: it is at block {number}, and {seen} was seen")
         for address, code_hash in (self._expected.code_hashes if self._expected else {}).items():
             code = to_bytes(endpoint.read("eth_getCode", to_hex(address), "latest"), "code")
             _check_code(endpoint, chain_id, address, code_hash, code)
-        self.saw(endpoint, number)
+        if takes_over:
+            self.saw(endpoint, number)
 
     def _is_check_due(self, endpoint: Endpoint) -> bool:
         checked_us = self._checked_us.get(endpoint)
@@ -228,6 +274,10 @@ class Endpoints:
             if self._current is not None:
                 _logger.warning("the chain is now asked at %s", endpoint.shown)
             self._current = endpoint
+
+
+def _head(endpoint: Endpoint) -> int:
+    return to_small(endpoint.read("eth_blockNumber"), "block number")
 
 
 def _check_code(

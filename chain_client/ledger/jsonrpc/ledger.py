@@ -104,13 +104,21 @@ class JsonRpcLedger:
         return self._read(to_int, "eth_getBalance", to_hex(address), "latest")
 
     def nonce(self, address: Address, at: BlockTag = "latest") -> int:
-        def read(endpoint: Endpoint) -> int:
-            where = "latest"
-            if at == "finalized":
-                where = to_quantity(self._finalized(endpoint).number)
+        def ask(endpoint: Endpoint, where: str) -> int:
             return to_small(endpoint.read("eth_getTransactionCount", to_hex(address), where))
 
-        return self.endpoints.using(read)
+        def read_final(endpoint: Endpoint) -> int:
+            block = self._finalized(endpoint)
+            where = to_quantity(block.number)
+            found = ask(endpoint, where)
+            self.second_look.at_final_nonce(
+                endpoint, address, block, found, lambda other: ask(other, where)
+            )
+            return found
+
+        if at == "finalized":
+            return self.endpoints.using(read_final)
+        return self.endpoints.using(lambda endpoint: ask(endpoint, "latest"))
 
     def fees(self) -> Fees:
         return self.endpoints.using(read_fees)
@@ -206,10 +214,12 @@ class JsonRpcLedger:
         return block
 
     def _finalized(self, endpoint: Endpoint) -> Block:
-        block = self.finality.block(endpoint)
-        return self.finality.believe(
-            self.second_look.at_final_block(endpoint, block, self.finality.block)
+        block, is_confirmed = self.second_look.at_final_block(
+            endpoint, self.finality.block(endpoint), self.finality.block
         )
+        if is_confirmed:
+            self.endpoints.heights.confirmed(block.number)
+        return self.finality.believe(block, is_confirmed=is_confirmed)
 
     def _final_view(self, endpoint: Endpoint, ask: Callable[[Endpoint, str], bytes]) -> bytes:
         number = self._finalized(endpoint).number

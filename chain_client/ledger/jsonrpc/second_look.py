@@ -6,23 +6,18 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeAlias, TypeVar
 
-from chain_client.errors import ConfigurationError, InvalidInput, LedgerUnavailable
+from chain_client.errors import ConfigurationError, LedgerUnavailable
 from chain_client.forking import ForkableLock
 from chain_client.ledger.base import Block, Receipt
 from chain_client.ledger.jsonrpc.endpoint import Endpoint, EndpointFailed, ReadRefused
 from chain_client.ledger.jsonrpc.endpoints import Endpoints
 from chain_client.ledger.jsonrpc.finality import find_block
-from chain_client.ledger.jsonrpc.proof import header_hash, proved_nonce, sender_and_nonce
-from chain_client.ledger.jsonrpc.values import (
-    MalformedReply,
-    to_block,
-    to_bytes,
-    to_quantity,
-    to_receipt,
-)
+from chain_client.ledger.jsonrpc.proving import Prover, Unavailable, contradiction
+from chain_client.ledger.jsonrpc.values import to_receipt
 from chain_client.types import Address, to_hex
 
 _logger = logging.getLogger(__name__)
@@ -36,10 +31,9 @@ PATIENCE_S = 1.0
 """How long another endpoint is waited for that has not come as far."""
 _POLL_S = 0.1
 _REMEMBERED = 1024
-
-
-class _Unavailable(Exception):
-    """This kind of second look can't be had now; the text says why."""
+_LOOK_S = 5.0
+LATE_S = 120.0
+"""After so long it is told that another endpoint's finality holds back what is final."""
 
 
 class SecondLook:
@@ -53,9 +47,12 @@ class SecondLook:
     def __init__(self, endpoints: Endpoints, mode: Mode) -> None:
         self._endpoints = endpoints
         self._mode = mode
+        self._prover = Prover()
         self._lock = ForkableLock()
-        self._believed: OrderedDict[object, object] = OrderedDict()
-        """What was believed, by what it is of: the same place never shows two things."""
+        self._believed: OrderedDict[object, tuple[object, Kind]] = OrderedDict()
+        """What was believed, by what it is of, and what confirmed it: the same place never shows
+        two things."""
+        self._late: dict[Endpoint, tuple[int, float, bool]] = {}
         self._has_warned = False
         self.last_kind: Kind | None = None
         """What confirmed the newest answer; None before the first."""
@@ -79,12 +76,12 @@ class SecondLook:
             receipt,
             show,
             receipt.block_number,
-            lambda: self._prove_receipt(endpoint, receipt),
+            lambda: self._prover.prove_receipt(endpoint, receipt),
         )
 
     def at_final_block(
         self, endpoint: Endpoint, block: Block, final: Callable[[Endpoint], Block]
-    ) -> Block:
+    ) -> tuple[Block, bool]:
         """Believe that a block is final; errors as `at_receipt`.
 
         Args:
@@ -94,7 +91,7 @@ class SecondLook:
 
         Returns:
             the block, or an earlier one if another endpoint shows no later one as final: both
-            have that.
+            have that; and whether another endpoint confirmed it.
         """
         agreed = block
 
@@ -102,23 +99,77 @@ class SecondLook:
             nonlocal agreed
             theirs = final(other)
             if theirs.number >= block.number:
+                self._tell_of_late_finality(other, None)
                 return find_block(other, block.number)
+            self._look_at_heads(endpoint, other)
+            self._tell_of_late_finality(other, theirs)
             agreed = theirs
             return block if find_block(endpoint, theirs.number) == theirs else theirs
 
-        self._look(
+        kind = self._look(
             endpoint,
             block.hash,
             f"block {block.number}",
             block,
             show,
             block.number,
-            lambda: self._prove_block(endpoint, block),
+            lambda: self._prover.prove_block(endpoint, block),
         )
-        if agreed is not block:
+        if agreed is not block and kind == "endpoint":
             with self._lock.held():
                 self._believed.pop(block.hash, None)
-        return agreed
+            return agreed, True
+        return block, kind == "endpoint"
+
+    def at_final_nonce(
+        self,
+        endpoint: Endpoint,
+        address: Address,
+        block: Block,
+        nonce: int,
+        ask: Callable[[Endpoint], int],
+    ) -> None:
+        """Believe how many transactions an account has in a final block; errors as `at_receipt`.
+
+        Args:
+            endpoint: shows it.
+            address: of the account.
+            block: that is final.
+            nonce: what it shows.
+            ask: gives that of another endpoint.
+        """
+        self._look(
+            endpoint,
+            (address, block.hash),
+            f"the nonce of {to_hex(address)} in block {block.number}",
+            nonce,
+            ask,
+            block.number,
+            lambda: self._prover.prove_nonce(endpoint, address, block, nonce),
+        )
+
+    def _look_at_heads(self, *endpoints: Endpoint) -> None:
+        """See whether one stands still."""
+        for endpoint in endpoints:
+            self._endpoints.look_at_head(endpoint, again_s=_LOOK_S)
+
+    def _tell_of_late_finality(self, other: Endpoint, theirs: Block | None) -> None:
+        """Warn once where another endpoint's finality does not move while it holds ours back."""
+        if theirs is None:
+            self._late.pop(other, None)
+            return
+        since = self._late.get(other)
+        if since is None or since[0] != theirs.number:
+            self._late[other] = (theirs.number, other.now_s(), False)
+        elif not since[2] and other.now_s() - since[1] >= LATE_S:
+            self._late[other] = (*since[:2], True)
+            _logger.warning(
+                "for %s, nothing after block %d has become final for %.0f s: nothing later is "
+                "taken for final",
+                other.shown,
+                theirs.number,
+                LATE_S,
+            )
 
     def at_final_view(
         self, endpoint: Endpoint, number: int, result: bytes, ask: Callable[[Endpoint], bytes]
@@ -139,12 +190,13 @@ class SecondLook:
         show: Callable[[Endpoint], T | None],
         block_number: int,
         prove: Callable[[], None] | None = None,
-    ) -> None:
+    ) -> Kind | None:
+        """What confirmed it; None if nothing was to be asked."""
         if self._mode == "off":
-            return
+            return None
         believed = None if key is None else self._believed.get(key)
-        if believed == shown:
-            return
+        if believed is not None and believed[0] == shown:
+            return believed[1]
         if believed is not None:
             # No proof tells which of the two is right: it tells of the block, not of the receipt.
             prove = None
@@ -158,13 +210,13 @@ class SecondLook:
         for kind, look in looks:
             try:
                 look()
-            except _Unavailable as exc:
+            except Unavailable as exc:
                 reasons.append(str(exc))
             else:
                 self._believe(key, shown, kind)
-                return
+                return kind
         if believed is not None:
-            raise _contradiction(endpoint, f"{what} was another one before")
+            raise contradiction(endpoint, f"{what} was another one before")
         if reasons and self._mode != "auto":
             raise LedgerUnavailable(
                 f"{endpoint.shown} shows {what}, and there is no second look at it: "
@@ -173,6 +225,7 @@ class SecondLook:
         if prove is not None:
             self._warn_once(endpoint, reasons)
             self._believe(key, shown, "none")
+        return "none"
 
     def _warn_once(self, endpoint: Endpoint, reasons: list[str]) -> None:
         with self._lock.held():
@@ -188,7 +241,7 @@ class SecondLook:
         with self._lock.held():
             self.last_kind = kind
             if key is not None:
-                self._believed[key] = shown
+                self._believed[key] = (shown, kind)
                 while len(self._believed) > _REMEMBERED:
                     self._believed.popitem(last=False)
 
@@ -201,7 +254,7 @@ class SecondLook:
         block_number: int,
     ) -> None:
         """See that another endpoint shows the same."""
-        self._endpoints.saw(endpoint, max(block_number, self._endpoints.seen()))
+        self._endpoints.saw(endpoint, block_number, is_head=False)
         deadline = time.monotonic() + PATIENCE_S
         behind: Endpoint | None = None
         while True:
@@ -219,66 +272,14 @@ class SecondLook:
                     )
                 behind = other
             if behind is None:
-                raise _Unavailable("no other endpoint can be asked")
+                raise Unavailable("no other endpoint can be asked")
             if time.monotonic() > deadline:
+                with suppress(EndpointFailed):
+                    self._look_at_heads(endpoint, behind)
                 raise LedgerUnavailable(
                     f"{endpoint.shown} shows {what}, and {behind.shown} does not, or not yet"
                 )
             time.sleep(_POLL_S)
-
-    def _prove_receipt(self, endpoint: Endpoint, receipt: Receipt) -> None:
-        state_root = self._prove_header(endpoint, receipt.block_number, receipt.block_hash)
-        transaction = _ask(endpoint, "eth_getTransactionByHash", to_hex(receipt.tx_hash))
-        try:
-            sender, nonce = sender_and_nonce(transaction, receipt.tx_hash)
-        except (InvalidInput, MalformedReply) as exc:
-            raise _contradiction(endpoint, str(exc)) from exc
-        found = self._prove_nonce(endpoint, state_root, sender, receipt.block_number)
-        if found <= nonce:
-            raise _contradiction(
-                endpoint,
-                f"by its proof the sender has used {found} nonces, but the transaction has {nonce}",
-            )
-
-    def _prove_block(self, endpoint: Endpoint, block: Block) -> None:
-        self._prove_header(endpoint, block.number, block.hash)
-
-    def _prove_header(self, endpoint: Endpoint, number: int, wanted: bytes) -> bytes:
-        """The state root of the block with that hash."""
-        header = _ask(endpoint, "eth_getBlockByHash", to_hex(wanted), False)
-        try:
-            if isinstance(header, dict) and header_hash(header) == wanted:
-                if to_block(header).number != number:
-                    raise _contradiction(endpoint, f"its block {number} has another number")
-                return to_bytes(header.get("stateRoot"), "state root", 32)
-            newest = _ask(endpoint, "eth_getBlockByNumber", "latest", False)
-            if header_hash(newest) == to_block(newest).hash:
-                raise _contradiction(endpoint, f"the header of block {number} has another hash")
-        except MalformedReply as exc:
-            raise _Unavailable(f"{endpoint.shown} shows no whole header: {exc}") from exc
-        raise _Unavailable("the hash of this chain's blocks is not that of their headers")
-
-    def _prove_nonce(
-        self, endpoint: Endpoint, state_root: bytes, sender: Address, number: int
-    ) -> int:
-        proof = _ask(endpoint, "eth_getProof", to_hex(sender), [], to_quantity(number))
-        try:
-            return proved_nonce(state_root, sender, proof)
-        except InvalidInput as exc:
-            raise _contradiction(endpoint, str(exc)) from exc
-        except MalformedReply as exc:
-            raise _Unavailable(f"{endpoint.shown} gives no proof: {exc}") from exc
-
-
-def _ask(endpoint: Endpoint, method: str, *params: object) -> object:
-    try:
-        return endpoint.read(method, *params)
-    except ReadRefused as exc:
-        raise _Unavailable(f"{endpoint.shown} refuses {method}: {exc.verdict.text}") from exc
-
-
-def _contradiction(endpoint: Endpoint, text: str) -> LedgerUnavailable:
-    return LedgerUnavailable(f"{endpoint.shown} contradicts itself, and is not believed: {text}")
 
 
 def parse_mode(text: str) -> Mode:

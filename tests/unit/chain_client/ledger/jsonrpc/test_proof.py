@@ -178,3 +178,36 @@ def test_blocks_whose_hash_leaves_something_out_have_no_proof(
         )
     assert ledger.receipt(sent) is not None
     assert ledger.second_look.last_kind == "none"
+
+
+def test_a_made_up_block_of_a_node_whose_headers_were_right_is_a_contradiction(
+    ledger: JsonRpcLedger, liar: ScriptedNode, node: RunningNode
+) -> None:
+    ledger.block("finalized")
+
+    def lie(params: list[Any]) -> Any:
+        found = copy.deepcopy(node.rpc("eth_getBlockByNumber", *params))
+        if params[0] in ("latest", "finalized"):
+            found |= {"number": hex(int(found["number"], 16) + 100), "hash": "0x" + "ab" * 32}
+        return found
+
+    honest = liar.answers["eth_getBlockByNumber"]
+    liar.answers["eth_getBlockByNumber"] = lie
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match=r"contradicts itself.*has another hash"):
+            ledger.block("finalized")
+    liar.answers["eth_getBlockByNumber"] = honest
+    assert ledger.block("finalized").number == int(node.rpc("eth_blockNumber"), 16)
+
+
+def test_a_final_nonce_is_proved(
+    ledger: JsonRpcLedger, liar: ScriptedNode, node: RunningNode, sent: TxHash
+) -> None:
+    count = "eth_getTransactionCount"
+    honest = int(node.rpc(count, to_hex(OWNER.address()), "latest"), 16)
+    liar.answers[count] = hex(honest + 1_000)
+    with pytest.raises(LedgerUnavailable, match=f"shows the nonce {honest + 1_000}"):
+        ledger.nonce(OWNER.address(), "finalized")
+    liar.answers[count] = hex(honest)
+    assert ledger.nonce(OWNER.address(), "finalized") == honest
+    assert ledger.second_look.last_kind == "proof"
