@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from chain_client.clock import Clock, SystemClock
-from chain_client.errors import CallReverted, InvalidInput, TransactionRejected
+from chain_client.errors import CallReverted, InvalidInput, LedgerUnavailable, TransactionRejected
 from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Fees, Receipt
 from chain_client.ledger.expected import ExpectedChain
 from chain_client.ledger.jsonrpc.address import EndpointAddress
@@ -37,12 +37,16 @@ from chain_client.types import Address, Digest, TxHash, to_hex
 
 T = TypeVar("T")
 
+_OWN_REASONS = frozenset({"other", "insufficient_funds", "wrong_chain"})
+"""A refusal that may be one endpoint's only: it takes no transactions, bars a sender, or lags."""
+
 
 class JsonRpcLedger:
     """A connection to a chain by its endpoints; see `Ledger` for the contract of each method.
 
     Guarantee: nothing is sent to, and nothing but what tells it is asked of, an endpoint of
-    another chain or without our contracts. A transaction is handed over at most once a call.
+    another chain or without our contracts. In a call, a transaction is handed to one endpoint, and
+    to the next only if that one refused it, or certainly did not get it.
     Threads and forked children may share an instance.
 
     Args:
@@ -156,6 +160,7 @@ class JsonRpcLedger:
 
     def send(self, raw: bytes) -> TxHash:
         tx_hash, chain_id = _examine(raw)
+        refusals: list[TransactionRejected] = []
 
         def hand_over(endpoint: Endpoint) -> TxHash:
             try:
@@ -172,6 +177,9 @@ class JsonRpcLedger:
                 error = exc.verdict.to_error(endpoint.shown)
                 if isinstance(error, TransactionRejected) and _knows(endpoint, tx_hash):
                     return tx_hash  # such as `nonce too low` of bytes that are in a block
+                if isinstance(error, TransactionRejected) and error.reason in _OWN_REASONS:
+                    refusals.append(error)
+                    raise EndpointFailed(str(error), reached=False) from exc
                 if error is not None:
                     raise error from exc
                 return tx_hash
@@ -179,7 +187,14 @@ class JsonRpcLedger:
                 raise MalformedReply("it took another transaction than the one it was given")
             return tx_hash
 
-        return self.endpoints.using(hand_over, again=False)
+        try:
+            return self.endpoints.using(hand_over, again=False)
+        except EndpointFailed:
+            raise  # one may have it
+        except LedgerUnavailable:
+            if not refusals:
+                raise
+        raise refusals[0]
 
     def receipt(self, tx_hash: TxHash) -> Receipt | None:
         def read(endpoint: Endpoint) -> Receipt | None:

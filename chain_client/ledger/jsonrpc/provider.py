@@ -21,7 +21,23 @@ with unchanged_recursion_limit():  # else a reply that nests deep ends the proce
     from web3.providers.rpc import HTTPProvider
     from web3.types import RPCEndpoint
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+"""JSON may take fifty times as much memory when it is read."""
+_MAX_NUMBER_BYTES = 256 * 1024
+_NUMBERS = frozenset(
+    {
+        "eth_blockNumber",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_gasPrice",
+        "eth_getBalance",
+        "eth_getTransactionCount",
+        "eth_maxPriorityFeePerGas",
+        "eth_sendRawTransaction",
+        "web3_clientVersion",
+    }
+)
+"""Methods whose answer is short; an error may hold a little more."""
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -78,21 +94,24 @@ class Provider(HTTPProvider):
 
         Raises:
             NoReply: nothing, or only a part, came back in time.
-            TooLarge: more than `MAX_REPLY_BYTES` came back.
+            TooLarge: more than `MAX_REPLY_BYTES` came back, or much for a mere number.
         """
         request = self.encode_rpc_request(RPCEndpoint(method), params)
-        return self._exchange(request, json.loads(request)["id"], timeout_s)
+        most_bytes = _MAX_NUMBER_BYTES if method in _NUMBERS else MAX_REPLY_BYTES
+        return self._exchange(request, json.loads(request)["id"], timeout_s, most_bytes)
 
     def exchange_batch(self, methods: list[str], timeout_s: float) -> HttpReply:
         """Ask several questions without parameters in one request; errors as `exchange`."""
         asked: list[tuple[RPCEndpoint, Any]] = [(RPCEndpoint(method), []) for method in methods]
-        return self._exchange(self.encode_batch_rpc_request(asked), 0, timeout_s)
+        return self._exchange(self.encode_batch_rpc_request(asked), 0, timeout_s, _MAX_NUMBER_BYTES)
 
-    def _exchange(self, request: bytes, request_id: int, timeout_s: float) -> HttpReply:
+    def _exchange(
+        self, request: bytes, request_id: int, timeout_s: float, most_bytes: int
+    ) -> HttpReply:
         deadline = time.monotonic() + timeout_s
         try:
             with nothing_logged():
-                status, body, retry_after = self._post(request, timeout_s, deadline)
+                status, body, retry_after = self._post(request, timeout_s, deadline, most_bytes)
             return HttpReply(request_id, status, body, retry_after)
         except requests.ConnectTimeout:
             problem = NoReply(f"no connection within {timeout_s:g} s", reached=False)
@@ -111,7 +130,7 @@ class Provider(HTTPProvider):
         raise problem  # outside of the handler: requests' errors show the whole address
 
     def _post(
-        self, request: bytes, timeout_s: float, deadline: float
+        self, request: bytes, timeout_s: float, deadline: float, most_bytes: int
     ) -> tuple[int, bytes, str | None]:
         timeout: Any = Timeout(total=timeout_s)
         with self._session.post(
@@ -127,7 +146,7 @@ class Provider(HTTPProvider):
                 body += chunk
                 if time.monotonic() > deadline:
                     raise requests.Timeout
-                if len(body) > MAX_REPLY_BYTES:
+                if len(body) > most_bytes:
                     raise TooLarge
             return response.status_code, bytes(body), response.headers.get("Retry-After")
 

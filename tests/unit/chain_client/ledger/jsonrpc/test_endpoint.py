@@ -144,6 +144,17 @@ def test_an_endless_reply_is_not_read(
     assert caught.value.verdict.kind == "range_too_large"
 
 
+def test_a_number_is_not_read_for_long(node: ScriptedNode, connect: Connect) -> None:
+    many = b"[" + b"[]," * 200_000 + b"[]]"
+    reply = Http(200, b'{"jsonrpc": "2.0", "id": 0, "result": ' + many + b"}")
+    node.answers |= {"eth_blockNumber": reply, "eth_getLogs": reply}
+    endpoint = connect(node.url)
+    assert len(endpoint.read("eth_getLogs", {})) == 200_001
+    node.answers["eth_blockNumber"] = Http(200, reply.body.replace(b'"id": 0', b'"id": 1'))
+    with pytest.raises(ReadRefused, match="more than can be read"):
+        endpoint.read("eth_blockNumber")
+
+
 def test_where_nobody_listens_nothing_was_heard(connect: Connect) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

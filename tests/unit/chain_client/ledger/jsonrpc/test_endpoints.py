@@ -258,6 +258,41 @@ def test_a_transaction_that_was_certainly_not_taken_goes_to_the_next_endpoint(
     assert other.sent == [raw_for()] * 2
 
 
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (Refuse(-32601, "the method eth_sendRawTransaction does not exist"), "other"),
+        (Refuse(-32000, "read only endpoint"), "other"),
+        (Refuse(-32000, "insufficient funds for gas * price + value"), "insufficient_funds"),
+    ],
+)
+def test_a_transaction_is_refused_only_if_no_endpoint_takes_it(
+    nodes: Nodes, connect: Connect, refusal: Refuse, reason: str
+) -> None:
+    one, other = nodes
+    one.answers["eth_sendRawTransaction"] = refusal
+    assert connect(*nodes).send(raw_for()) == keccak256(raw_for())
+    assert other.sent == [raw_for()]
+    for theirs in (refusal, Refuse(-32005, "rate limit")):
+        other.answers["eth_sendRawTransaction"] = theirs
+        with pytest.raises(TransactionRejected, match=one.url) as caught:
+            connect(*nodes).send(raw_for())
+        assert caught.value.reason == reason
+    other.answers["eth_sendRawTransaction"] = HangUp()  # that one may have it
+    with pytest.raises(LedgerUnavailable, match=other.url):
+        connect(*nodes).send(raw_for())
+
+
+def test_a_refusal_for_the_bytes_sake_is_not_tried_elsewhere(
+    nodes: Nodes, connect: Connect
+) -> None:
+    one, other = nodes
+    one.answers["eth_sendRawTransaction"] = Refuse(-32000, "replacement transaction underpriced")
+    with pytest.raises(TransactionRejected):
+        connect(*nodes).send(raw_for())
+    assert other.asked == []
+
+
 def test_a_refusal_of_a_transaction_that_the_node_has_is_success(
     nodes: Nodes, connect: Connect
 ) -> None:
