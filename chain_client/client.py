@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chain_client import records
-from chain_client.config import Settings
+from chain_client.config import CONFIG_FILE, Settings
 from chain_client.errors import (
     ChainError,
     ConfigurationError,
@@ -97,6 +97,7 @@ class ChainClient:
             WrongChain: the ledger is another chain.
             ContractMissing: a contract is not at its address.
             LogMismatch: log and chain contradict each other.
+            ConfigurationError: a setting leads elsewhere than the deployment.
         """
         from chain_client.ledger.deployment import Deployment
 
@@ -171,9 +172,14 @@ class ChainClient:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The chain; not yet connected."""
+        """The chain; not yet connected.
+
+        Raises:
+            ConfigurationError: `ledger.url` is not set, but the deployment is on a network.
+        """
         from chain_client.ledger import open_ledger
 
+        self._check_url()
         return open_ledger(self.settings, expected=self.deployment.expected())
 
     @cached_property
@@ -311,6 +317,7 @@ class ChainClient:
         scope: Scope,
         *,
         bindings: list[StoreBinding] | None = None,
+        everything: bool | None = None,
         progress: Progress | None = None,
         cross_file: Path | None = None,
     ) -> Report:
@@ -319,6 +326,8 @@ class ChainClient:
         Args:
             scope: what to compare in the hosts.
             bindings: the databases; default: all that record here.
+            everything: whether to name stores of the log that are not among them; default: only
+                if none are given.
             progress: told how far long steps are.
             cross_file: the verifier's own copy of ``cross-deployment.json``; default: the home's.
         """
@@ -331,9 +340,11 @@ class ChainClient:
             spooled=lambda: read_spooled(self.folder.spool, self.log, self.deployment_id),
             bindings=self.folder.bindings() if bindings is None else bindings,
             load_host=load_host,
-            everything=bindings is None,
+            everything=bindings is None if everything is None else everything,
             salt=(lambda: self.salt) if self._has_or_had_registry() else None,
             cross=lambda: self.find_cross_place(cross_file),
+            ingester_id=self.folder.known_ingester_id(),
+            patience_s=self.settings.relay_lease_s / 3 + 5,
         )
         return verify(evidence, scope, progress or (lambda what, done, total: None))
 
@@ -375,6 +386,17 @@ class ChainClient:
             after = RelayStarter(self.home, self.folder.relay_lock, self.folder.relay_log).ensure
         return Recorder(spool, refuse=settings.spool_on_error == "refuse", after_append=after)
 
+    def _check_url(self) -> None:
+        """See that a deployment on a network is not looked for in a file, by the default."""
+        url = self.deployment.ledger_url
+        if self.settings.names_network or url.startswith("embedded:"):
+            return
+        raise ConfigurationError(
+            f"the home {self.home} is deployed on chain {self.deployment.chain_id}, but ledger.url "
+            f"names no network: set ledger.url to your endpoint of that chain (it was {url}), in "
+            f"{self.home / CONFIG_FILE} or by MLOPS_CHAIN_LEDGER_URL"
+        )
+
     def _check_evidence(self) -> None:
         """See that chain, contract and log belong together, as far as they answer now."""
         from chain_client.head_check import read_checked_head
@@ -384,6 +406,7 @@ class ChainClient:
         from chain_client.log import Log
 
         settings = self.settings
+        self._check_url()
         log = Log(settings.resolve_url(settings.log_url), timeout_s=_OPEN_PATIENCE_S)
         ledger = open_ledger(
             settings, expected=self.deployment.expected(), timeout_s=_OPEN_PATIENCE_S

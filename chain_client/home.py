@@ -35,6 +35,8 @@ class Home:
         self.path = path
         self.deployment_file = path / "deployment.json"
         self.cross_deployment_file = path / "cross-deployment.json"
+        self.deploying_file = path / "deploying.json"
+        self.joined_file = path / "joined.json"
         self.keys = path / "keys"
         self.registry_salt = self.keys / "registry-salt"
         self.gate_seal = self.keys / "gate-seal"
@@ -51,6 +53,10 @@ class Home:
     def exists(self) -> bool:
         """Whether a deployment was finished here."""
         return self.deployment_file.exists()
+
+    def is_joined(self) -> bool:
+        """Whether the home was made by `join`, and so need not have every key, nor the salt."""
+        return self.joined_file.exists()
 
     def has_writer_key(self) -> bool:
         """Whether a relay of this home could anchor."""
@@ -114,6 +120,14 @@ class Home:
                 "home's relay and remove the file; a new id is made"
             )
         return found
+
+    def known_ingester_id(self) -> str | None:
+        """The id of `ingester_id` if this home has one; None if no relay ever read its spool."""
+        try:
+            found = self.ingester_file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return None
+        return found or None
 
     def put_store(self, binding: StoreBinding) -> None:
         """Remember how the relay reaches a host's database (a file of mode 0600).

@@ -8,6 +8,9 @@ import os
 import socket
 from pathlib import Path
 
+INGEST = "ingest:"
+"""Before an ingester's id: the lease of the one relay that reads that home's spool."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROCESS_IDS = Path("/proc/self/ns/pid")
 
@@ -23,6 +26,11 @@ def this_process() -> str:
 def host_of(holder: str) -> str:
     """The machine's name in a holder's text."""
     return holder.rpartition(":")[0].partition("/")[0]
+
+
+def ingester_of(lease_name: str) -> str | None:
+    """The id of the home whose spool the lease is for; None if it is for something else."""
+    return lease_name.removeprefix(INGEST) if lease_name.startswith(INGEST) else None
 
 
 def is_gone(holder: str) -> bool:

@@ -61,8 +61,8 @@ def acquire(
     if row is not None and held and not (replace_dead is not None and replace_dead(row.holder)):
         left_s = (row.expires_us - now_us) / 1e6
         raise AnotherRelay(
-            f"{row.holder} holds the lease {name!r} for another {left_s:.0f} s; stop it, or wait "
-            "until its lease expires"
+            f"{row.holder} holds the lease {name!r} for another {left_s:.0f} s, and renews it as "
+            "long as it works; stop it, or wait until its lease expires"
         )
     lease = Lease(name, holder, 1 if row is None else row.token + 1, now_us + ttl_us)
     values = {"holder": holder, "token": lease.token, "expires_us": lease.expires_us}
@@ -118,6 +118,16 @@ def find_all(connection: Connection, prefix: str, clock: Clock) -> list[Lease]:
             leases.c.name.startswith(to_storable(prefix), autoescape=True),
             leases.c.expires_us > now_us,
         )
+        .order_by(leases.c.name)
+    )
+    return [Lease(row.name, row.holder, row.token, row.expires_us) for row in rows]
+
+
+def find_known(connection: Connection, prefix: str) -> list[Lease]:
+    """Every lease whose name begins so, held or not, by name."""
+    rows = connection.execute(
+        select(leases)
+        .where(leases.c.name.startswith(to_storable(prefix), autoescape=True))
         .order_by(leases.c.name)
     )
     return [Lease(row.name, row.holder, row.token, row.expires_us) for row in rows]

@@ -12,6 +12,7 @@ from chain_client.errors import InvalidInput
 from chain_client.log import appending, entries, leases, sources
 from chain_client.log.anchor_state import AnchorState
 from chain_client.log.database import reading, writing
+from chain_client.log.holders import ingester_of
 from chain_client.log.model import Entry, Lease, NewEntry, SourceProgress
 from chain_client.log.postgres import lock_appends
 from chain_client.log.relay_state import RelayState
@@ -88,8 +89,10 @@ class Log(AnchorState, RelayState):
                     edge = Edge.read(connection)
                 if fresh:
                     appending.write_entries(connection, edge, fresh, numbers)
+                ingester = ingester_of(lease.name)
                 for row in progress:
-                    sources.write_progress(connection, row, numbers[row.source_id], now_us)
+                    number = numbers[row.source_id]
+                    sources.write_progress(connection, row, number, now_us, ingester)
                 step("log.append.before_commit")
             self._edge = edge
         step("log.append.committed")

@@ -99,6 +99,7 @@ class SourceState:
     Args:
         created_us: wall time of the relay when it first met the source.
         updated_us: … when it last wrote something of it.
+        ingester: id of the home whose relay wrote that; None if it was not noted.
     """
 
     source_id: SourceId
@@ -110,6 +111,7 @@ class SourceState:
     forked_from: SourceId | None
     created_us: int
     updated_us: int
+    ingester: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

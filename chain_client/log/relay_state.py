@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chain_client.log import alarms, leases, sources
 from chain_client.log.database import reading, writing
+from chain_client.log.holders import ingester_of
 from chain_client.log.model import Alarm, Lease, SourceProgress, SourceState
 from chain_client.log.opened_database import OpenedDatabase
 from chain_client.log.postgres import lock_appends
@@ -36,7 +37,13 @@ class RelayState(OpenedDatabase):
             lock_appends(connection)
             now_us = self._clock.time_us()
             number = sources.source_numbers(connection, [progress.source_id], now_us)
-            sources.write_progress(connection, progress, number[progress.source_id], now_us)
+            sources.write_progress(
+                connection,
+                progress,
+                number[progress.source_id],
+                now_us,
+                ingester_of(lease.name),
+            )
 
     def acquire_lease(
         self,
@@ -85,6 +92,11 @@ class RelayState(OpenedDatabase):
         """Every lease whose name begins so and that somebody holds now, by name."""
         with reading(self.engine) as connection:
             return leases.find_all(connection, prefix, self._clock)
+
+    def known_leases(self, prefix: str) -> list[Lease]:
+        """Every lease whose name begins so and that somebody ever held, by name."""
+        with reading(self.engine) as connection:
+            return leases.find_known(connection, prefix)
 
     # Alarms: without a lease, so that a relay that was stopped can still say why
 

@@ -41,6 +41,7 @@ sources = Table(
     Column("forked_from", LargeBinary(16)),
     Column("created_us", Number, nullable=False),
     Column("updated_us", Number, nullable=False),
+    Column("ingester", Text),  # the home whose relay brings it; NULL: not noted
 )
 
 entries = Table(

@@ -80,9 +80,16 @@ def source_numbers(
 
 
 def write_progress(
-    connection: Connection, progress: SourceProgress, source_no: int, now_us: int
+    connection: Connection,
+    progress: SourceProgress,
+    source_no: int,
+    now_us: int,
+    ingester: str | None = None,
 ) -> None:
-    """Store how far a source was read; an empty info or fork mark leaves what is there."""
+    """Store how far a source was read, and by whose relay.
+
+    An empty info, fork mark or ingester leaves what is there.
+    """
     values: dict[str, Any] = {
         "segment": progress.segment,
         "position": progress.offset,
@@ -94,6 +101,8 @@ def write_progress(
         values["info"] = json.dumps(dict(progress.info), separators=(",", ":"))
     if progress.forked_from is not None:
         values["forked_from"] = progress.forked_from
+    if ingester is not None:
+        values["ingester"] = ingester
     connection.execute(update(sources).where(sources.c.source_no == source_no).values(**values))
 
 
@@ -108,6 +117,7 @@ def _state(row: Row[Any], info: dict[str, Any]) -> SourceState:
         forked_from=None if row.forked_from is None else SourceId(row.forked_from),
         created_us=row.created_us,
         updated_us=row.updated_us,
+        ingester=row.ingester,
     )
 
 

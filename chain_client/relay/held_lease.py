@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from chain_client.clock import Clock
 from chain_client.errors import AnotherRelay, LogUnavailable
-from chain_client.log import Lease, Log
+from chain_client.log import Lease, Log, holders
 
 _logger = logging.getLogger(__name__)
 
 LEASE = "relay"
 """Held by the one relay of a log that chooses heads and anchors them."""
-INGEST = "ingest:"
+INGEST = holders.INGEST
 """Before an ingester's id: held by the one relay that reads that home's spool."""
 _ONLY = "/ingests-only"
 

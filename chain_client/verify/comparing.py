@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chain_client.errors import ChainError, InvalidEvent, Unavailable, VerificationFailed
@@ -12,11 +12,13 @@ from chain_client.events import Event
 from chain_client.hosts import Finding, Host, Progress, Remark, Scope, StoreBinding, Unchecked
 from chain_client.verify.evidence import Evidence
 from chain_client.verify.explanations import STORE_EXPLAINED, read_explanations
+from chain_client.verify.movement import Moment, OtherMachines, Reached
 from chain_client.verify.report import Check, Report
 
 _logger = logging.getLogger(__name__)
 
 _COMPARE_TRIES = 3
+_SHOWN = 5
 
 
 def _events(evidence: Evidence, binding: StoreBinding, progress: Progress) -> Iterator[Event]:
@@ -65,7 +67,7 @@ def compare_all(
         for store_id in sorted(_recorded_stores(evidence) - bound):
             detail = (
                 f"store {store_id} is recorded here, and nobody knows where its database is: "
-                "open it once with chain+…"
+                "name it by --tracking-uri, or open it once with chain+…"
             )
             report.checks.append(Check("unknown store", False, detail, carried_out=False))
 
@@ -110,16 +112,7 @@ def _compare(
     try:
         explanations = read_explanations(evidence, binding.store_id)
         host = evidence.load_host(binding.adapter)
-        found = _compare_once(evidence, host, binding, scope, progress)
-        tries = 1
-        while found.findings and tries < _COMPARE_TRIES and evidence.spooled().live_sources:
-            try:
-                again = _compare_once(evidence, host, binding, scope, progress)
-            except Unavailable as exc:
-                found.unchecked.append(Unchecked(name, str(exc)))
-                break
-            found = found.confirmed_by(again)
-            tries += 1
+        found = _compare_until_still(evidence, host, binding, scope, progress)
     except VerificationFailed as exc:
         report.conclude(name, [Finding(exc.check, name, None, None, str(exc))], "see below")
     except ChainError as exc:
@@ -159,6 +152,31 @@ def _compare(
             report.checks.append(Check(f"{name} rest", False, left_out, carried_out=False))
 
 
+def _compare_until_still(
+    evidence: Evidence, host: Host, binding: StoreBinding, scope: Scope, progress: Progress
+) -> _Comparison:
+    """What differs however often one looks; a bounded number of times, while records are added."""
+    before = Moment.of(evidence)
+    others = OtherMachines(evidence)
+    first = found = _compare_once(evidence, host, binding, scope, progress)
+    for tries in range(1, _COMPARE_TRIES):
+        now = Moment.of(evidence)
+        if not found.findings or not (before.may_have_changed(now) or others.are_there):
+            return found
+        before = now
+        if tries == 1:
+            others.catch_up()
+        try:
+            again = _compare_once(evidence, host, binding, scope, progress)
+        except Unavailable as exc:
+            found.unchecked.append(Unchecked(binding.adapter, str(exc)))
+            break
+        found = found.confirmed_by(again)
+    if found.findings and (behind := others.find_behind(first.reached, found.reached)):
+        found.leave_open(behind)
+    return found
+
+
 @dataclass(slots=True)
 class _Comparison:
     """What comparing one database gave."""
@@ -167,6 +185,7 @@ class _Comparison:
     unchecked: list[Unchecked] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     event_count: int = 0
+    reached: Reached = field(default_factory=Reached)
 
     def confirmed_by(self, again: _Comparison) -> _Comparison:
         """What both found, as the later one shows it; what either could not check.
@@ -180,6 +199,7 @@ class _Comparison:
             unchecked=[*self.unchecked, *again.unchecked],
             remarks=again.remarks,
             event_count=again.event_count,
+            reached=again.reached,
         )
         for finding in again.findings:
             if finding in self.findings or (quiet and finding.subject in subjects):
@@ -190,6 +210,18 @@ class _Comparison:
         result.unchecked = list(dict.fromkeys(result.unchecked))
         return result
 
+    def leave_open(self, behind: Sequence[str]) -> None:
+        """Call nothing a finding: it may be what these sources recorded and did not bring yet."""
+        for finding in self.findings[:_SHOWN]:
+            reason = f"{finding.kind}, unless it waits in the spool of another machine"
+            self.unchecked.append(Unchecked(finding.subject, reason))
+        rest = len(self.findings) - _SHOWN
+        more = f" ({rest} more differences are not listed)" if rest > 0 else ""
+        who = "; ".join(behind[:_SHOWN])
+        reason = f"{who}{more}; verify there, or when its relay has caught up"
+        self.unchecked.append(Unchecked("records of other machines", reason))
+        self.findings = []
+
 
 def _compare_once(
     evidence: Evidence, host: Host, binding: StoreBinding, scope: Scope, progress: Progress
@@ -199,6 +231,8 @@ def _compare_once(
     def counted() -> Iterator[Event]:
         for event in _events(evidence, binding, progress):
             result.event_count += 1
+            if event.subject.store == binding.store_id:
+                result.reached.take(event.source_id, event.time_us)
             yield event
 
     try:
@@ -214,4 +248,5 @@ def _compare_once(
             raise
         # What was found before the host stopped answering stays found.
         result.unchecked.append(Unchecked(binding.adapter, str(exc)))
+    result.reached.end()
     return result

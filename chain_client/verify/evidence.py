@@ -28,6 +28,9 @@ class Evidence:
         everything: whether these are all that are known, and not a choice of the caller's.
         load_host: gives an adapter by name.
         cross: finds the second chain, on which heads were anchored too; None if there is none.
+        ingester_id: this home's, as one that feeds the log; None if it never did.
+        patience_s: how long the relays of other machines may take to bring what was recorded
+            there, once something differs.
     """
 
     deployment: Deployment
@@ -39,3 +42,5 @@ class Evidence:
     everything: bool = True
     salt: Callable[[], Salt] | None = None
     cross: Callable[[], CrossPlace | None] | None = None
+    ingester_id: str | None = None
+    patience_s: float = 15.0

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chain_client.hosts import Finding
+from chain_client.verify.elsewhere import Elsewhere
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ def find_gaps(
     trackers: Mapping[bytes, SequenceTracker],
     waiting: Mapping[bytes, Collection[int]],
     promised: Mapping[bytes, int],
+    elsewhere: Mapping[bytes, Elsewhere] | None = None,
 ) -> Iterator[Finding]:
     """What is missing in the sources.
 
@@ -64,12 +66,18 @@ def find_gaps(
         waiting: sequences that are still in the spool, by source id; a source that still has
             a spool need not be closed.
         promised: how many sequences the log has once noted for a source.
+        elsewhere: sources whose spool lies on another machine; while that one's relay was seen of
+            late, what they lack is `find_unfinished`'s.
     """
+    elsewhere = elsewhere or {}
     for source_id, count in promised.items():
         tracker = trackers.get(source_id, SequenceTracker())
         still_waiting = waiting.get(source_id, ())
         name = f"source {source_id.hex()}"
         yield from _contradictions(name, tracker)
+        other = elsewhere.get(source_id)
+        if other is not None and other.is_recent:
+            continue
         for first, last in tracker.missing(still_waiting, count):
             one = first == last
             span = f"event {first}" if one else f"events {first} to {last}"
@@ -87,8 +95,31 @@ def find_gaps(
                 name,
                 "a closing record",
                 None,
-                "the source has neither a spool nor a closing record: its end was removed",
+                "the source has neither a spool nor a closing record: its end was removed"
+                if other is None
+                else other.to_lost_text(),
             )
+
+
+def find_unfinished(
+    trackers: Mapping[bytes, SequenceTracker],
+    promised: Mapping[bytes, int],
+    elsewhere: Mapping[bytes, Elsewhere],
+) -> Iterator[Elsewhere]:
+    """Sources of other machines that lack something which those may still bring.
+
+    Args:
+        trackers: what the log holds, by source id.
+        promised: how many sequences the log has once noted for a source.
+        elsewhere: the sources whose spool lies on another machine.
+    """
+    for source_id, other in elsewhere.items():
+        tracker = trackers.get(source_id, SequenceTracker())
+        if other.is_recent and (
+            tracker.closed_at is None
+            or next(tracker.missing((), promised.get(source_id, 0)), None) is not None
+        ):
+            yield other
 
 
 def find_understated(

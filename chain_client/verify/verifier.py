@@ -5,7 +5,8 @@
 3. ``leaves``: every entry is the one that was sealed, and the tree over them has every root
    that was ever anchored.
 4. ``tree``: every stored node is the one that the entries give.
-5. ``sources``: every source's sequence is opened, gap-free and closed.
+5. ``sources``: every source's sequence is opened, gap-free and closed; ``sources rest`` names
+   those that go on on another machine.
 6. ``cross``, if heads are anchored on a second chain too: log and first chain reach that head.
 7. ``anchored``: how much of what is recorded is final.
 8. one step for each host database: its entities are what the events say.
@@ -22,6 +23,7 @@ import logging
 from collections.abc import Iterator
 from typing import cast
 
+from chain_client.clock import SystemClock
 from chain_client.errors import (
     ChainBehindLog,
     ChainError,
@@ -46,18 +48,19 @@ from chain_client.types import to_hex
 from chain_client.verify.comparing import compare_all
 from chain_client.verify.cross_head import NAME as CROSS
 from chain_client.verify.cross_head import compare_cross
+from chain_client.verify.elsewhere import Elsewhere, find_elsewhere
 from chain_client.verify.evidence import Evidence
 from chain_client.verify.forks import Fork, find_misnoted, read_forks
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
 from chain_client.verify.registry_state import NAME as REGISTRY
 from chain_client.verify.registry_state import compare_registry
 from chain_client.verify.report import Check, Report, Verdict
-from chain_client.verify.sequences import find_gaps, find_understated
+from chain_client.verify.sequences import find_gaps, find_understated, find_unfinished
 from chain_client.verify.spooled import Spooled
 
 _logger = logging.getLogger(__name__)
 
-_COMPARE_TRIES = 3
+_SHOWN = 10
 
 
 def verify(evidence: Evidence, scope: Scope, progress: Progress) -> Report:
@@ -203,12 +206,18 @@ def _check_log(
         before = evidence.log.sources()
         spooled = evidence.spooled()
         take_newer(evidence.log, leaves)
-        findings = list(find_gaps(leaves.trackers, spooled.waiting, promised))
+        now_us = SystemClock().time_us()
+        elsewhere = find_elsewhere(evidence.log, evidence.ingester_id, spooled.waiting, now_us)
+        findings = list(find_gaps(leaves.trackers, spooled.waiting, promised, elsewhere))
         findings += find_understated(leaves.trackers, _promised(evidence.log))
         forks = read_forks(evidence.log, leaves.forks)
         after = evidence.log.sources()
         findings += find_misnoted(before, after, leaves.trackers, forks, spooled.waiting)
         report.conclude("sources", findings, _told(len(promised), spooled, forks))
+        unfinished = list(find_unfinished(leaves.trackers, promised, elsewhere))
+        if unfinished:
+            detail = _told_unfinished(unfinished)
+            report.checks.append(Check("sources rest", False, detail, carried_out=False))
 
 
 def _final_heads(log: Log) -> list[LogHead] | None:
@@ -247,6 +256,13 @@ def _told(count: int, spooled: Spooled, forks: list[Fork]) -> str:
     for fork in forks:
         text += f"; {fork.to_text()}"
     return text
+
+
+def _told_unfinished(sources: list[Elsewhere]) -> str:
+    text = "; ".join(source.to_text() for source in sources[:_SHOWN])
+    if len(sources) > _SHOWN:
+        text += f"; and {len(sources) - _SHOWN} more"
+    return f"{text}. What their spools hold can't be seen from here: only there is it told whole"
 
 
 def _promised(log: Log) -> dict[bytes, int]:

@@ -79,7 +79,7 @@ class Site:
         finally:
             relay.close()
 
-    def verify(self, scope: Scope | None = None) -> Report:
+    def verify(self, scope: Scope | None = None, host: ToyHost | None = None) -> Report:
         client = self.client
         evidence = Evidence(
             client.deployment,
@@ -87,8 +87,10 @@ class Site:
             client.log,
             lambda: read_spooled(client.folder.spool, client.log, client.deployment_id),
             client.folder.bindings(),
-            lambda name: ToyHost(),
+            lambda name: host or ToyHost(),
             cross=client.find_cross_place,
+            ingester_id=client.folder.known_ingester_id(),
+            patience_s=client.settings.relay_lease_s,
         )
         return verify(evidence, scope or Scope(), lambda what, done, total: None)
 

@@ -30,7 +30,7 @@ EVIDENCE = {
 """Columns on which a claim rests, by table."""
 NOTES = {
     "payloads": {"leaf_data"},
-    "sources": {"segment", "position", "info", "created_us", "updated_us"},
+    "sources": {"segment", "position", "info", "created_us", "updated_us", "ingester"},
     "heads": {"status", "transaction_id", "block_number", "block_hash", "created_us"},
 }
 """The relay's own notes, on which no claim rests."""

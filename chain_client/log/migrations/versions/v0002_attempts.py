@@ -1,4 +1,4 @@
-"""Every signed replacement of a transaction, and the gas it may use."""
+"""Every signed replacement of a transaction, the gas it may use; which home feeds a source."""
 
 import rlp
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_attempts_transaction_id", "attempts", ["transaction_id"])
     op.add_column("transactions", sa.Column("gas_limit", _number))
+    op.add_column("sources", sa.Column("ingester", sa.Text))
     op.create_index("ix_transactions_sender_created_us", "transactions", ["sender", "created_us"])
     _fill()
 
