@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_client import records
 from chain_client.clock import Clock
-from chain_client.commitments import seal
 from chain_client.errors import (
     ForeignSource,
     InvalidEvent,
@@ -19,21 +16,18 @@ from chain_client.errors import (
     SourceForked,
     SpoolUnavailable,
 )
-from chain_client.event_codec import encode_event
-from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject
-from chain_client.log import Lease, Log, NewEntry, SourceProgress, SourceState
+from chain_client.events import Event, Json
+from chain_client.log import Lease, Log, SourceProgress, SourceState
 from chain_client.relay.belonging import check_deployment_of
+from chain_client.relay.doubts import Doubts
 from chain_client.relay.lineage import GIVING, Lineage, find_lineage
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
+from chain_client.relay.sealing import seal_entry
 from chain_client.relay.source_cursor import SourceCursor, abandoned, forked
+from chain_client.relay.standing_alarms import StandingAlarms
 from chain_client.spool import Position, Record, SourceReader, keep_aside, list_sources
 from chain_client.steps import step
-
-_logger = logging.getLogger(__name__)
-
-_ASK_AGAIN_FIRST_US = 250_000
-_ASK_AGAIN_LAST_US = 5_000_000
 
 READ_BYTES = 1 << 20
 """Most bytes of one source that one round reads; bounds memory and the length of a commit."""
@@ -92,16 +86,14 @@ class Ingester:
     ) -> None:
         self._log = log
         self._root = spool_root
-        self._resolver = resolver
         self._clock = clock
         self._alarm = alarm
-        self._clear = clear
+        self._alarms = StandingAlarms(alarm, clear)
+        self._doubts = Doubts(resolver, clock, self._alarms)
         self._deployment_id = deployment_id
         self._lease_s = lease_s
         self._may_remove = may_remove
         self._kept: set[bytes] = set()
-        self._raised: set[tuple[str, bytes]] = set()
-        self._ask_again: dict[bytes, tuple[int, int]] = {}
         self._cursors: dict[bytes, SourceCursor] = {}
         self._infos: dict[bytes, dict[str, Json]] = {}
         self._folders: dict[bytes, tuple[int, int] | None] = {}
@@ -122,10 +114,10 @@ class Ingester:
             except InvalidEvent as exc:
                 self._set_aside(reader, "unreadable", str(exc), done)
             except (SchemaTooNew, SpoolUnavailable) as exc:
-                self._raise_once("source_unreadable", reader.source_id, str(exc))
+                self._alarms.raise_once("source_unreadable", reader.source_id, str(exc))
                 done.problems.append(str(exc))
             else:
-                self._clear_raised("source_unreadable", reader.source_id)
+                self._alarms.clear("source_unreadable", reader.source_id)
         return done
 
     def _take_from(self, reader: SourceReader, lease: Lease, done: Round) -> None:
@@ -147,17 +139,6 @@ class Ingester:
             self._cursors.pop(reader.source_id, None)
             raise
 
-    def _raise_once(self, kind: str, source_id: bytes, detail: str) -> None:
-        """Raise an alarm that stands as long as its cause: not anew in each round."""
-        if (kind, source_id) not in self._raised:
-            self._alarm(kind, source_id.hex(), detail)
-            self._raised.add((kind, source_id))
-
-    def _clear_raised(self, kind: str, source_id: bytes) -> None:
-        if (kind, source_id) in self._raised:
-            self._clear(kind, source_id.hex())
-            self._raised.discard((kind, source_id))
-
     def _ingest(self, reader: SourceReader, lease: Lease, done: Round) -> None:
         cursor = self._cursor(reader)
         was_live = reader.is_live() or not self._may_be_dead(reader, cursor)
@@ -174,7 +155,10 @@ class Ingester:
         at_end = not read.records and not read.corruptions
         if at_end and not was_live:
             cursor.owner_died()
-        events += self._settle_doubtful(cursor, done)
+        settled, trouble = self._doubts.settle(cursor)
+        events += settled
+        if trouble is not None:
+            done.problems.append(trouble)
         finished = at_end and not was_live and not cursor.doubtful
         abandoned = finished and not cursor.closed
         if abandoned:
@@ -237,7 +221,7 @@ class Ingester:
         if contradiction is None:
             return noted
         if not lineage.is_forked:
-            self._raise_once(
+            self._alarms.raise_once(
                 "source_changed", reader.source_id, f"{contradiction}: its spool is read again"
             )
         return Position(0, 0)
@@ -291,32 +275,6 @@ class Ingester:
         )
         return notes
 
-    def _settle_doubtful(self, cursor: SourceCursor, done: Round) -> list[Event]:
-        source_id, now_us = cursor.source_id, self._clock.monotonic_us()
-        ask_at_us, pause_us = self._ask_again.get(source_id, (0, _ASK_AGAIN_FIRST_US))
-        if not cursor.doubtful or now_us < ask_at_us:
-            return []
-        waiting = {i.event.event_id: n for n, i in sorted(cursor.doubtful.items())}
-        answers, trouble = self._resolver.resolve(
-            [cursor.doubtful[n].event for n in waiting.values()]
-        )
-        if trouble is not None:
-            self._ask_again[source_id] = now_us + pause_us, min(pause_us * 2, _ASK_AGAIN_LAST_US)
-            self._raise_once("in_doubt", source_id, trouble)
-            done.problems.append(trouble)
-        else:
-            self._ask_again.pop(source_id, None)
-            # Also one that an earlier relay raised.
-            self._raised.add(("in_doubt", source_id))
-            self._clear_raised("in_doubt", source_id)
-        events = [
-            cursor.resolve(sequence, answers[event_id])
-            for event_id, sequence in waiting.items()
-            if event_id in answers
-        ]
-        step("relay.resolved")
-        return events
-
     def _commit(
         self,
         cursor: SourceCursor,
@@ -334,7 +292,10 @@ class Ingester:
                 rows.append(self._concluded(event))
             if done.oldest_us is None or event.time_us < done.oldest_us:
                 done.oldest_us = event.time_us
-            entries.append(self._sealed(event, done))
+            entry, problem = seal_entry(event, self._alarm)
+            entries.append(entry)
+            if problem is not None:
+                done.problems.append(problem)
         low_water = cursor.low_water
         # Known from the closing record on: a relay that follows reads on behind it.
         state = "closed" if cursor.closed else "open"
@@ -365,31 +326,6 @@ class Ingester:
             offset=known.offset,
             next_sequence=abandoned.sequence + 1,
             state="lost",
-        )
-
-    def _sealed(self, event: Event, done: Round) -> NewEntry:
-        seed = os.urandom(16)
-        try:
-            leaf_hash, stored = seal(event, seed), encode_event(event)
-        except InvalidEvent as exc:
-            # One event without canonical form must not hold up those behind it.
-            detail = f"event {event.sequence} ({event.type}) has no canonical form: {exc}"
-            self._alarm("event_unreadable", event.source_id.hex(), detail)
-            done.problems.append(detail)
-            event = replace(
-                event,
-                type=records.EVENT_UNREADABLE,
-                status=OutcomeStatus.UNDETERMINED,
-                subject=Subject("", records.SOURCE, event.source_id.hex()),
-                actor=Actor(),
-                payload={},
-                result=None,
-                error=None,
-                detail=None,
-            )
-            leaf_hash, stored = seal(event, seed), encode_event(event)
-        return NewEntry(
-            leaf_hash, event.source_id, event.sequence, event.subject.to_key(), stored, seed
         )
 
     def _was_lost(self, cursor: SourceCursor) -> bool:

@@ -1,0 +1,45 @@
+"""From an event to the entry that the log keeps of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from chain_client import records
+from chain_client.commitments import seal
+from chain_client.errors import InvalidEvent
+from chain_client.event_codec import encode_event
+from chain_client.events import Actor, Event, OutcomeStatus, Subject
+from chain_client.log import NewEntry
+
+
+def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[NewEntry, str | None]:
+    """The entry of an event, and what was wrong with it.
+
+    One event without canonical form must not hold up those behind it: a note stands in its place.
+
+    Args:
+        event: what happened.
+        alarm: called with (kind, subject, detail) for what a person should see.
+    """
+    seed, problem = os.urandom(16), None
+    try:
+        leaf_hash, stored = seal(event, seed), encode_event(event)
+    except InvalidEvent as exc:
+        problem = f"event {event.sequence} ({event.type}) has no canonical form: {exc}"
+        alarm("event_unreadable", event.source_id.hex(), problem)
+        event = replace(
+            event,
+            type=records.EVENT_UNREADABLE,
+            status=OutcomeStatus.UNDETERMINED,
+            subject=Subject("", records.SOURCE, event.source_id.hex()),
+            actor=Actor(),
+            payload={},
+            result=None,
+            error=None,
+            detail=None,
+        )
+        leaf_hash, stored = seal(event, seed), encode_event(event)
+    subject = event.subject.to_key()
+    return NewEntry(leaf_hash, event.source_id, event.sequence, subject, stored, seed), problem
