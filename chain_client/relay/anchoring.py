@@ -12,6 +12,7 @@ from chain_client.errors import (
     AnotherRelay,
     ChainError,
     ConfigurationError,
+    HistoryMissing,
     LedgerUnavailable,
     LogMismatch,
     LogUnavailable,
@@ -237,6 +238,10 @@ class Anchoring:
         except (Unavailable, TransactionFailed) as exc:
             self._put_off(exc)
             raise
+        except HistoryMissing as exc:  # of one node, or for a while
+            missing = LedgerUnavailable(str(exc))
+            self._put_off(missing)
+            raise missing from exc
         except ChainError:
             raise
         except Exception as exc:

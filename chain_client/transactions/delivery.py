@@ -17,8 +17,9 @@ from chain_client.transactions.alarms import (
 )
 from chain_client.transactions.issuing import Issuer
 from chain_client.transactions.lookout import Lookout
-from chain_client.transactions.model import StoredTransaction
+from chain_client.transactions.model import AttemptKind, StoredTransaction
 from chain_client.transactions.nonce_rules import may_fill
+from chain_client.transactions.nonces import final_nonce
 from chain_client.transactions.state import (
     SETTLED_FOR_GOOD,
     UNSETTLED,
@@ -87,7 +88,9 @@ class Delivery:
         row, action = self._decided(row, seen, None)
         if action is Action.OUTBID:
             self._lookout.forget(row)  # `advance` sends it at once, and offers more
-        elif refusal is not None and action in (Action.REPORT, Action.FORGET):
+        elif refusal is not None and action is Action.FORGET:
+            self._give_up(row, refusal)
+        elif refusal is not None and action is Action.REPORT:
             self._refuse(row, action, refusal)
 
     def advance(
@@ -168,6 +171,26 @@ class Delivery:
             self._stop_key(row)
         return receipt
 
+    def _give_up(self, row: StoredTransaction, refusal: TransactionRejected) -> None:
+        """Let a transfer of nothing take the nonce of bytes that no chain should ever take.
+
+        Whatever a node says of them, another may have them: one nonce holds one of the two.
+        """
+        if self.look(row) is not None:
+            return
+        better = None
+        if not row.is_cancel:
+            better = self._issuer.replace(row, AttemptKind.CANCEL, insisting=False)
+        if better is None:
+            is_free = row.is_cancel or row.max_fee_wei == 0
+            self._refuse(row, Action.FORGET if is_free else Action.REPORT, refusal)
+        self._send(better)
+        raise TransactionRejected(
+            refusal.reason,
+            f"the chain refuses the transaction for {row.purpose!r}: {refusal}; it is cancelled, "
+            "which settles it whatever becomes of it",
+        ) from refusal
+
     def _close_gap(self, row: StoredTransaction, seen: Input) -> None:
         """See to the lowest nonce that the chain lacks: send ours again, or use it up."""
         refused = not isinstance(seen, Missing)
@@ -189,15 +212,15 @@ class Delivery:
 
     def _fill(self, row: StoredTransaction, chain_nonce: int) -> None:
         """Use up a nonce that nobody has, if that can be what closes the gap."""
-        final_nonce = self._ledger.nonce(row.sender, "finalized")
+        final = final_nonce(self._ledger, row.sender) or 0
         next_stored = self._store.lowest_above(chain_nonce)
-        if may_fill(chain_nonce, final_nonce, next_stored):
+        if may_fill(chain_nonce, final, next_stored):
             _logger.warning("nonce %d is missing on chain: it is used up", chain_nonce)
             self.send_new(self._issuer.fill(chain_nonce))
         else:
             self._alarms.start(
                 NONCE_GAP,
-                f"the chain holds {chain_nonce} transactions of this key, {final_nonce} up to its "
+                f"the chain holds {chain_nonce} transactions of this key, {final} up to its "
                 f"final block, but {row.purpose!r} has nonce {row.nonce}, and this log knows none "
                 "between: nothing is signed to close that gap. Either the node shows too few, or "
                 f"it showed too many when nonce {row.nonce} was signed",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from chain_client.errors import ForeignNonce, LedgerUnavailable
+from chain_client.errors import ForeignNonce, HistoryMissing, LedgerUnavailable
 from chain_client.ledger.base import Ledger
 from chain_client.transactions.alarms import FOREIGN_NONCE, KeyAlarms
 from chain_client.transactions.nonce_rules import own_nonce, unknown_nonces
 from chain_client.transactions.store import TransactionStore
 from chain_client.types import Address, to_hex
+
+
+def final_nonce(ledger: Ledger, sender: Address) -> int | None:
+    """Transactions of a key up to the final block; None if no node keeps that block's state.
+
+    Raises:
+        LedgerUnavailable: the chain does not answer.
+    """
+    try:
+        return ledger.nonce(sender, "finalized")
+    except HistoryMissing:
+        return None
 
 
 class NonceSource:
@@ -41,8 +53,10 @@ class NonceSource:
         if nonce is not None:
             self._alarms.end(FOREIGN_NONCE)
             return nonce
-        final = self._ledger.nonce(sender, "finalized")
         again = self._ledger.nonce(sender)
+        final = final_nonce(self._ledger, sender)
+        if final is None:  # then the same answer twice has to do
+            final = min(latest, again)
         unknown = unknown_nonces(final, stored)
         if unknown is not None:
             self._refuse_unless_acknowledged(sender, *unknown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chain_client.errors import InvalidInput, TransactionRejected
 from chain_client.transactions.model import AttemptKind, StoredTransaction
 from chain_client.transactions.opened_queue import OpenedQueue
-from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED
+from chain_client.transactions.state import SETTLED_FOR_GOOD, UNSETTLED, TransactionStatus
 
 
 class OperatedQueue(OpenedQueue):
@@ -13,6 +13,9 @@ class OperatedQueue(OpenedQueue):
 
     def retry(self, tx_id: int, *, raise_fees: bool = False) -> StoredTransaction:
         """Look at a transaction now, and hand it to the chain again if no block holds it.
+
+        So it comes back too if it was final and is gone: the chain replaced more blocks than
+        ``ledger.finality`` foresaw.
 
         Args:
             tx_id: its row.
@@ -31,12 +34,19 @@ class OperatedQueue(OpenedQueue):
         """
         opened, row = self._open(), self.get(tx_id)
         if row.status in SETTLED_FOR_GOOD:
-            return row
+            if self._is_on_chain(row):
+                return row
+            row = opened.store.set_status(row.id, TransactionStatus.BROADCAST, None)
         opened.delivery.advance(row, send_now=True, replace_now=raise_fees)
         now = self.get(tx_id)
         if raise_fees and now.status in UNSETTLED and now.attempts == row.attempts:
             raise _capped(row)
         return now
+
+    def _is_on_chain(self, row: StoredTransaction) -> bool:
+        if self._ledger.nonce(row.sender) > row.nonce:
+            return True
+        return self._ledger.receipt(row.tx_hash) is not None
 
     def cancel(self, tx_id: int) -> StoredTransaction:
         """Let a transfer of nothing from the key to itself take a transaction's nonce.

@@ -59,8 +59,8 @@ class TransactionQueue(OperatedQueue):
             ContractReverted: it would revert; nothing was stored or sent.
             LedgerUnavailable: the chain does not answer, or has not taken an earlier
                 transaction yet; nothing was stored.
-            TransactionRejected: the chain refuses it. It stays stored and is sent again, unless
-                no chain can ever take it (``invalid_signature``, ``gas_limit``).
+            TransactionRejected: the chain refuses it. It stays stored and is sent again; what
+                no chain can ever take (``invalid_signature``, ``gas_limit``) is cancelled.
             BudgetSpent: the key has used its gas of this hour; nothing was stored.
             ForeignNonce: someone else uses the key; it is stopped.
             InvalidInput: another call is on its way for this purpose.

@@ -70,7 +70,7 @@ class Action(StrEnum):
     REPORT = "report"
     """Tell the caller why the chain refuses it; the row stays and is sent again later."""
     FORGET = "forget"
-    """Remove the row: no chain can ever take these bytes, or nothing is lost without them."""
+    """No chain can ever take these bytes, or nothing is lost without them: cancel or remove it."""
     STOP_KEY = "stop_key"
     """Send nothing more with this key, raise the alarm."""
 

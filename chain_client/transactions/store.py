@@ -152,7 +152,10 @@ class TransactionStore:
                 values |= _bytes_of(connection, tx_id, receipt.tx_hash)
             connection.execute(update(transactions).where(self._is(tx_id)).values(values))
         self._settled_more = self._settled_more or status in SETTLED_FOR_GOOD
-        return self.get(tx_id)
+        row = self.get(tx_id)
+        if status not in SETTLED_FOR_GOOD:  # it may have been, before a reorg took what was final
+            self._open_from_nonce = min(self._open_from_nonce, row.nonce)
+        return row
 
     def remove(self, tx_id: int) -> None:
         """Forget a row that no chain can ever take; its nonce is free again.

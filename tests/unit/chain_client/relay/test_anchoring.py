@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chain_client.errors import ConfigurationError, LedgerUnavailable
+from chain_client.errors import ConfigurationError, HistoryMissing, LedgerUnavailable
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchored
 from chain_client.relay.anchoring import Anchoring
@@ -112,6 +112,14 @@ def test_a_drain_is_told_of_it_as_of_a_chain_that_does_not_answer(bench: Bench) 
         bench.anchoring.turn_now(bench.lease, 5)
     assert bench.alarms() == ["chain anchor"]
     assert bench.anchoring.turn_now(bench.lease, 5) is not None
+
+
+def test_a_node_that_lacks_a_state_is_tried_again(bench: Bench) -> None:
+    bench.anchorer.trouble = [HistoryMissing("missing trie node")]
+    assert bench.turn() is None
+    assert bench.alarms() == ["chain anchor"]
+    assert bench.turn() is not None
+    assert bench.alarms() == []
 
 
 def test_what_is_wrong_with_the_configuration_still_ends_it(bench: Bench) -> None:

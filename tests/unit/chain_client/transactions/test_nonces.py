@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_client.errors import ForeignNonce, LedgerUnavailable
+from chain_client.errors import ForeignNonce, HistoryMissing, LedgerUnavailable
 from chain_client.ledger.base import BlockTag
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionStatus
@@ -105,6 +105,14 @@ class TestFirstUse:
         bench.ledger.mine(2)
         assert bench.pay(1).nonce == 57
         assert alarms(bench) == []
+
+    @pytest.mark.parametrize("past", [0, 57])
+    def test_a_node_that_keeps_no_state_of_the_final_block_is_asked_twice(
+        self, bench: Bench, past: int
+    ) -> None:
+        use(bench, past)
+        bench.ledger.fail("nonce", None, None, HistoryMissing("missing trie node"))
+        assert bench.pay(1).nonce == past
 
     def test_a_past_that_is_not_final_is_waited_for(self, bench: Bench) -> None:
         use(bench, 57)

@@ -26,7 +26,7 @@ from chain_client.ledger.base import BlockTag
 from chain_client.log import Lease
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import TransactionQueue, TransactionStatus, key_lease_name
-from chain_client.types import Address, to_hex
+from chain_client.types import Address, TxHash, to_hex
 from tests.embedded_chains import OWNER, WRITER
 from tests.queues import own
 from tests.unit.chain_client.transactions.simulated import Bench, call
@@ -244,12 +244,46 @@ class TestRefusals:
         assert_each_included_once(bench, 1)
 
     @pytest.mark.parametrize("reason", ["invalid_signature", "gas_limit"])
-    def test_a_hopeless_refusal_frees_the_nonce(self, bench: Bench, reason: str) -> None:
+    def test_a_hopeless_refusal_lets_nothing_take_the_nonce(
+        self, bench: Bench, reason: str
+    ) -> None:
         bench.ledger.fail("send", TransactionRejected(reason, "no"))
-        with pytest.raises(TransactionRejected, match="forgotten, and its nonce is free"):
+        with pytest.raises(TransactionRejected, match="it is cancelled"):
             bench.queue.submit(call(1), "pay:1")
-        assert bench.rows() == []
-        assert bench.pay(2).nonce == 0
+        assert bench.pay(2).nonce == 1
+        bench.queue.settle(bench.queue.submit(call(1), "pay:1"))
+        assert statuses(bench) == ["cancelled", "finalized", "finalized"]
+        assert [tx.call.data for tx in bench.ledger.included()] == [b"", b"call 2", b"call 1"]
+
+    @pytest.mark.parametrize("reason", ["invalid_signature", "gas_limit"])
+    @pytest.mark.parametrize("auto_mine", [True, False])
+    def test_bytes_that_were_refused_and_reach_the_chain_all_the_same_are_not_doubled(
+        self, tmp_path: Path, auto_mine: bool, reason: str
+    ) -> None:
+        class TwoFaced(SimulatedLedger):
+            is_lying = True
+
+            def send(self, raw: bytes) -> TxHash:
+                found = super().send(raw)
+                if self.is_lying:
+                    self.is_lying = False
+                    raise TransactionRejected(reason, "no")
+                return found
+
+        bench = Bench(tmp_path, TwoFaced(auto_mine=auto_mine), poll_s=1)
+        bench.clock.on_wait = bench.ledger.mine
+        with contextlib.suppress(TransactionRejected):
+            bench.queue.submit(call(1), "pay:1")
+        bench.ledger.mine()
+        bench.queue.resume()
+        bench.queue.watch()
+        if "pay:1" not in [row.purpose for row in bench.rows() if row.status == "finalized"]:
+            bench.pay(1)
+        bench.pay(2)
+        calls = [tx.call.data for tx in bench.ledger.included() if tx.call.data]
+        assert calls == [b"call 1", b"call 2"]
+        assert bench.owner.log.alarms() == []
+        bench.close()
 
     @pytest.mark.parametrize("reason", ["invalid_signature", "gas_limit"])
     def test_bytes_that_were_taken_once_are_never_forgotten(
@@ -443,6 +477,23 @@ class TestReorgs:
             queue.settle(settled.id)
         assert len(bench.rows()) == 1
         assert bench.ledger.sent == []
+
+    def test_what_was_final_and_is_gone_comes_back_when_a_person_says_so(
+        self, bench: Bench
+    ) -> None:
+        ids = [bench.pay(number).id for number in (1, 2)]
+        bench.ledger.mine(3)
+        bench.queue.watch()
+        assert statuses(bench) == ["finalized", "finalized"]
+        assert bench.queue.retry(ids[0]).status is TransactionStatus.FINALIZED
+        bench.ledger.reorg(5)
+        queue = bench.take_over()
+        for tx_id in ids:
+            assert queue.retry(tx_id).status is TransactionStatus.INCLUDED
+        assert_each_included_once(bench, 2)
+        bench.ledger.mine(3)
+        queue.watch()
+        assert statuses(bench) == ["finalized", "finalized"]
 
 
 class TestOwnership:
