@@ -20,6 +20,7 @@ from chain_client.ledger.jsonrpc.endpoints import Endpoints
 from chain_client.ledger.jsonrpc.event_ranges import EventRanges
 from chain_client.ledger.jsonrpc.fees import read_fees
 from chain_client.ledger.jsonrpc.finality import Finality, find_block
+from chain_client.ledger.jsonrpc.lateness import find_late
 from chain_client.ledger.jsonrpc.second_look import Mode, SecondLook
 from chain_client.ledger.jsonrpc.values import (
     MalformedReply,
@@ -215,6 +216,10 @@ class JsonRpcLedger:
         return self._events.read(
             self.endpoints.using, address, topics, max(from_block, 0), to_block
         )
+
+    def late_endpoints(self) -> list[str]:
+        """Endpoints that are far behind another one, in words; asks each of them."""
+        return find_late(self.endpoints)
 
     def close(self) -> None:
         self.endpoints.close()

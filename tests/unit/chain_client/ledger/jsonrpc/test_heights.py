@@ -283,3 +283,16 @@ def test_a_final_nonce_is_looked_at_twice(nodes: Nodes, connect: Connect, lie: s
     one.answers["eth_getTransactionCount"] = lie
     with pytest.raises(LedgerUnavailable, match="contradict each other about the nonce"):
         ledger.nonce(ANYBODY, "finalized")
+
+
+def test_who_is_far_behind_is_told_at_a_single_look(nodes: Nodes, connect: Connect) -> None:
+    one, other = nodes
+    ledger = connect(*nodes)
+    assert ledger.late_endpoints() == []
+    one.head += 5  # of 10 s each: not much
+    assert ledger.late_endpoints() == []
+    one.head += 5
+    (late,) = ledger.late_endpoints()
+    assert late.startswith(f"{other.url} is 10 blocks (100 s) behind {one.url}")
+    die(other)
+    assert connect(*nodes).late_endpoints() == []
