@@ -21,15 +21,17 @@ from chain_client.deploying.examining import (
     examine_endpoint,
     find_wrong_keys,
 )
-from chain_client.deploying.joining import is_joined, missing_here
+from chain_client.deploying.examining_network import SECOND_LOOK
+from chain_client.deploying.joining import missing_here
 from chain_client.deploying.owner import find_address, is_network
-from chain_client.errors import ChainError
+from chain_client.errors import ChainError, LedgerUnavailable
 from chain_client.gate.decision import MAX_CLOCK_LAG_S
 from chain_client.home import OWNER_KEY, WRITER_KEY
 from chain_client.hosts import ENTRY_POINT_GROUP, load_host
 from chain_client.ledger import JsonRpcLedger
 from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.ledger.registry_deployment import find_admins
+from chain_client.log import EntryStatus
 from chain_client.relay.lock import is_relay_running
 from chain_client.signing import open_signer
 from chain_client.sqlite_files import find_dangers
@@ -41,35 +43,42 @@ _ENOUGH_DISK_BYTES = 1 << 30
 _ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign"}
 _KEYSTORE = "keystore:"
 _SQLITE = "sqlite:///"
-_SECOND_LOOK = {
-    "endpoint": "; what an endpoint shows, another one confirms",
-    "proof": "; what the endpoint shows is confirmed by a proof (eth_getProof)",
-    "none": "; warning: nothing confirms what the endpoint shows, so name a second one",
-}
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
 
+
+_ENDPOINT = "endpoint "
+_ASK_CHAIN = {"rights", "balances", "clock", "registry"}
+"""Checks of nothing but what the chain says."""
 
 _Examination = Callable[[ChainClient], tuple[bool, str]]
 
 
 def examine(client: ChainClient) -> Iterator[Check]:
-    """Carry out every check; one that fails stops no other."""
+    """Carry out every check; one that fails stops no other.
+
+    A chain that does not answer is said once: what would have to ask it is not carried out.
+    """
+    is_down, one_endpoint = False, len(endpoint_urls(client.settings)) == 1
     examinations = list(_EXAMINATIONS)
     if is_network(client.settings):
         after = [name for name, _ in examinations].index("chain") + 1
         examinations[after:after] = _network_examinations(client)
     for name, examination in examinations:
+        if is_down and (name in _ASK_CHAIN or (one_endpoint and name.startswith(_ENDPOINT))):
+            yield Check(name, False, "not examined, as the chain does not answer", False)
+            continue
         try:
             problem, detail = examination(client)
         except (ChainError, OSError) as exc:
             problem, detail = True, str(exc)
+            is_down = is_down or (name == "chain" and isinstance(exc, LedgerUnavailable))
         yield Check(name, not problem, detail)
 
 
 def _network_examinations(client: ChainClient) -> Iterator[tuple[str, _Examination]]:
     """Each endpoint alone, and what the chain says of the home's keys."""
     for number, url in enumerate(endpoint_urls(client.settings), 1):
-        yield f"endpoint {number}", partial(_endpoint, url)
+        yield f"{_ENDPOINT}{number}", partial(_endpoint, url)
     yield "rights", _rights
     yield "balances", _balances
 
@@ -121,7 +130,7 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
     if open_files:
         names = ", ".join(sorted(open_files))
         return True, f"others can read {names}: run chmod 600 on the files in {client.folder.keys}"
-    if is_joined(client.folder):
+    if client.folder.is_joined():
         return False, _of_joined(client)
     wanted = [WRITER_KEY]
     if client.deployment.registry is not None:
@@ -155,7 +164,9 @@ def _chain(client: ChainClient) -> tuple[bool, str]:
     text = f"chain {client.deployment.chain_id} at block {block.number}, {whole} whole"
     if isinstance(client.ledger, JsonRpcLedger):
         client.ledger.block("finalized")
-        text += _SECOND_LOOK[client.ledger.second_look.last_kind or "none"]
+        text += SECOND_LOOK[client.ledger.second_look.last_kind or "none"]
+        late = client.ledger.late_endpoints()
+        return bool(late), "; ".join([text, *late])
     return False, text
 
 
@@ -173,7 +184,7 @@ def _registry(client: ChainClient) -> tuple[bool, str]:
     if client.deployment.registry is None:
         return False, "this home has none yet; mlops-chain init makes it"
     registry = client.model_registry
-    if client.folder.registry_salt.exists() or not is_joined(client.folder):
+    if client.folder.registry_salt.exists() or not client.folder.is_joined():
         client.salt.check(registry.salt_hash())
     successor = registry.successor()
     if successor is not None:
@@ -233,9 +244,12 @@ def _approver_keys(client: ChainClient) -> list[str]:
 def _log(client: ChainClient) -> tuple[bool, str]:
     from chain_client.head_check import read_checked_head
 
-    head = read_checked_head(client.log, client.contract, client.deployment.log_id)
-    kind = client.log.engine.dialect.name
-    return False, f"{client.log.size()} entries in {kind}, {head.size} of them on chain"
+    said = f"{client.log.size()} entries in {client.log.engine.dialect.name}"
+    try:
+        head = read_checked_head(client.log, client.contract, client.deployment.log_id)
+    except LedgerUnavailable:
+        return False, f"{said}; how many are on chain could not be asked"
+    return False, f"{said}, {head.size} of them on chain"
 
 
 def _cross(client: ChainClient) -> tuple[bool, str]:
@@ -244,8 +258,12 @@ def _cross(client: ChainClient) -> tuple[bool, str]:
     place = client.find_cross_place()
     if place is None:
         return False, "heads are anchored on no second chain"
-    head = client.contract.head(client.deployment.log_id, at="finalized")
-    return examine_cross(place, client.settings, head.size, SystemClock().time_us() / 1e6)
+    try:
+        size = client.contract.head(client.deployment.log_id, at="finalized").size
+    except LedgerUnavailable:
+        final = client.log.latest_head(EntryStatus.FINALIZED)
+        size = 0 if final is None else final.size
+    return examine_cross(place, client.settings, size, SystemClock().time_us() / 1e6)
 
 
 def _spool(client: ChainClient) -> tuple[bool, str]:

@@ -15,11 +15,11 @@ from chain_client.deploying.owner import (
 )
 from chain_client.deploying.records import find_deployed, write_records
 from chain_client.deploying.registry import add_registry
+from chain_client.deploying.taken_log import prepare_log
 from chain_client.errors import ConfigurationError
 from chain_client.home import OWNER_KEY, WRITER_KEY, Home
 from chain_client.ledger import create_embedded
 from chain_client.ledger.deployment import Deployment, deploy, settle_for_good
-from chain_client.log import Log
 from chain_client.log.holders import is_gone
 from chain_client.types import Address
 
@@ -41,7 +41,8 @@ def provision(settings: Settings, *, timelock_delay_s: int | None = None) -> Dep
     Raises:
         HomeNotWritable: the home can't be written.
         ConfigurationError: the chain's file, a key or the salt is missing while others are there;
-            or `ledger.url` names a network, to which nothing is deployed without being asked for.
+            the log is another deployment's; or `ledger.url` names a network, to which nothing is
+            deployed without being asked for.
         LedgerUnavailable: the chain does not answer.
         LogUnavailable: the log's database does not answer.
     """
@@ -53,9 +54,7 @@ def provision(settings: Settings, *, timelock_delay_s: int | None = None) -> Dep
         if home.exists():
             return Deployment.read(home.deployment_file)
         owner_address, writer = (key_address(home, uri) for uri in (OWNER_KEY, WRITER_KEY))
-        log = Log(settings.resolve_url(settings.log_url))
-        log.create()
-        log.close()
+        prepare_log(settings, home)
         _make_chain(settings, (owner_address, writer))
         with owning(settings, home, is_of_this_machine) as owner:
             return deploy(

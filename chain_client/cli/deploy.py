@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,17 +21,16 @@ from chain_client.cli.output import (
     shorten,
 )
 from chain_client.config import Settings
-from chain_client.deploying.network import (
-    Declined,
-    FundsNeeded,
-    deploy_to_network,
-    plan_deployment,
-)
+from chain_client.deploying.network import FundsNeeded, deploy_to_network, plan_deployment
+from chain_client.deploying.owner import Declined
 from chain_client.deploying.plan import KeyNeed, Plan, show_wei
 from chain_client.deploying.records import address_book
 from chain_client.home import Home
 from chain_client.ledger.deployment import Deployment
 from chain_client.types import to_hex
+
+if TYPE_CHECKING:
+    from chain_client.deploying.cross import CrossPlan
 
 
 @click.command()
@@ -69,9 +68,9 @@ def deploy(
     """
     settings = settings_of(home)
     if cross:
-        if dry_run or timelock_delay_s is not None or fund_later:
-            raise click.UsageError("--cross goes with --yes and --json only")
-        _deploy_cross(settings, as_json)
+        if timelock_delay_s is not None or fund_later:
+            raise click.UsageError("--cross goes with --dry-run, --yes and --json only")
+        _deploy_cross(settings, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     if dry_run:
         plan = plan_deployment(settings, timelock_delay_s)
@@ -81,14 +80,13 @@ def deploy(
             _print_plan(plan)
             console().print("nothing was written, and nothing was sent")
         return
-    if as_json and not yes:
-        raise click.UsageError("--json asks nothing: give --yes too, or --dry-run")
+    _check_can_ask(yes=yes, as_json=as_json)
 
     def confirm(plan: Plan) -> bool:
         if yes:
             return True
         _print_plan(plan)
-        return click.confirm("send these transactions?")
+        return _ask()
 
     try:
         made = deploy_to_network(
@@ -106,6 +104,24 @@ def deploy(
         _print_needs(exc.keys)
         click.get_current_context().exit(2)
     _print_summary(settings, made, as_json)
+
+
+def _check_can_ask(*, yes: bool, as_json: bool) -> None:
+    if as_json and not yes:
+        raise click.UsageError("--json asks nothing: give --yes too, or --dry-run")
+
+
+def _ask() -> bool:
+    try:
+        return click.confirm("send these transactions?")
+    except click.Abort as exc:
+        # The end of a standard input that is no terminal's; Ctrl-C aborts as ever.
+        if isinstance(exc.__context__, EOFError):
+            raise click.UsageError(
+                "nobody answers, as standard input is no terminal; nothing was sent. Give --yes "
+                "to send without being asked"
+            ) from exc
+        raise
 
 
 def _tell(text: str) -> None:
@@ -192,10 +208,29 @@ def _print_summary(settings: Settings, made: Deployment, as_json: bool) -> None:
     out.print("next: mlops-chain doctor; mlops-chain relay; on other machines mlops-chain join")
 
 
-def _deploy_cross(settings: Settings, as_json: bool) -> None:
-    from chain_client.deploying.cross import deploy_cross
+def _deploy_cross(settings: Settings, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    from chain_client.deploying.cross import deploy_cross, plan_cross
 
-    made = deploy_cross(settings, progress=print_note)
+    if dry_run:
+        plan = plan_cross(settings)
+        if as_json:
+            print_json({**_cross_to_json(plan), "dry_run": True})
+        else:
+            _print_cross(plan)
+            console().print("nothing was written, and nothing was sent")
+        return
+    _check_can_ask(yes=yes, as_json=as_json)
+
+    def confirm(plan: CrossPlan) -> bool:
+        if yes:
+            return True
+        _print_cross(plan)
+        return _ask()
+
+    try:
+        made = deploy_cross(settings, confirm=confirm, progress=_tell)
+    except Declined as exc:
+        raise click.Abort from exc
     document = {
         "chain_id": made.chain_id,
         "event_log": to_hex(made.event_log),
@@ -207,3 +242,34 @@ def _deploy_cross(settings: Settings, as_json: bool) -> None:
         return
     console().print(f"[green]deployed[/] on the second chain {made.chain_id} ({made.ledger_url})")
     print_rows((f"  {name}", str(document[name])) for name in ("event_log", "log_id", "writer"))
+
+
+def _cross_to_json(plan: CrossPlan) -> dict[str, Any]:
+    return {
+        "chain_id": plan.chain_id,
+        "ledger_url": plan.ledger_url,
+        "key": plan.key and to_hex(plan.key),
+        "gas": plan.gas,
+        "gas_price_wei": plan.price_wei,
+        "cost_wei": plan.cost_wei,
+        "balance_wei": plan.balance_wei,
+        "least_wei": plan.least_wei,
+    }
+
+
+def _print_cross(plan: CrossPlan) -> None:
+    out = console()
+    out.print(f"second chain {plan.chain_id} at {safe(plan.ledger_url)}: an EventLog, and the log")
+    if plan.price_wei:
+        out.print(
+            f"costs at most {show_wei(plan.cost_wei)} of that chain's coin: {plan.gas:,} gas at "
+            f"{plan.price_wei / 10**9:.6g} gwei"
+        )
+    else:
+        out.print(f"costs nothing: {plan.gas:,} gas, and gas is free on that chain")
+    key = "not made yet" if plan.key is None else to_hex(plan.key)
+    out.print(
+        f"cross.key {key} has {show_wei(plan.balance_wei)} and needs {show_wei(plan.least_wei)}, "
+        "with a day of anchors",
+        soft_wrap=True,
+    )

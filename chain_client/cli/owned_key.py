@@ -17,7 +17,7 @@ from chain_client.cli.signing_key import PasswordSource, open_key
 from chain_client.client import ChainClient
 from chain_client.cross.anchoring import PURPOSE as CROSS_PURPOSE
 from chain_client.errors import AnotherRelay, ConfigurationError
-from chain_client.home import WRITER_KEY
+from chain_client.home import WRITER_KEY, Home
 from chain_client.log.holders import is_gone, this_process
 from chain_client.relay.held_lease import LEASE
 from chain_client.signing import Signer, decode_transaction
@@ -38,10 +38,10 @@ _RELAYS_PURPOSES = ("anchor:", CROSS_PURPOSE)
 _KEYSTORE = "keystore:"
 
 
-def key_names(client: ChainClient) -> dict[Address, str]:
+def key_names(home: Home) -> dict[Address, str]:
     """The home's keys by what their files say; nothing is unlocked."""
     names = {}
-    for path in sorted(client.folder.keys.glob("*.json")):
+    for path in sorted(home.keys.glob("*.json")):
         with contextlib.suppress(ConfigurationError):
             names[Address(from_hex(stated_address(path)))] = path.stem
     return names
@@ -86,7 +86,7 @@ def _signer(
     client: ChainClient, row: StoredTransaction, key_uri: str | None, source: PasswordSource
 ) -> Signer:
     if key_uri is None:
-        name = key_names(client).get(row.sender)
+        name = key_names(client.folder).get(row.sender)
         cross = client.settings.cross_key
         if name is not None:
             key_uri = f"{_KEYSTORE}keys/{name}.json"

@@ -105,7 +105,7 @@ def relay(
     try:
         with daemon:
             if not standby:
-                service.start()
+                _start(service)
             elif not service.start_when_free(daemon.after_round):
                 return
             _logger.info(
@@ -124,6 +124,15 @@ def relay(
     finally:
         service.close()
         client.close()
+
+
+def _start(service: Relay) -> None:
+    try:
+        service.start()
+    except AnotherRelay as exc:
+        raise AnotherRelay(
+            f"{exc}; or wait for its end, and take over then, by: mlops-chain relay --standby"
+        ) from exc
 
 
 def _make_health(settings: Settings, service: Relay) -> HealthServer | None:

@@ -30,6 +30,8 @@ def status(home: Path | None, as_json: bool) -> None:
       mlops-chain status --json
     """
     client = open_client(home)
+    # A setting that is not understood is refused, not taken for a chain that does not answer.
+    _ = client.ledger
     found = read_status(client)
     client.close()
     if as_json:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
-from chain_client.cli.output import console, json_option, open_client, print_json
+from chain_client.cli.output import console, json_option, open_client, print_json, settings_of
 from chain_client.cli.owned_key import key_names, owning_key_of
 from chain_client.cli.shown_transaction import (
     WAITING,
@@ -17,6 +18,8 @@ from chain_client.cli.shown_transaction import (
     to_json,
 )
 from chain_client.cli.signing_key import PasswordSource, key_options
+from chain_client.home import Home
+from chain_client.log import Log
 from chain_client.transactions import (
     StoredTransaction,
     get_transaction,
@@ -54,13 +57,9 @@ def list_all(home: Path | None, everything: bool, limit: int, as_json: bool) -> 
       mlops-chain tx list
       mlops-chain tx list --all --limit 20
     """
-    client = open_client(home)
-    try:
-        found = list_transactions(client.log.engine, open_only=not everything, limit=limit)
-        has_any = bool(found or list_transactions(client.log.engine, open_only=False, limit=1))
-        names = key_names(client)
-    finally:
-        client.close()
+    with _opened_log(home) as (log, names):
+        found = list_transactions(log.engine, open_only=not everything, limit=limit)
+        has_any = bool(found or list_transactions(log.engine, open_only=False, limit=1))
     if as_json:
         print_json({"ok": True, "transactions": [to_json(row, names) for row in found]})
     elif not found:
@@ -82,13 +81,9 @@ def show(home: Path | None, tx_id: int, as_json: bool) -> None:
     Example:
       mlops-chain tx show 7
     """
-    client = open_client(home)
-    try:
-        row = get_transaction(client.log.engine, tx_id)
-        attempts = list_attempts(client.log.engine, tx_id)
-        names = key_names(client)
-    finally:
-        client.close()
+    with _opened_log(home) as (log, names):
+        row = get_transaction(log.engine, tx_id)
+        attempts = list_attempts(log.engine, tx_id)
     if as_json:
         print_json(
             {
@@ -132,7 +127,7 @@ def retry(
         source = PasswordSource(password_file, password_variable)
         with owning_key_of(client, row, key_uri, source) as queue:
             now = queue.retry(tx_id, raise_fees=raise_fees)
-        names = key_names(client)
+        names = key_names(client.folder)
     finally:
         client.close()
     _print_done(now, names, as_json=as_json)
@@ -170,14 +165,31 @@ def cancel(
         row = get_transaction(client.log.engine, tx_id)
         source = PasswordSource(password_file, password_variable)
         if row.status in WAITING and not yes:
-            print_list([row], key_names(client))
+            print_list([row], key_names(client.folder))
             click.confirm("Cancel it?", abort=True)
         with owning_key_of(client, row, key_uri, source) as queue:
             now = queue.cancel(tx_id)
-        names = key_names(client)
+        names = key_names(client.folder)
     finally:
         client.close()
     _print_done(now, names, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _opened_log(home: Path | None) -> Iterator[tuple[Log, dict[Address, str]]]:
+    """The log that keeps them, also of a home whose deployment is not finished; and its keys."""
+    settings = settings_of(home)
+    folder = Home(settings.home)
+    begun = folder.deploying_file.exists() and not folder.exists()
+    client = None if begun else open_client(home)
+    log = Log(settings.resolve_url(settings.log_url)) if client is None else client.log
+    try:
+        log.check_schema()
+        yield log, key_names(folder)
+    finally:
+        log.close()
+        if client is not None:
+            client.close()
 
 
 def _print_done(row: StoredTransaction, names: Mapping[Address, str], *, as_json: bool) -> None:

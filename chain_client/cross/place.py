@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chain_client.config import Settings
 from chain_client.errors import ConfigurationError, HomeMissing
-from chain_client.home import Home
+from chain_client.home import OWNER_KEY, WRITER_KEY, Home
 from chain_client.ledger import Ledger, open_ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.event_log import EventLogContract
+from chain_client.signing import open_signer
+from chain_client.types import Address, to_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,39 @@ def to_second(settings: Settings) -> Settings:
         ledger_finality=settings.cross_ledger_finality,
         ledger_second_look="auto",
     )
+
+
+def check_key(settings: Settings, deployment: Deployment) -> Address:
+    """The address of ``cross.key``, which is no key of the first chain's.
+
+    A queue knows what a key sent by its nonces, which are another chain's there: one key that
+    signed for both could go on on neither.
+
+    Raises:
+        ConfigurationError: it is, or it can't be read.
+    """
+    base = settings.home
+    address = open_signer(settings.cross_key, base=base).address()
+    taken = {deployment.owner: "owner", deployment.writer: "log writer"}
+    for role, uri in (
+        ("owner", OWNER_KEY),
+        ("log writer", WRITER_KEY),
+        ("registrar", settings.registry_registrar),
+        ("submitter", settings.registry_submitter),
+    ):
+        if uri != settings.cross_key:
+            with contextlib.suppress(ConfigurationError):
+                taken[open_signer(uri, base=base).address()] = role
+        else:
+            taken[address] = role
+    if address in taken:
+        raise ConfigurationError(
+            f"cross.key ({settings.cross_key}) is the key {to_hex(address)}, which is the "
+            f"{taken[address]} on the first chain: a key can send to one chain only. Set cross.key "
+            "to another one; the default, keystore:keys/cross-writer.json, is made by mlops-chain "
+            "deploy --cross"
+        )
+    return address
 
 
 def find_place(

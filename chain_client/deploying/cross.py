@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chain_client.config import Settings
-from chain_client.cross.place import to_second
+from chain_client.cross.place import check_key, to_second
 from chain_client.deploying.fitness import check_fitness
 from chain_client.deploying.owner import (
+    Declined,
     Progress,
+    find_address,
     is_of_this_machine,
     key_address,
     owning,
@@ -19,7 +22,7 @@ from chain_client.deploying.owner import (
 from chain_client.deploying.plan import ANCHOR_GAS, show_wei
 from chain_client.errors import ConfigurationError, TransactionRejected
 from chain_client.home import Home
-from chain_client.ledger import Ledger, create_embedded
+from chain_client.ledger import Ledger, create_embedded, open_ledger
 from chain_client.ledger.deployment import Deployment, deploy
 from chain_client.types import Address, to_hex
 
@@ -30,7 +33,71 @@ _STOCK_ANCHORS = 24
 """So many anchors must be paid for too, before anything is sent: a day's."""
 
 
-def deploy_cross(settings: Settings, *, progress: Progress = says_nothing) -> Deployment:
+@dataclass(frozen=True, slots=True)
+class CrossPlan:
+    """What `deploy_cross` would do, and cost.
+
+    Args:
+        chain_id: of the second chain.
+        ledger_url: its endpoints, host only.
+        key: address of ``cross.key``; None if it is not made yet.
+        gas: that both transactions may use together.
+        price_wei: most that a unit of gas would be offered.
+        balance_wei: what the key has.
+        least_wei: what it must have: for the deployment, and a day of anchors.
+    """
+
+    chain_id: int
+    ledger_url: str
+    key: Address | None
+    gas: int
+    price_wei: int
+    balance_wei: int
+    least_wei: int
+
+    @property
+    def cost_wei(self) -> int:
+        """Most that the deployment costs."""
+        return self.gas * self.price_wei
+
+
+def plan_cross(settings: Settings) -> CrossPlan:
+    """What `deploy_cross` would do now; nothing is written, and nothing is sent.
+
+    Raises:
+        HomeMissing: the home has no deployment of its own yet.
+        ConfigurationError: as `deploy_cross`; or the second chain is embedded, which costs
+            nothing, or something stands on it already.
+        LedgerUnavailable: the second chain does not answer.
+    """
+    second = to_second(settings)
+    home = Home(settings.home)
+    first = Deployment.read(home.deployment_file)
+    if home.cross_deployment_file.exists():
+        made = Deployment.read(home.cross_deployment_file)
+        raise ConfigurationError(
+            f"the second chain {made.chain_id} ({made.ledger_url}) has its EventLog "
+            f"{to_hex(made.event_log)} already; deploying again changes nothing"
+        )
+    if second.ledger_url.startswith(_EMBEDDED):
+        raise ConfigurationError("the second chain is embedded: it costs nothing")
+    key = find_address(home, settings.cross_key)
+    if key is not None:
+        check_key(settings, first)
+    ledger = open_ledger(second)
+    try:
+        _check_chain(ledger, first)
+        return _plan(ledger, key)
+    finally:
+        ledger.close()
+
+
+def deploy_cross(
+    settings: Settings,
+    *,
+    confirm: Callable[[CrossPlan], bool] = lambda plan: True,
+    progress: Progress = says_nothing,
+) -> Deployment:
     """Deploy an `EventLog` on the second chain and open a log in it, written by ``cross.key``.
 
     Guarantee: after a crash at any point, calling it again goes on where it broke off; there is
@@ -38,12 +105,14 @@ def deploy_cross(settings: Settings, *, progress: Progress = says_nothing) -> De
 
     Args:
         settings: of a whole home that names a second chain.
+        confirm: is shown the plan before anything is sent, and says whether to go on.
         progress: told what was done.
 
     Raises:
+        Declined: ``confirm`` said no; nothing was sent.
         HomeMissing: the home has no deployment of its own yet.
         ConfigurationError: no second chain is named, it is the first one, or it can't run the
-            contract.
+            contract; or ``cross.key`` is a key of the first chain's.
         TransactionRejected: the key needs funds first; the text names it, and nothing was sent.
         AnotherRelay: another process sends with the key.
         LedgerUnavailable: the second chain does not answer, or not all is final in time.
@@ -56,20 +125,18 @@ def deploy_cross(settings: Settings, *, progress: Progress = says_nothing) -> De
         if home.cross_deployment_file.exists():
             return Deployment.read(home.cross_deployment_file)
         writer = key_address(home, settings.cross_key)
+        check_key(settings, first)
         _make_embedded(second, writer)
         with owning(
             second, home, is_of_this_machine, progress=progress, key_uri=settings.cross_key
         ) as owner:
-            chain_id = owner.ledger.chain_id()
-            if chain_id == first.chain_id:
-                raise ConfigurationError(
-                    f"cross.ledger_url is chain {chain_id}, which is the home's own: name another "
-                    "chain, one that others keep"
-                )
+            _check_chain(owner.ledger, first)
             owner.queue.resume()
             if not owner.queue.find("", prefix=True):
-                check_fitness(owner.ledger, [])
-                _check_funds(owner.ledger, writer)
+                plan = _plan(owner.ledger, writer)
+                _check_funds(plan)
+                if not confirm(plan):
+                    raise Declined
             return deploy(
                 home.cross_deployment_file,
                 ledger=owner.ledger,
@@ -81,15 +148,36 @@ def deploy_cross(settings: Settings, *, progress: Progress = says_nothing) -> De
             )
 
 
-def _check_funds(ledger: Ledger, writer: Address) -> None:
-    needed_wei = ledger.fees().max_fee_wei * (_DEPLOY_GAS + _STOCK_ANCHORS * ANCHOR_GAS)
-    has_wei = ledger.balance_wei(writer)
-    if has_wei < needed_wei:
+def _check_chain(ledger: Ledger, first: Deployment) -> None:
+    chain_id = ledger.chain_id()
+    if chain_id == first.chain_id:
+        raise ConfigurationError(
+            f"cross.ledger_url is chain {chain_id}, which is the home's own: name another chain, "
+            "one that others keep"
+        )
+    check_fitness(ledger, [])
+
+
+def _plan(ledger: Ledger, key: Address | None) -> CrossPlan:
+    price_wei = ledger.fees().max_fee_wei
+    return CrossPlan(
+        chain_id=ledger.chain_id(),
+        ledger_url=ledger.url,
+        key=key,
+        gas=_DEPLOY_GAS,
+        price_wei=price_wei,
+        balance_wei=0 if key is None else ledger.balance_wei(key),
+        least_wei=price_wei * (_DEPLOY_GAS + _STOCK_ANCHORS * ANCHOR_GAS),
+    )
+
+
+def _check_funds(plan: CrossPlan) -> None:
+    if plan.balance_wei < plan.least_wei:
         raise TransactionRejected(
             "insufficient_funds",
-            f"nothing was sent to the second chain: {to_hex(writer)} (cross.key) has "
-            f"{show_wei(has_wei)} and needs {show_wei(needed_wei)} for the deployment and a day of "
-            "anchors. Send it that, and some more as fees move, and run this again",
+            f"nothing was sent to the second chain: {to_hex(plan.key or b'')} (cross.key) has "
+            f"{show_wei(plan.balance_wei)} and needs {show_wei(plan.least_wei)} for the deployment "
+            "and a day of anchors. Send it that, and some more as fees move, and run this again",
         )
 
 

@@ -11,7 +11,7 @@ from chain_client.deploying.owner import find_address
 from chain_client.deploying.plan import make_stocks, show_wei
 from chain_client.errors import ConfigurationError, HistoryMissing
 from chain_client.home import OWNER_KEY, WRITER_KEY, Home
-from chain_client.ledger import Ledger, open_ledger
+from chain_client.ledger import Call, Ledger, open_ledger
 from chain_client.ledger.deployment import Deployment, check_deployment
 from chain_client.ledger.event_log import EventLogContract
 from chain_client.ledger.model_registry import (
@@ -26,6 +26,9 @@ _GWEI = 10**9
 _SLOW_S = 2.0
 _LAG_S = 3600
 """A finalized block that is older than this: the chain finds no finality, or the node is stuck."""
+_LONG_AGO = 10_000
+"""So many blocks ago; a node that is no archive keeps the state of a hundred or so."""
+_NOBODY = Address(bytes(19) + b"\1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class EndpointReport:
         block_number: its newest block.
         lag_blocks: by so many blocks the final one is behind.
         lag_s: and by so many seconds.
-        is_archive: whether it knows the state of the block in which the log was opened.
+        is_archive: whether it knows the state of the block in which the log was opened; of one
+            long ago, if nothing is deployed yet.
+        is_deployed: whether the home's contracts were looked at.
     """
 
     url: str
@@ -53,6 +58,7 @@ class EndpointReport:
     lag_blocks: int
     lag_s: int
     is_archive: bool
+    is_deployed: bool = True
 
     @property
     def is_slow(self) -> bool:
@@ -68,10 +74,11 @@ class EndpointReport:
             if self.is_archive
             else "keeps no history: verify needs an archive for what is older"
         )
+        contracts = "contracts whole, " if self.is_deployed else ""
         return (
             f"chain {self.chain_id} at block {self.block_number}, answers in "
             f"{self.latency_s * 1000:.0f} ms, {fee}, final "
-            f"{self.lag_blocks} blocks ({self.lag_s} s) behind, contracts whole, {archive}"
+            f"{self.lag_blocks} blocks ({self.lag_s} s) behind, {contracts}{archive}"
         )
 
 
@@ -80,21 +87,23 @@ def endpoint_urls(settings: Settings) -> list[str]:
     return [url.strip() for url in settings.ledger_url.split(",") if url.strip()]
 
 
-def examine_endpoint(settings: Settings, deployment: Deployment, url: str) -> EndpointReport:
+def examine_endpoint(settings: Settings, deployment: Deployment | None, url: str) -> EndpointReport:
     """Ask one endpoint alone.
 
     Args:
         settings: of the home.
-        deployment: of the home.
+        deployment: of the home; None if nothing is deployed yet.
         url: of the endpoint.
 
     Raises:
         ConfigurationError: it is another chain's, or lacks a contract of ours.
         LedgerUnavailable: it does not answer.
     """
-    ledger = open_ledger(replace(settings, ledger_url=url), expected=deployment.expected())
+    expected = None if deployment is None else deployment.expected()
+    ledger = open_ledger(replace(settings, ledger_url=url), expected=expected)
     try:
-        check_deployment(ledger, deployment)
+        if deployment is not None:
+            check_deployment(ledger, deployment)
         took = []
         for _ in range(3):
             began = time.monotonic()
@@ -110,16 +119,20 @@ def examine_endpoint(settings: Settings, deployment: Deployment, url: str) -> En
             block_number=newest.number,
             lag_blocks=max(newest.number - final.number, 0),
             lag_s=max(newest.timestamp_s - final.timestamp_s, 0),
-            is_archive=_keeps_history(ledger, deployment),
+            is_archive=_keeps_history(ledger, deployment, newest.number),
+            is_deployed=deployment is not None,
         )
     finally:
         ledger.close()
 
 
-def _keeps_history(ledger: Ledger, deployment: Deployment) -> bool:
-    contract = EventLogContract(ledger, deployment.event_log)
+def _keeps_history(ledger: Ledger, deployment: Deployment | None, newest: int) -> bool:
     try:
-        contract.head(deployment.log_id, at=deployment.block_number)
+        if deployment is None:
+            ledger.call(Call(_NOBODY, b""), at=max(newest - _LONG_AGO, 0))
+        else:
+            contract = EventLogContract(ledger, deployment.event_log)
+            contract.head(deployment.log_id, at=deployment.block_number)
     except HistoryMissing:
         return False
     return True

@@ -166,15 +166,10 @@ def join(settings: Settings, invitation: Invitation, salt_file: Path | None = No
         if deployment.registry is not None:
             Seal(home.gate_seal).provide()
         _write_config(home, invitation)
-        write_private(home.path / "joined.json", invitation.to_json())
+        write_private(home.joined_file, invitation.to_json())
         if not home.exists():
             deployment.write(home.deployment_file)
     return Deployment.read(home.deployment_file)
-
-
-def is_joined(home: Home) -> bool:
-    """Whether the home was made by `join`, and so need not have every key."""
-    return (home.path / "joined.json").exists()
 
 
 def missing_here(settings: Settings) -> dict[str, str]:

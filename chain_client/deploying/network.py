@@ -10,6 +10,7 @@ from typing import Any
 from chain_client.config import Settings
 from chain_client.deploying.fitness import check_fitness
 from chain_client.deploying.owner import (
+    Declined,
     Owner,
     Progress,
     find_address,
@@ -23,12 +24,12 @@ from chain_client.deploying.plan import KeyNeed, Plan, make_plan, show_wei, to_c
 from chain_client.deploying.records import find_deployed, read_addresses, write_records
 from chain_client.deploying.registry import add_registry
 from chain_client.deploying.rehearsal import RehearsedStep, rehearse
+from chain_client.deploying.taken_log import prepare_log, refuse_taken_log_if_any
 from chain_client.errors import ConfigurationError, TransactionRejected
 from chain_client.home import OWNER_KEY, WRITER_KEY, Home, write_private
 from chain_client.ledger import Ledger, event_log, open_ledger
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.deployment import DEPLOY_PURPOSE, Deployment, deploy
-from chain_client.log import Log
 from chain_client.steps import step
 from chain_client.types import to_hex
 
@@ -48,10 +49,6 @@ class FundsNeeded(TransactionRejected):
         self.keys = tuple(keys)
 
 
-class Declined(Exception):
-    """The person who was asked does not want it."""
-
-
 def plan_deployment(settings: Settings, timelock_delay_s: int | None = None) -> Plan:
     """What `deploy_to_network` would do now; nothing is written, and nothing is sent.
 
@@ -60,13 +57,14 @@ def plan_deployment(settings: Settings, timelock_delay_s: int | None = None) -> 
         timelock_delay_s: delay of the timelock; None for none.
 
     Raises:
-        ConfigurationError: `ledger.url` names no network, the home is deployed already, or the
-            chain can't run the contracts.
+        ConfigurationError: `ledger.url` names no network, the home is deployed already, the log
+            is another deployment's, or the chain can't run the contracts.
         LedgerUnavailable: the chain does not answer.
     """
     _check_network(settings)
     home = Home(settings.home)
     _refuse_second(home)
+    refuse_taken_log_if_any(settings.resolve_url(settings.log_url), find_address(home, OWNER_KEY))
     ledger = open_ledger(settings)
     try:
         chain_id = ledger.chain_id()
@@ -103,8 +101,8 @@ def deploy_to_network(
     Raises:
         Declined: ``confirm`` said no; the keys are made, and nothing was sent.
         FundsNeeded: keys need funds first; the text names each, and nothing was sent.
-        ConfigurationError: `ledger.url` names no network, the home is deployed already, or the
-            chain can't run the contracts.
+        ConfigurationError: `ledger.url` names no network, the home is deployed already, the log
+            is another deployment's, or the chain can't run the contracts.
         HomeNotWritable: the home can't be written.
         LedgerUnavailable: the chain does not answer, or not all is final in time.
         LogUnavailable: the log's database does not answer.
@@ -119,9 +117,7 @@ def deploy_to_network(
             key_address(home, uri)
         writer = key_address(home, WRITER_KEY)
         step("deploy.keys.made")
-        log = Log(settings.resolve_url(settings.log_url))
-        log.create()
-        log.close()
+        prepare_log(settings, home)
         with owning(settings, home, is_of_this_machine, progress=progress) as owner:
             chain_id = owner.ledger.chain_id()
             begun = _Begun(home)
@@ -253,7 +249,7 @@ class _Begun:
     """
 
     def __init__(self, home: Home) -> None:
-        self._path: Path = home.path / "deploying.json"
+        self._path: Path = home.deploying_file
 
     def agree(self, chain_id: int, timelock_delay_s: int | None) -> int | None:
         """The delay that was begun with, or the one that is asked for.

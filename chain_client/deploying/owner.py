@@ -36,6 +36,10 @@ Progress = Callable[[str], None]
 """Told in words what is waited for, or was done."""
 
 
+class Declined(Exception):
+    """The person who was asked does not want it."""
+
+
 def says_nothing(text: str) -> None:
     """Progress that nobody looks at."""
 

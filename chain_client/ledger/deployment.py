@@ -6,6 +6,7 @@ again from what the transaction queue has stored.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -19,6 +20,7 @@ from chain_client.errors import (
     ContractMissing,
     ContractReverted,
     LogMismatch,
+    TransactionCancelled,
     WrongChain,
 )
 from chain_client.ledger import model_registry
@@ -166,7 +168,19 @@ def settle_for_good(deployment: Deployment, queue: Queue) -> Deployment:
 
 
 def find_sent(queue: Queue, purpose: str, *, prefix: bool = False) -> list[StoredCall]:
-    """What the queue sent for a purpose; without what failed, or was cancelled by hand."""
+    """What the queue sent for a purpose; without what failed, or was cancelled by hand.
+
+    A cancellation is waited for until it is final: a reorg could let what it cancels come true.
+
+    Raises:
+        LedgerUnavailable: it is not final in time; call again later.
+        TransactionFailed: or a child of it, as `TransactionQueue.settle`.
+    """
+    for tx in queue.find(purpose, prefix=prefix):
+        if tx.is_cancel:
+            # Cancelled for good, or it came true after all and failed: nothing stands either way.
+            with contextlib.suppress(TransactionCancelled, ContractReverted):
+                queue.settle(tx.id, final=True)
     found = queue.find(purpose, prefix=prefix)
     return [tx for tx in found if not tx.failed and not tx.is_cancel]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chain_client.clock import Clock
 from chain_client.config import Settings
 from chain_client.cross.anchoring import CrossAnchoring, KeptLog
-from chain_client.cross.place import find_place, is_configured
+from chain_client.cross.place import check_key, find_place, is_configured
 from chain_client.errors import ConfigurationError
 from chain_client.ledger import open_ledger
 from chain_client.ledger.deployment import Deployment, check_event_log
@@ -34,6 +34,7 @@ def make_cross_anchorer(
         place = find_place(settings, deployment)
         if place is None:
             raise ConfigurationError("the second chain's settings are gone")
+        check_key(settings, deployment)
         # Connections of its own: they are used in another thread than the relay's.
         first = open_ledger(settings, expected=deployment.expected())
         second = place.open_ledger()

@@ -35,7 +35,7 @@ def shown(message: str, http_status: int = 200, body: str = "error") -> str:
     """
     hint = ""
     if http_status in _REFUSED:
-        hint = f" (HTTP {http_status}: is the setting ledger.headers right?)"
+        hint = f" (HTTP {http_status}: are the settings ledger.url and ledger.headers right?)"
     if body != "error":
         return hint.strip(" ()") or f"HTTP {http_status} without a JSON-RPC reply"
     text = " ".join(message[:_READ_CHARS].split())

@@ -101,6 +101,34 @@ def test_changed_code_is_refused(
     assert {"chain", "endpoint 1"} <= set(bad)
 
 
+def test_a_chain_that_is_down_is_said_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_CHAIN_LEDGER_URL", "http://127.0.0.1:9/")
+    checks = examine(run)
+    said = [name for name, check in checks.items() if "127.0.0.1:9" in check["detail"]]
+    assert said == ["chain"]
+    assert set(failed(checks)) == {
+        *("chain", "endpoint 1", "rights", "balances", "clock", "registry")
+    }
+    assert "could not be asked" in checks["log"]["detail"]
+
+
+def test_a_setting_that_is_missing_or_not_understood_is_named(
+    run: Run, deployed: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_CHAIN_LEDGER_HEADERS", "no header")
+    code, out, err = run("status")
+    assert (code, out) == (2, "")
+    assert "ledger.headers" in err
+    monkeypatch.delenv("MLOPS_CHAIN_LEDGER_HEADERS")
+    monkeypatch.delenv("MLOPS_CHAIN_LEDGER_URL")
+    for words in (("status",), ("relay", "--once"), ("verify",)):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert "set ledger.url to your endpoint of that chain" in err
+        assert deployed.anvil.url in err
+        assert "backup" not in err
+
+
 def test_an_empty_key_is_named_with_what_it_needs(run: Run, deployed: Place) -> None:
     writer = deployed.address(WRITER_KEY)
     deployed.anvil.fund(writer, wei=0)

@@ -33,6 +33,12 @@ def test_heads_of_an_embedded_chain_come_to_a_public_one_which_tells_of_another_
     monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
     monkeypatch.setenv("MLOPS_CHAIN_CROSS_LEDGER_URL", public.url + SECRET)
     monkeypatch.setenv("MLOPS_CHAIN_CROSS_EVERY_S", "0.001")
+    code, out, err = mlops_chain("deploy", "--cross", "--dry-run")
+    assert code == 0, err
+    assert "second chain 31337 at " in out
+    assert "costs at most 0." in out
+    assert "not made yet" in out
+    assert not (home / "keys" / "cross-writer.json").exists()
     code, _, err = mlops_chain("deploy", "--cross", "--yes")
     key = open_signer("keystore:keys/cross-writer.json", base=home).address()
     assert code == 2

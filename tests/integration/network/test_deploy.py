@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from functools import partial
@@ -82,6 +83,7 @@ def test_nothing_is_sent_before_every_key_has_funds(place: Place, chain: Run) ->
             "0x0"
         )
     place.anvil.fund(place.address(OWNER_KEY))
+    place.anvil.mine(1)  # a proof of the block before would not fit what was set by hand
     code, _, err = chain("deploy", "--yes")
     assert code == 2
     assert to_hex(place.address(OWNER_KEY)) not in err
@@ -155,7 +157,7 @@ def test_a_deployed_home_is_never_deployed_again(deployed: Place, run: Run) -> N
 
 def test_in_a_home_that_is_not_deployed_yet_deploy_is_named(place: Place, chain: Run) -> None:
     place.give_keys()
-    for words in (("doctor",), ("tx", "list"), ("status",), ("key", "new", "auditor")):
+    for words in (("verify",), ("tx", "list"), ("status",), ("key", "new", "auditor")):
         code, out, err = chain(*words)
         assert (code, out) == (2, "")
         assert "there is no home at" in err
@@ -195,6 +197,17 @@ def test_where_gas_is_free_it_is_deployed_and_anchored_without_any_coin(
         out = run("doctor")[1]
         assert "gas is free" in out
         assert "needs" not in out
+
+
+def test_where_nobody_can_be_asked_yes_is_named(
+    place: Place, chain: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.give_keys()
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    code, _, err = chain("deploy")
+    assert code == 2
+    assert "Give --yes" in err
+    assert place.anvil.block_number() == 3
 
 
 def test_declining_sends_nothing(place: Place, chain: Run, monkeypatch: pytest.MonkeyPatch) -> None:

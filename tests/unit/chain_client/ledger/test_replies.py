@@ -141,7 +141,7 @@ def test_a_hidden_or_endless_text_is_shown_short_and_plain() -> None:
 def test_a_page_is_not_shown_and_a_refused_key_names_the_setting() -> None:
     assert shown("<html>secret</html>", 502, "html") == "HTTP 502 without a JSON-RPC reply"
     assert shown("<html>secret</html>", 403, "html") == (
-        "HTTP 403: is the setting ledger.headers right?"
+        "HTTP 403: are the settings ledger.url and ledger.headers right?"
     )
     assert "ledger.headers" in classify_read(-32000, "invalid project id", 401).text
 
