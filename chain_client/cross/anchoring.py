@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain_client.cross.check import check_cross_head
-from chain_client.errors import ContractReverted
+from chain_client.errors import ChainError, ContractReverted, LogMismatch
 from chain_client.head_check import check_head
 from chain_client.ledger.event_log import EventLogContract, Head
 from chain_client.log import Log
@@ -16,6 +16,10 @@ PURPOSE = "cross-anchor:"
 """Beginning of the purpose of a transaction that anchors there; log id and size follow."""
 _PATIENCE_S = 300.0
 """How long a transaction is waited for; nobody else waits meanwhile."""
+
+
+class FirstChainTrouble(ChainError):
+    """The first chain does not answer, or does not agree with the log; nothing is wrong here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,9 @@ class CrossAnchoring:
             whether everything that was sent is final.
 
         Raises:
+            FirstChainTrouble: nothing can be said of the first chain now; call again later.
             LogMismatch: or a child of it, as `check_cross_head`.
-            LedgerUnavailable: a chain does not answer; call again later.
+            LedgerUnavailable: the second chain does not answer; call again later.
             TransactionFailed: or a child of it, as `TransactionQueue.resume`.
         """
         if not self._resumed:
@@ -81,9 +86,10 @@ class CrossAnchoring:
             what was anchored, or None if the second chain has it already.
 
         Raises:
+            FirstChainTrouble: as `is_settled`.
             LogMismatch: or a child of it, as `check_cross_head`.
             ContractReverted: the contract refused, such as ``NotWriter``.
-            LedgerUnavailable: a chain does not answer; call again later.
+            LedgerUnavailable: the second chain does not answer; call again later.
             TransactionFailed: or a child of it, as `TransactionQueue.submit`.
         """
         here, there = self._checked_heads()
@@ -100,16 +106,29 @@ class CrossAnchoring:
             return None
         return CrossAnchored(here.size, settled.receipt.block_number, settled.receipt.gas_used)
 
-    def last_us(self) -> int | None:
-        """When an anchor was last signed, as the log remembers it, in µs; None if never."""
-        return max((row.created_us for row in self._queue.find(PURPOSE, prefix=True)), default=None)
+    def last_us(self, now_us: int) -> int | None:
+        """When an anchor was last signed, as the log remembers it, in µs; None if never.
+
+        Args:
+            now_us: what was signed later, by a clock that has been set right since, says nothing.
+        """
+        signed = (row.created_us for row in self._queue.find(PURPOSE, prefix=True))
+        return max((time_us for time_us in signed if time_us <= now_us), default=None)
 
     def _checked_heads(self) -> tuple[Head, Head]:
         """The first chain's final head and the second chain's head."""
         there = self._second.contract.head(self._second.log_id)
-        here = self._first.contract.head(self._first.log_id, at="finalized")
+        try:
+            here = self._first.contract.head(self._first.log_id, at="finalized")
+        except ChainError as exc:
+            # The second chain may still show that the log was written anew.
+            check_cross_head(self._log, there, None)
+            raise FirstChainTrouble(str(exc)) from exc
         check_cross_head(self._log, there, here.size)
-        check_head(self._log, here, None)
+        try:
+            check_head(self._log, here, None)
+        except LogMismatch as exc:
+            raise FirstChainTrouble(str(exc)) from exc
         return here, there
 
     def _has_arrived(self, head: Head) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chain_client.clock import Clock
-from chain_client.cross.anchoring import CrossAnchored
+from chain_client.cross.anchoring import CrossAnchored, FirstChainTrouble
 from chain_client.errors import (
     AnotherRelay,
     ChainBehindLog,
@@ -39,7 +39,7 @@ class Anchoring(Protocol):
 
     def is_settled(self) -> bool: ...
     def anchor_next(self) -> CrossAnchored | None: ...
-    def last_us(self) -> int | None: ...
+    def last_us(self, now_us: int) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class CrossAnchorer:
 
     Guarantee: no method raises, and `turn` never waits. What fails stands as an alarm until it
     works, and is tried again; a head there that the log can't reproduce ends it, until the relay
-    is started again.
+    is started again. Trouble of the first chain raises no alarm here: it has its own.
 
     Args:
         open_parts: opens chains and key for one pass, in the thread that uses them.
@@ -111,6 +111,10 @@ class CrossAnchorer:
             # Of a relay that lost its lease; or it took the key from us just before it ends.
             _logger.info("not anchored on the second chain: %s", exc)
             wait_s = _RETRY_S
+        except FirstChainTrouble as exc:
+            wait_s = self._put_off(f"as the first chain is in trouble: {exc}")
+        except LogUnavailable as exc:
+            wait_s = self._put_off(str(exc))
         except LogMismatch as exc:
             # A first chain that lags or was replaced may come back; the log's past does not.
             self._ended = not isinstance(exc, ChainBehindLog)
@@ -155,20 +159,21 @@ class CrossAnchorer:
 
     def _left_s(self, anchoring: Anchoring) -> float:
         """Until the next anchor is due; relays that come and go keep to the pace too."""
-        last_us = anchoring.last_us()
-        if last_us is None:
-            return 0.0
-        left_s = self._every_s - (self._clock.time_us() - last_us) / 1e6
-        # A clock that was set back must not put it off for ever.
-        return min(left_s, self._every_s)
+        now_us = self._clock.time_us()
+        last_us = anchoring.last_us(now_us)
+        return 0.0 if last_us is None else self._every_s - (now_us - last_us) / 1e6
 
     def _failed(self, text: str) -> float:
-        """Seconds until it is tried again."""
-        self._failures = min(self._failures + 1, 20)
-        if self._failures == 1:
-            _logger.warning("not anchored on the second chain: %s", text)
+        """Seconds until it is tried again, with an alarm."""
         try:
             self._log.raise_alarm(ALARM, SUBJECT, text)
         except LogUnavailable:
             _logger.debug("the log takes no alarm now")
+        return self._put_off(text)
+
+    def _put_off(self, text: str) -> float:
+        """Seconds until it is tried again."""
+        self._failures = min(self._failures + 1, 20)
+        if self._failures == 1:
+            _logger.warning("not anchored on the second chain: %s", text)
         return float(min(_RETRY_S * 2 ** (self._failures - 1), _RETRY_MAX_S))

@@ -44,9 +44,9 @@ class DayBook:
         if self._told_us is not None and now_us - self._told_us < _EVERY_US:
             return
         _logger.info(
-            "anchored %d entries in %d transactions, %d gas; size %d in block %d",
-            self._entries,
-            self._anchors,
+            "anchored %s in %s, %d gas; size %d in block %d",
+            _counted(self._entries, "entry", "entries"),
+            _counted(self._anchors, "transaction", "transactions"),
             self._gas_used,
             anchored.size,
             anchored.block_number,
@@ -56,14 +56,15 @@ class DayBook:
 
     def trouble(self, text: str, waiting: int) -> None:
         """Nothing can be anchored now."""
+        waits = f", {_counted(waiting, 'entry waits', 'entries wait')}" if waiting else ""
         now_us = self._clock.monotonic_us()
         if self._trouble_us is None:
             self._trouble_us = now_us
         elif now_us - self._trouble_told_us < _EVERY_US:
-            _logger.debug("not anchored, %d entries wait: %s", waiting, text)
+            _logger.debug("not anchored%s: %s", waits, text)
             return
         self._trouble_told_us = now_us
-        _logger.warning("not anchored, %d entries wait: %s", waiting, text)
+        _logger.warning("not anchored%s: %s", waits, text)
 
     def trouble_ended(self) -> None:
         """The chain takes anchors again."""
@@ -72,3 +73,7 @@ class DayBook:
         lasted_s = (self._clock.monotonic_us() - self._trouble_us) / 1e6
         self._trouble_us = None
         _logger.info("the chain takes anchors again, after %.0f s", lasted_s)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

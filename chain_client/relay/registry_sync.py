@@ -8,11 +8,13 @@ at a time, and no adapter is imported.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from chain_client.errors import ChainError, LogUnavailable
+from chain_client.errors import ChainError, LedgerUnavailable
+from chain_client.home import Home
 from chain_client.log import Log
 from chain_client.registry.documents import Records
 from chain_client.sync.syncing import ALARM, Syncer
@@ -21,8 +23,8 @@ _logger = logging.getLogger(__name__)
 
 _RETRY_MAX_S = 30.0
 _STOP_S = 30.0
-SUBJECT = "registry"
-"""Subject of the alarm that nothing at all can be synced."""
+SUBJECT = "registry of home "
+"""Subject of the alarm that a home can sync nothing at all; the home's id in the log follows."""
 
 
 class HostRecords(Records, Protocol):
@@ -36,10 +38,13 @@ class RegistrySync:
     """Runs passes of sync when something happened on chain.
 
     Guarantee: no method raises, and none waits for a pass, except `stop` for the one under way.
-    What fails stands as an alarm until it works, and is tried again.
+    What fails stands as an alarm until it works, or is wanted no more, and is tried again. A chain
+    that does not answer is no alarm of its own: whoever anchors raises one.
 
     Args:
-        open_syncer: makes the syncer, in the thread that uses it.
+        home: the home; its alarm names it, as others may feed the same log.
+        open_syncer: makes the syncer, in the thread that uses it; None where sync is not wanted.
+        lacks: why this home can't sync and need not; None if it can.
         close_recorder: puts what a pass recorded on disk, and lets the relay end.
         log: takes alarms.
         look_s: seconds between two questions to the chain.
@@ -47,12 +52,16 @@ class RegistrySync:
 
     def __init__(
         self,
-        open_syncer: Callable[[], Syncer],
+        home: Home,
+        open_syncer: Callable[[], Syncer] | None,
+        lacks: Callable[[], str | None],
         close_recorder: Callable[[], None],
         log: Log,
         look_s: float,
     ) -> None:
+        self._home = home
         self._open_syncer = open_syncer
+        self._lacks = lacks
         self._close_recorder = close_recorder
         self._log = log
         self._look_s = look_s
@@ -61,15 +70,24 @@ class RegistrySync:
         self._stop = threading.Event()
         self._idle = threading.Event()
         self._failures = 0
+        self._is_settled = False
+        self._alarmed: str | None = None
+        self._told_lack = False
+        self.trouble: str | None = None
+        """Why the chain can't be asked now; None if it answered, or was not asked."""
 
     def start(self) -> None:
         """Look now, and again and again; nothing happens if that goes on already."""
-        if self._thread is None or not self._thread.is_alive():
+        if self._open_syncer is None:
+            self._settle()
+        elif self._thread is None or not self._thread.is_alive():
             self._launch(self._follow)
 
     def run_once(self) -> None:
         """Look once, also at what failed a moment ago; `is_busy` tells when that is over."""
-        if self._thread is None or not self._thread.is_alive():
+        if self._open_syncer is None:
+            self._settle()
+        elif self._thread is None or not self._thread.is_alive():
             self._launch(lambda: self._look(at_once=True))
 
     def is_busy(self, wait_s: float = 0) -> bool:
@@ -109,15 +127,22 @@ class RegistrySync:
 
     def _look(self, *, at_once: bool = False) -> None:
         try:
-            if self._syncer is None:
+            if self._is_lacking():
+                return
+            if self._syncer is None and self._open_syncer is not None:
                 self._syncer = self._open_syncer()
+            if self._syncer is None:
+                return
             if self._syncer.is_wanted(at_once=at_once):
                 self._idle.clear()
                 if self._syncer.run().has_recorded:
                     self._close_recorder()
-            if self._failures:
-                self._log.clear_alarm(ALARM, SUBJECT)
+            self.trouble = None
+            self._settle()
             self._failures = 0
+        except LedgerUnavailable as exc:
+            self.trouble = str(exc)
+            self._put_off(str(exc))
         except ChainError as exc:
             self._fail(str(exc))
         except Exception as exc:
@@ -127,13 +152,48 @@ class RegistrySync:
         finally:
             self._idle.set()
 
+    def _is_lacking(self) -> bool:
+        """Whether this home has not what sync needs; told once."""
+        lack = self._lacks()
+        if lack is None:
+            self._told_lack = False
+            return False
+        if not self._told_lack:
+            _logger.info("hosts of this home are not made equal to the registry: %s", lack)
+            self._told_lack = True
+        self._settle()
+        return True
+
+    def _settle(self) -> None:
+        """Nothing is wrong: clear what an earlier pass or process said. Never raises."""
+        if self._is_settled:
+            return
+        try:
+            subject = self._subject()
+            if any((a.kind, a.subject) == (ALARM, subject) for a in self._log.alarms()):
+                self._log.clear_alarm(ALARM, subject)
+            self._is_settled, self._alarmed = True, None
+        except ChainError:
+            _logger.debug("it could not be seen whether an alarm stands")
+
+    def _subject(self) -> str:
+        return SUBJECT + self._home.ingester_id()
+
     def _fail(self, text: str) -> None:
+        self._put_off(text)
+        if text == self._alarmed:
+            return
+        try:
+            where = f"{socket.gethostname()}:{self._home.path}"
+            self._log.raise_alarm(ALARM, self._subject(), f"{where}: {text}")
+            self._alarmed, self._is_settled = text, False
+        except ChainError:
+            _logger.debug("the log takes no alarm now")
+
+    def _put_off(self, text: str) -> None:
+        """Try again later."""
         self._failures = min(self._failures + 1, 10)
         if self._failures > 1:
             _logger.debug("not synced: %s", text)
-            return
-        _logger.warning("hosts are not made equal to the registry now: %s", text)
-        try:
-            self._log.raise_alarm(ALARM, SUBJECT, text)
-        except LogUnavailable:
-            _logger.debug("the log takes no alarm now")
+        else:
+            _logger.warning("hosts are not made equal to the registry now: %s", text)

@@ -183,7 +183,10 @@ class Relay:
                 self._stop.wait(_POLL_S)
 
     def _look(self) -> None:
-        trouble = (self._log_trouble, self._anchoring.trouble)
+        trouble = [self._log_trouble, self._anchoring.trouble]
+        if self.role is not Role.ANCHORS:
+            # It asks the chain for nothing of its own; what it would meet when it takes over.
+            trouble.append(self._companions.chain_trouble)
         found = self._watch.look_when_due(self.role, tuple(text for text in trouble if text))
         if found is not None:
             self.tally.figures = found

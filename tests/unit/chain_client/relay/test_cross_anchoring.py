@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_client.cross.anchoring import CrossAnchored
+from chain_client.cross.anchoring import CrossAnchored, FirstChainTrouble
 from chain_client.errors import (
     AnotherRelay,
     ChainBehindLog,
@@ -28,9 +28,10 @@ class TurnedClock:
 
     def __init__(self) -> None:
         self.now_us = 10**15
+        self.ahead_us = 0
 
     def time_us(self) -> int:
-        return self.now_us
+        return self.now_us + self.ahead_us
 
     def monotonic_us(self) -> int:
         return self.now_us
@@ -60,11 +61,11 @@ class SecondChain:
         return self.settled
 
     def anchor_next(self) -> CrossAnchored | None:
-        self.anchored_us.append(self.clock.now_us)
+        self.anchored_us.append(self.clock.time_us())
         return CrossAnchored(len(self.anchored_us), 1, 2)
 
-    def last_us(self) -> int | None:
-        return self.anchored_us[-1] if self.anchored_us else None
+    def last_us(self, now_us: int) -> int | None:
+        return max((time_us for time_us in self.anchored_us if time_us <= now_us), default=None)
 
     def close(self) -> None:
         self.closed += 1
@@ -117,6 +118,18 @@ def test_one_head_is_anchored_an_hour(
         clock.turn(60)
     assert len(chain.anchored_us) == 3
     assert chain.closed == chain.looks
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_stops_nothing(
+    turn: Callable[[], None], clock: TurnedClock, chain: SecondChain
+) -> None:
+    clock.ahead_us = 30 * 86_400 * 10**6
+    turn()
+    clock.ahead_us = 0
+    for _ in range(5):
+        clock.turn(HOUR_S)
+        turn()
+    assert len(chain.anchored_us) == 6
 
 
 def test_what_is_not_final_yet_is_looked_at_each_minute(
@@ -204,4 +217,17 @@ def test_a_second_chain_that_hangs_holds_nothing_up(
     assert cross.is_busy()
     chain.may_go_on.set()
     assert not cross.is_busy(30)
+    assert len(chain.anchored_us) == 1
+
+
+def test_trouble_of_the_first_chain_raises_no_alarm_and_is_tried_again(
+    turn: Callable[[], None], log: Log, clock: TurnedClock, chain: SecondChain
+) -> None:
+    chain.trouble = FirstChainTrouble("the first endpoint does not answer")
+    for _ in range(3):
+        turn()
+        clock.turn(700)
+    assert (alarms(log), chain.looks) == ([], 3)
+    chain.trouble = None
+    turn()
     assert len(chain.anchored_us) == 1
