@@ -46,7 +46,11 @@ ONCE_A_PROCESS = {"spool.opened", "spool.closed"}
 
 
 def run_to_end(action: Callable[[], None]) -> None:
-    assert in_fork(lambda: str(action())) == "None"
+    def run() -> str:
+        action()
+        return "done"
+
+    assert in_fork(run) == "done"
 
 
 def assert_exactly_once(home: Path, database: Path) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from tests.unit.repository.checkout import ROOT
 
 RUNBOOK = ROOT / "docs/how-to/runbook-alarms.md"
-RAISING = {"raise_alarm", "write_alarm", "_alarm", "_raise_once", "_raise", "start"}
+RAISING = {"raise_alarm", "write_alarm", "_alarm", "alarm", "raise_once", "_raise", "start"}
 """Functions and methods whose first argument is a kind."""
 _KIND = re.compile(r"[a-z]+(?:_[a-z]+)*")
 
