@@ -38,8 +38,8 @@ def join(home: Path | None, file: Path, make: bool, salt_file: Path | None, as_j
 
     \b
     Example:
-      mlops-chain join --make deployment.json          on the first machine
-      mlops-chain join deployment.json --salt salt     on the others
+      mlops-chain join --make join.json        on the first machine
+      mlops-chain join join.json --salt salt   on the others
     """
     settings = settings_of(home)
     if make:

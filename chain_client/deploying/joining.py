@@ -187,9 +187,7 @@ def missing_here(settings: Settings) -> dict[str, str]:
         if find_address(home, uri) is None
     }
     if not home.registry_salt.exists():
-        lacking["keys/registry-salt"] = (
-            "name models or targets: no gate, no proposals, no sync (registry.sync = false)"
-        )
+        lacking["keys/registry-salt"] = "name models or targets: no gate, no proposals, no sync"
     return lacking
 
 
