@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.deploying.cross import deploy_cross
 from chain_client.errors import ConfigurationError
 from chain_client.ledger.event_log import EventLogContract, Head
+from chain_client.relay.cross_assembly import make_cross_anchorer
 from chain_client.testing.crash import run_killed
 from chain_client.types import from_hex
 from chain_client.verify import Verdict
@@ -284,6 +286,28 @@ def test_status_and_doctor_tell_of_the_second_chain(
     assert "cross.key is" in detail
     key.unlink()
     assert doctor()[0] is False
+
+
+def test_an_outage_of_the_first_chain_is_no_alarm_of_the_second(
+    crossed: Site, mlops_chain: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(crossed, 3)
+    settings = replace(crossed.settings, ledger_url="embedded:gone.db")
+    deployment, log, clock = crossed.client.deployment, crossed.client.log, SystemClock()
+    anchorer = make_cross_anchorer(settings, log, deployment, clock)
+    assert anchorer is not None
+    lease = log.acquire_lease("relay", "here/id:1", 60)
+    anchorer.turn(lease)
+    assert not anchorer.is_busy(30)
+    anchorer.stop()
+    log.release(lease)
+    assert alarms(crossed) == []
+    monkeypatch.setenv("MLOPS_CHAIN_CROSS_LEDGER_URL", crossed.settings.cross_ledger_url)
+    monkeypatch.setenv("MLOPS_CHAIN_LEDGER_URL", "embedded:gone.db")
+    found = json.loads(mlops_chain("--home", crossed.home, "doctor", "--json")[1])["checks"]
+    checks = {check["name"]: check for check in found}
+    assert not checks["chain"]["ok"]
+    assert (checks["cross"]["ok"], checks["log"]["ok"]) == (True, True)
 
 
 def test_deploying_again_changes_nothing_and_the_homes_own_chain_is_refused(

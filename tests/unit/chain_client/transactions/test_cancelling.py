@@ -14,6 +14,7 @@ from chain_client.errors import (
     TransactionCancelled,
     TransactionRejected,
 )
+from chain_client.ledger.deployment import find_sent
 from chain_client.testing.simulated_ledger import SimulatedLedger
 from chain_client.transactions import (
     AttemptKind,
@@ -88,6 +89,28 @@ class TestCancelling:
         bench.ledger.mine()
         assert not bench.queue.settle(tx_id, final=True).is_cancel
         assert [tx.call for tx in bench.ledger.included()] == [call()]
+
+    def test_a_deployment_draws_no_new_id_before_a_cancellation_is_final(
+        self, bench: Bench
+    ) -> None:
+        tx_id = bench.queue.submit(call(), "open-log:1")
+        bench.queue.cancel(tx_id)
+        with pytest.raises(TransactionCancelled):
+            bench.queue.settle(tx_id)
+        assert bench.queue.get(tx_id).status is TransactionStatus.INCLUDED
+        assert find_sent(bench.queue, "open-log:", prefix=True) == []
+        assert bench.queue.get(tx_id).status is TransactionStatus.CANCELLED
+
+    def test_a_deployment_finds_what_a_reorg_let_come_true_after_all(self, bench: Bench) -> None:
+        tx_id = bench.queue.submit(call(), "open-log:1")
+        raw = bench.rows()[0].raw
+        bench.queue.cancel(tx_id)
+        with pytest.raises(TransactionCancelled):
+            bench.queue.settle(tx_id)
+        bench.ledger.reorg(1)
+        bench.ledger.put_in_pool(raw)
+        bench.ledger.mine()
+        assert [tx.id for tx in find_sent(bench.queue, "open-log:", prefix=True)] == [tx_id]
 
     def test_the_next_owner_goes_on_cancelling(self, bench: Bench) -> None:
         tx_id = bench.queue.submit(call(), "pay:1")
