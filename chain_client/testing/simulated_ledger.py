@@ -128,6 +128,7 @@ class SimulatedLedger:
         self._blocks: list[tuple[Block, list[Transaction]]] = []
         self._foreign: defaultdict[Address, list[int]] = defaultdict(list)
         """Numbers of the blocks that were the newest when somebody else's came in."""
+        self._lies: deque[int] = deque()
         self._salt = itertools.count()
         self._append([])
 
@@ -145,9 +146,14 @@ class SimulatedLedger:
         """Answer the next sends with success, and lose the transactions."""
         self._faults["send"].extend(["dropped"] * times)
 
+    def lie_about_nonces(self, more: int, times: int) -> None:
+        """Let the next so many answers about a nonce be too great; what was so before is not."""
+        self._lies = deque([more] * times)
+
     def calm(self) -> None:
         """Take back the faults that were asked for and did not happen yet."""
         self._faults.clear()
+        self._lies.clear()
 
     def mine(self, blocks: int = 1) -> None:
         """Make blocks; the first takes from the pool all that is in nonce order."""
@@ -232,11 +238,12 @@ class SimulatedLedger:
 
     def nonce(self, address: Address, at: BlockTag = "latest") -> int:
         self._enter("nonce")
+        lie = self._lies.popleft() if self._lies else 0
         if at == "latest":
-            return self._nonce(address)
+            return self._nonce(address) + lie
         final = max(0, self.height() - self.finality_depth)
         ours = sum(tx.sender == address for _, txs in self._blocks[: final + 1] for tx in txs)
-        return ours + sum(number <= final for number in self._foreign[address])
+        return ours + sum(number <= final for number in self._foreign[address]) + lie
 
     def fees(self) -> Fees:
         self._enter("fees")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chain_client import steps
 from chain_client.errors import (
+    ForeignNonce,
     InvalidInput,
     LedgerUnavailable,
     TransactionCancelled,
@@ -30,7 +31,7 @@ PURPOSES = 3
 CRASHES = [step for step in steps.STEPS if step.startswith("transaction.")]
 REASONS = [
     *("nonce_too_low", "nonce_gap", "insufficient_funds", "fee_too_low", "other"),
-    *("underpriced", "reverted"),
+    *("underpriced", "reverted", "gas_limit", "invalid_signature"),
 ]
 
 
@@ -70,7 +71,7 @@ class Storm:
         """Bring a purpose on as far as it goes now."""
         try:
             self.settle(number, timeout_s=1)
-        except (LedgerUnavailable, TransactionRejected, TransactionCancelled):
+        except (LedgerUnavailable, TransactionRejected, TransactionCancelled, ForeignNonce):
             pass
         finally:
             self.check()
@@ -80,7 +81,7 @@ class Storm:
         try:
             for row in self.bench.queue.pending()[-1:]:
                 self.bench.queue.cancel(row.id)
-        except (LedgerUnavailable, TransactionRejected, InvalidInput):
+        except (LedgerUnavailable, TransactionRejected, InvalidInput, ForeignNonce):
             pass
         finally:
             self.check()
@@ -90,7 +91,7 @@ class Storm:
         try:
             for row in self.bench.queue.pending()[:1]:
                 self.bench.queue.retry(row.id, raise_fees=number % 2 == 0)
-        except (LedgerUnavailable, TransactionRejected):
+        except (LedgerUnavailable, TransactionRejected, ForeignNonce):
             pass
         finally:
             self.check()
@@ -99,7 +100,7 @@ class Storm:
         try:
             self.bench.queue.watch()
             self.bench.queue.resume(timeout_s=1)
-        except (LedgerUnavailable, TransactionRejected):
+        except (LedgerUnavailable, TransactionRejected, ForeignNonce):
             pass
         finally:
             self.check()
@@ -127,6 +128,9 @@ class Storm:
     def refuse(self, number: int) -> None:
         refusal = TransactionRejected(REASONS[number % len(REASONS)], "no")
         self.bench.ledger.fail("send", refusal)
+
+    def lie(self, number: int) -> None:
+        self.bench.ledger.lie_about_nonces((1, 3, 1_000)[number % 3], 1 + number % 2)
 
     def mine(self, number: int) -> None:
         self.bench.ledger.mine(1 + number % 3)
@@ -189,14 +193,14 @@ ACTIONS: dict[str, Callable[[Storm, int], None]] = {
     for name in (
         *("advance", "look_around", "crash", "crash_on_the_way", "lose_reply", "drop", "fail"),
         *("refuse", "mine", "empty_pool", "reorg", "pass_time", "pass_minutes", "change_fees"),
-        *("refuse_low_fees", "cancel", "retry"),
+        *("refuse_low_fees", "cancel", "retry", "lie"),
     )
 }
 moves = st.one_of(
     st.tuples(st.just("advance"), st.integers(0, PURPOSES - 1)),
     st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, PURPOSES - 1)),
     st.tuples(st.just("crash_on_the_way"), st.integers(0, 11)),
-    st.tuples(st.sampled_from(["fail", "refuse"]), st.integers(0, 6)),
+    st.tuples(st.sampled_from(["fail", "refuse", "lie"]), st.integers(0, 8)),
 )
 
 
