@@ -455,6 +455,15 @@ class Governs(Protocol):
         """Give a version these reserved tags, and no others; see `set_target`."""
 
 
+def installed_hosts() -> Iterator[Host]:
+    """Every adapter that is installed and can be imported."""
+    for name in sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}):
+        try:
+            yield load_host(name)
+        except ConfigurationError:
+            continue  # without what it adapts; asked for by name it says so
+
+
 def load_host(name: str) -> Host:
     """The adapter of that name.
 

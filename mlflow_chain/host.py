@@ -30,6 +30,7 @@ from chain_client.hosts import (
     Unchecked,
 )
 from mlflow_chain import governing
+from mlflow_chain.adopting.saying import read_said_store
 from mlflow_chain.attesting.attest import attest
 from mlflow_chain.attesting.fingerprints import proves
 from mlflow_chain.attesting.locating import resolve_location
@@ -124,6 +125,10 @@ class MlflowHost:
             yield from unsettled.explain(found, reader)
             for blind_spot in reader.blind_spots:
                 yield Remark(store.to_shown_uri(), blind_spot)
+
+    def says_store(self, uri: str) -> tuple[str, str] | None:
+        """What the database says of itself; see `chain_client.verify.named_store.SaysStore`."""
+        return read_said_store(uri)
 
     def read_back(
         self, store: StoreBinding, wanted: Mapping[str, str], recorded: Recorded

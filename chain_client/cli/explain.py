@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from chain_client.cli.databases import bindings_of
 from chain_client.cli.output import (
     account_name,
     console,
@@ -14,7 +15,7 @@ from chain_client.cli.output import (
     safe,
     shorten,
 )
-from chain_client.cli.verify import bindings_of, short
+from chain_client.cli.verify import short
 from chain_client.client import ChainClient
 from chain_client.clock import SystemClock
 from chain_client.errors import ConfigurationError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from chain_client.cli.verify import bindings_of
+from chain_client.cli.databases import bindings_of
 from chain_client.client import ChainClient
 from chain_client.errors import ConfigurationError, UnknownName
 from chain_client.hosts import Governs, ModelIncarnation, StoreBinding, load_host

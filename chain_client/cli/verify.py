@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from rich.console import Console
 from rich.padding import Padding
 
+from chain_client.cli.databases import find_databases
 from chain_client.cli.output import (
     console,
     json_option,
@@ -22,22 +22,23 @@ from chain_client.cli.output import (
     safe,
     shorten,
 )
-from chain_client.client import ChainClient
-from chain_client.errors import ChainError, ConfigurationError
+from chain_client.errors import ChainError
 from chain_client.events import Json
-from chain_client.hosts import Finding, Scope, StoreBinding, to_database_address, to_server_uri
-from chain_client.shown_uri import to_shown_uri
+from chain_client.hosts import Finding, Scope
 from chain_client.verify.explanations import Explained
 from chain_client.verify.report import Check, Report, Verdict
 
 _SHOWN = 50
-_SQLITE = "sqlite:///"
 
 
 @click.command()
 @click.option(
     "--tracking-uri",
-    help="Compare this MLflow database only; default: MLFLOW_TRACKING_URI, else every database "
+    "tracking_uris",
+    metavar="URI",
+    multiple=True,
+    help="Compare this MLflow database only; may be given several times. One that another machine "
+    "records is known by what it says of itself. Default: MLFLOW_TRACKING_URI, else every database "
     "that records into the home.",
 )
 @click.option("--run", "run_id", metavar="ID", help="Compare one run only.")
@@ -53,7 +54,7 @@ _SQLITE = "sqlite:///"
 @click.pass_context
 def verify(
     context: click.Context,
-    tracking_uri: str | None,
+    tracking_uris: tuple[str, ...],
     run_id: str | None,
     model: str | None,
     cross_file: Path | None,
@@ -73,11 +74,12 @@ def verify(
         raise click.UsageError("give --run or --model, not both")
     try:
         client = open_client(context.obj)
-        bindings = bindings_of(client, tracking_uri)
+        databases = find_databases(client, tracking_uris)
         with progress_bars(shown=not as_json) as progress:
             report = client.verify(
                 Scope(run_id=run_id, model=model),
-                bindings=bindings,
+                bindings=databases.bindings,
+                everything=databases.everything,
                 progress=progress,
                 cross_file=cross_file,
             )
@@ -93,55 +95,6 @@ def verify(
     else:
         _print(report)
     context.exit(int(report.verdict))
-
-
-def bindings_of(client: ChainClient, option: str | None) -> list[StoreBinding] | None:
-    """The database that is asked for; None if all are."""
-    uri = option or os.environ.get("MLFLOW_TRACKING_URI", "")
-    if option is not None and "://" not in option:
-        raise click.UsageError(
-            f"--tracking-uri takes a URI such as chain+sqlite:///mlflow.db, got {option!r}"
-        )
-    if "://" not in uri:
-        return None
-    known = client.folder.bindings()
-    wanted = _normal(uri)
-    found = [binding for binding in known if _normal(binding.uri) == wanted]
-    if not found:
-        raise ConfigurationError(_unknown(uri, known, client.home))
-    return found
-
-
-def _unknown(uri: str, known: list[StoreBinding], home: Path) -> str:
-    """Which database was asked for, why it may not be known, and which are."""
-    text = f"{to_shown_uri(uri)} does not record into {home}"
-    plain = _without_prefix(uri)
-    if plain.startswith(_SQLITE):
-        file = Path(plain.removeprefix(_SQLITE)).resolve()
-        text += f": it is the file {file}, "
-        if file.exists():
-            text += (
-                "which never recorded here, or not at this place; if it was moved there, open it "
-                f"once with chain+{_SQLITE}{file}"
-            )
-        else:
-            text += "which does not exist; a relative path counts from the folder you are in"
-    names = ", ".join(binding.to_shown_uri() for binding in known[:_SHOWN])
-    return f"{text}. Databases that record there: {names or 'none yet'}"
-
-
-def _normal(uri: str) -> str:
-    """One spelling of it: no prefix, driver or credentials, absolute SQLite paths."""
-    plain = _without_prefix(uri)
-    if plain.lower().startswith(("http://", "https://")):
-        return to_server_uri(plain)
-    if plain.startswith(_SQLITE):
-        return _SQLITE + str(Path(plain.removeprefix(_SQLITE)).resolve())
-    return to_database_address(plain)
-
-
-def _without_prefix(uri: str) -> str:
-    return uri.removeprefix("chain+").removeprefix("chain:")
 
 
 def _print(report: Report) -> None:
