@@ -7,6 +7,7 @@ import json
 import pytest
 
 from chain_client.deploying.network import deploy_to_network, plan_deployment
+from chain_client.deploying.rehearsal import rehearse
 from chain_client.errors import ConfigurationError
 from chain_client.home import OWNER_KEY
 from chain_client.ledger.deployment import Deployment
@@ -14,6 +15,12 @@ from chain_client.provision import provision
 from chain_client.types import to_hex
 from tests.forked import killed_at
 from tests.integration.network.conftest import KEYS, Place, Run
+from tests.running_nodes import CHAIN_ID
+
+
+@pytest.fixture(autouse=True)
+def _rehearsed() -> None:
+    rehearse(CHAIN_ID, None)  # once for all, so that no child dies in a rehearsal
 
 
 def test_the_log_of_another_deployment_is_refused_before_anything_is_sent(
