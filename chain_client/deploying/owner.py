@@ -154,6 +154,7 @@ def owning(
                 wait=held.wait,
                 # A person asked for this, once: the budget for every hour is the relay's.
                 limits=replace(TransactionLimits.from_settings(settings), gas_per_hour=None),
+                is_exclusive=key_uri != OWNER_KEY,
             )
             patience_s = _PATIENCE_ON_NETWORK_S if is_network(settings) else _PATIENCE_S
             yield Owner(ledger, PatientQueue(queue, patience_s, progress))

@@ -267,6 +267,7 @@ class Administration(Authoring):
             self.deployment.chain_id,
             clock=self._clock,
             limits=TransactionLimits.from_settings(self._settings),
+            exclusive=(self._settings.registry_registrar, self._settings.registry_submitter),
             wait=self._wait,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from chain_client.clock import Clock, SystemClock
 from chain_client.errors import AnotherRelay, CallReverted, ContractReverted
@@ -40,6 +40,7 @@ class Sender:
         clock: for how long is waited.
         patience_s: how long a key that another process uses is waited for.
         limits: of each key; by default a fee cap, and no budget.
+        exclusive: URIs of the keys that nothing else sends with; others are people's own.
         wait: called with the seconds between two looks.
     """
 
@@ -52,6 +53,7 @@ class Sender:
         clock: Clock | None = None,
         patience_s: float = 60,
         limits: TransactionLimits | None = None,
+        exclusive: Collection[str] = (),
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._log = log
@@ -60,6 +62,7 @@ class Sender:
         self._clock = clock or SystemClock()
         self._patience_us = round(patience_s * 1e6)
         self._limits = limits
+        self._exclusive = frozenset(exclusive)
         self._wait = wait
 
     def send(
@@ -99,6 +102,7 @@ class Sender:
                 alarm=self._log.raise_alarm,
                 clear_alarm=self._log.clear_alarm,
                 limits=self._limits,
+                is_exclusive=signer.uri in self._exclusive,
             )
             settled = queue.settle(queue.submit(call, purpose), timeout_s=timeout_s)
             queue.watch()

@@ -86,7 +86,11 @@ class Syncer:
         self._home = Home(settings.home)
         self._contract = ModelRegistryContract(ledger, deployment.registry)
         self._sender = Sender(
-            log, ledger, deployment.chain_id, limits=TransactionLimits.from_settings(settings)
+            log,
+            ledger,
+            deployment.chain_id,
+            limits=TransactionLimits.from_settings(settings),
+            exclusive=(settings.registry_submitter,),
         )
         self._gate = Gate(settings, deployment, ledger)
         self._file = SyncStateFile(

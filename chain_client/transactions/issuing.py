@@ -56,6 +56,7 @@ class Issuer:
         alarms: of the key.
         explain: turns a revert into the contract's own error.
         gas_margin: the gas limit is the estimate times this.
+        is_exclusive: nobody else sends with the key.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Issuer:
         alarms: KeyAlarms,
         explain: Callable[[CallReverted], ContractReverted],
         gas_margin: float,
+        is_exclusive: bool = True,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -79,7 +81,7 @@ class Issuer:
         self._alarms = alarms
         self._explain = explain
         self._gas_margin = gas_margin
-        self._nonces = NonceSource(ledger, store, alarms)
+        self._nonces = NonceSource(ledger, store, alarms, is_exclusive=is_exclusive)
 
     def issue(self, call: Call, purpose: str, gas_limit: int | None) -> StoredTransaction:
         """Sign and store a new transaction.

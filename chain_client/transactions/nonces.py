@@ -5,7 +5,7 @@ from __future__ import annotations
 from chain_client.errors import ForeignNonce, HistoryMissing, LedgerUnavailable
 from chain_client.ledger.base import Ledger
 from chain_client.transactions.alarms import FOREIGN_NONCE, KeyAlarms
-from chain_client.transactions.nonce_rules import own_nonce, unknown_nonces
+from chain_client.transactions.nonce_rules import MOST_FILLED, own_nonce, unknown_nonces
 from chain_client.transactions.store import TransactionStore
 from chain_client.types import Address, to_hex
 
@@ -26,18 +26,28 @@ class NonceSource:
     """Gives nonces of one key.
 
     Guarantee: a key with stored transactions goes on after them. What the chain has beyond them
-    stops the key once it is final, and until a person acknowledges that alarm.
+    stops an exclusive key once it is final, and until a person acknowledges that alarm; a person's
+    own key goes on after it.
 
     Args:
         ledger: the chain.
         store: the key's rows.
         alarms: of the key.
+        is_exclusive: nobody else sends with the key.
     """
 
-    def __init__(self, ledger: Ledger, store: TransactionStore, alarms: KeyAlarms) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: TransactionStore,
+        alarms: KeyAlarms,
+        *,
+        is_exclusive: bool = True,
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._alarms = alarms
+        self._is_exclusive = is_exclusive
 
     def next(self, sender: Address) -> int:
         """The nonce for a new transaction: no stored one and none on chain has it.
@@ -58,7 +68,11 @@ class NonceSource:
         if final is None:  # then the same answer twice has to do
             final = min(latest, again)
         unknown = unknown_nonces(final, stored)
-        if unknown is not None:
+        if not self._is_exclusive:
+            newest = unknown_nonces(latest, stored)
+            if newest is not None and latest == again and newest[1] - newest[0] < MOST_FILLED:
+                return latest  # a wallet's; not more than could be closed if it were untrue
+        elif unknown is not None:
             self._refuse_unless_acknowledged(sender, *unknown)
         if latest != again or final != latest:
             raise LedgerUnavailable(

@@ -62,6 +62,8 @@ class OpenedQueue:
         resend_s: bytes that are missing for so long are sent again.
         gas_margin: the gas limit is the estimate times this.
         limits: of the key; by default a fee cap, and no budget.
+        is_exclusive: nothing but this queue sends with the key. Else it is a person's, who may
+            use it in a wallet too: what that sent between two transactions of ours is no alarm.
     """
 
     def __init__(
@@ -81,11 +83,13 @@ class OpenedQueue:
         resend_s: float = 15,
         gas_margin: float = 1.2,
         limits: TransactionLimits | None = None,
+        is_exclusive: bool = True,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
         self._signer = signer
         self._lease = lease
+        self._is_exclusive = is_exclusive
         self._chain_id = chain_id
         self._clock = clock or SystemClock()
         self._explain = explain or explain_plainly
@@ -148,6 +152,7 @@ class OpenedQueue:
                 alarms=alarms,
                 explain=self._explain,
                 gas_margin=self._gas_margin,
+                is_exclusive=self._is_exclusive,
             )
             delivery = Delivery(ledger, store, lookout, issuer, alarms)
             watch = ReorgWatch(ledger, store, delivery)

@@ -49,6 +49,7 @@ def settings(anvil: RunningNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     home.create_folders()
     owner = create_keystore(home.path / OWNER_KEY.removeprefix("keystore:"))
     anvil.fund(owner)
+    anvil.mine(1)  # what is not in a block can not be proved
     sent_by(settings, lambda queue, ledger: _deploy(home, settings, queue, ledger))
     anvil.rpc("evm_setAutomine", False)
     return settings

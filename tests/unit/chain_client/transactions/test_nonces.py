@@ -141,6 +141,21 @@ class TestForeignUseBetweenTwo:
         assert "put back from an older copy" in alarm.detail
         assert len(bench.rows()) == 1
 
+    def test_a_persons_own_key_goes_on_after_what_a_wallet_sent(
+        self, tmp_path: Path, ledger: LyingLedger
+    ) -> None:
+        bench = Bench(tmp_path, ledger, poll_s=1, is_exclusive=False)
+        bench.pay(1)
+        use(bench, 2)
+        assert bench.pay(2).nonce == 3
+        use(bench, 40)  # too many for one answer: they have to be final
+        with pytest.raises(LedgerUnavailable, match="nothing is signed"):
+            bench.queue.submit(call(3), "pay:3")
+        ledger.mine(2)
+        assert bench.pay(3).nonce == 44
+        assert alarms(bench) == []
+        bench.close()
+
     def test_whoever_acknowledges_it_lets_the_key_go_on(self, bench: Bench) -> None:
         bench.pay(1)
         use(bench, 2)
