@@ -88,11 +88,6 @@ class Relay:
         self._stop.set()
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stop.is_set()
-
-    @property
     def role(self) -> Role:
         """What this relay does beside reading its spool."""
         return self._tenure.role

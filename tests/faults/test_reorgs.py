@@ -13,9 +13,6 @@ from chain_client.testing.faulty_node import FaultyNode, Reorg, Snapshot
 from tests.faults.chain_home import FoundedHome, World, founded_home, until
 from tests.faults.oracle import judged
 
-FINAL_BLOCKS = 66
-"""So many blocks make everything before them final on this node, and a few more."""
-
 
 @pytest.fixture(scope="module")
 def _founded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FoundedHome]:

@@ -9,7 +9,6 @@ from chain_client.events import APPLIED, Event, OutcomeStatus
 from tests.storm.changes import Change, number
 
 _RUN_NAME = "mlflow.runName"
-_LARGEST = 1.7976931348623157e308
 
 Parts: TypeAlias = Mapping[str, Any]
 
