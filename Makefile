@@ -7,6 +7,7 @@
 #   BENCH='--rows gas'  options of the bench
 #   SOAK_S, SOAK_SEED   how long `make soak` takes, about (600 s; one kill each 3 s), and its seed
 #   SOAK_NETWORK_S      how long its further storm over a network blows (600 s; 0: none)
+#   SOAK_DAY            0: without the day that a chain is away (10^6 events, some minutes)
 
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -108,7 +108,7 @@ def test_the_container_runs_a_relay_as_a_user_without_a_shell_between() -> None:
 
 
 def test_the_container_installs_extras_that_exist() -> None:
-    [extras] = re.findall(r"mlops-chain\[([a-z,]+)\]", CONTAINERFILE.read_text(encoding="utf-8"))
+    [extras] = re.findall(r"\"/build\[([a-z,]+)\]\"", CONTAINERFILE.read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
 

@@ -86,7 +86,7 @@ def test_only_edges_touch_the_environment() -> None:
     }
     assert readers == {
         "chain_client/cli/output.py",
-        "chain_client/cli/verify.py",
+        "chain_client/cli/databases.py",
         "chain_client/client.py",
         "chain_client/relay/starter.py",
         "chain_client/signing/keccak.py",
