@@ -154,9 +154,11 @@ def running_postgres(
 
     Args:
         options: settings of the server.
-        parent: where its folder is made; others than its owner must be able to look into it.
+        parent: where its folder is made, if others than its owner can look into that one.
     """
     # Not pytest's folder: nobody but its owner may look into that one.
+    if parent is not None and os.geteuid() == 0 and not _is_open(parent):
+        parent = None
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
     try:
         server = Postgres(folder, _binaries(), _free_port(), {"cwd": folder}, options)
@@ -184,7 +186,7 @@ def _binaries() -> Path:
 
 def _readable(binaries: Path, folder: Path) -> Path:
     """The binaries, and the libraries that they find beside their package, for others than root."""
-    if all(parent.stat().st_mode & 0o005 == 0o005 for parent in (binaries, *binaries.parents)):
+    if _is_open(binaries):
         return binaries
     package = binaries.parents[1]
     copied = folder / package.name
@@ -193,6 +195,12 @@ def _readable(binaries: Path, folder: Path) -> Path:
     if libraries.is_dir():
         shutil.copytree(libraries, copied.with_name(libraries.name))
     return copied / binaries.parent.name / binaries.name
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody may look into a folder."""
+    way = (folder.absolute(), *folder.absolute().parents)
+    return all(place.stat().st_mode & 0o005 == 0o005 for place in way)
 
 
 def _free_port() -> int:

@@ -87,6 +87,7 @@ class Operator:
             raise StepFailed("a deployment without funds was not refused")
         addresses = [bytes.fromhex(json.loads(file.read_text())["address"][-40:]) for file in keys]
         anvil.fund(*addresses)  # type: ignore[arg-type]
+        anvil.mine(4)  # anvil proves what was given from the next block on, and final is older
         print(f"\n(the network's faucet gives the {len(addresses)} keys funds)")
         self.chain("deploy", "--yes")
 

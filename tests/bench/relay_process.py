@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -96,7 +97,6 @@ class Watch:
     def report(self) -> dict[str, Any]:
         """Everything noted."""
         self._rss()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
             "elapsed_s": time.perf_counter() - self._began,
             "cpu_s": time.process_time() - self._cpu_began,
@@ -105,11 +105,22 @@ class Watch:
             "entries": self._entries,
             "anchors": self._anchors,
             "rss_bytes": self._memory,
-            "rss_peak_bytes": peak if sys.platform == "darwin" else peak * 1024,
+            "rss_peak_bytes": _peak_bytes(),
         }
 
     def _rss(self) -> None:
         self._memory.append((self._entries, self._process.memory_info().rss))
+
+
+def _peak_bytes() -> int:
+    """The most memory that this program had."""
+    if sys.platform == "linux":
+        # `getrusage` counts also what the process was before it began this program.
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        [peak_kib] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        return int(peak_kib) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _profiled(path: Path, work: Any) -> None:
