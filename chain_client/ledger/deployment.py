@@ -28,6 +28,7 @@ from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.base import Call, Ledger, Receipt
 from chain_client.ledger.deployment_file import Deployment
 from chain_client.ledger.event_log import CONTRACT, EventLogContract, deploy_call
+from chain_client.ledger.expected import check_code
 from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, Digest, LogId, from_hex, to_hex
@@ -282,19 +283,5 @@ def check_registry(ledger: Ledger, deployment: Deployment) -> None:
 def _check_code(ledger: Ledger, chain_id: int, address: Address, code_hash: Digest) -> str:
     """See that the code at an address is what was deployed; gives where that is."""
     where = f"{to_hex(address)} on chain {chain_id} ({ledger.url})"
-    code = ledger.code(address)
-    if not code:
-        raise ContractMissing(
-            f"there is no contract at {where}: the chain was replaced or restored from an old "
-            "copy, or the node lags behind",
-            to_hex(code_hash),
-        )
-    found = keccak256(code)
-    if found != code_hash:
-        raise ContractMissing(
-            f"the contract at {where} has the code {to_hex(found)}, but {to_hex(code_hash)} was "
-            "deployed",
-            to_hex(code_hash),
-            to_hex(found),
-        )
+    check_code(where, ledger.code(address), code_hash)
     return where

@@ -23,7 +23,7 @@ from chain_client.errors import (
     WrongChain,
 )
 from chain_client.forking import ForkableLock
-from chain_client.ledger.expected import ExpectedChain
+from chain_client.ledger.expected import ExpectedChain, check_code
 from chain_client.ledger.jsonrpc.endpoint import (
     Endpoint,
     EndpointFailed,
@@ -32,8 +32,7 @@ from chain_client.ledger.jsonrpc.endpoint import (
 )
 from chain_client.ledger.jsonrpc.heights import Heights
 from chain_client.ledger.jsonrpc.values import MalformedReply, to_bytes, to_small
-from chain_client.signing.keccak import keccak256
-from chain_client.types import Address, Digest, to_hex
+from chain_client.types import to_hex
 
 _logger = logging.getLogger(__name__)
 
@@ -253,7 +252,8 @@ class Endpoints:
             raise endpoint.failed(f"lags behind: it is at block {number}, and {seen} was seen")
         for address, code_hash in (self._expected.code_hashes if self._expected else {}).items():
             code = to_bytes(endpoint.read("eth_getCode", to_hex(address), "latest"), "code")
-            _check_code(endpoint, chain_id, address, code_hash, code)
+            where = f"{to_hex(address)} on chain {chain_id} ({endpoint.shown})"
+            check_code(where, code, code_hash)
         if takes_over:
             self.saw(endpoint, number)
 
@@ -278,25 +278,6 @@ class Endpoints:
 
 def _head(endpoint: Endpoint) -> int:
     return to_small(endpoint.read("eth_blockNumber"), "block number")
-
-
-def _check_code(
-    endpoint: Endpoint, chain_id: int, address: Address, code_hash: Digest, code: bytes
-) -> None:
-    where = f"{to_hex(address)} on chain {chain_id} ({endpoint.shown})"
-    if not code:
-        raise ContractMissing(
-            f"there is no contract at {where}: the chain was replaced, or the node lags behind",
-            to_hex(code_hash),
-        )
-    found = keccak256(code)
-    if found != code_hash:
-        raise ContractMissing(
-            f"the contract at {where} has the code {to_hex(found)}, but {to_hex(code_hash)} was "
-            "deployed",
-            to_hex(code_hash),
-            to_hex(found),
-        )
 
 
 def _verdict(
