@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from chain_client.clock import SystemClock
-from chain_client.errors import AnotherRelay, ConfigurationError, ContractReverted
-from chain_client.ledger.base import BlockTag
+from chain_client.errors import AnotherRelay, ConfigurationError, ContractReverted, ForeignNonce
+from chain_client.hosts import ModelIncarnation
+from chain_client.ledger.base import BlockTag, Call
 from chain_client.ledger.timelock import OperationState, TimelockContract
 from chain_client.registry.administration import Done, Scheduled, _next_operation
 from chain_client.registry.client import RegistryClient
+from chain_client.signing import open_signer
 from chain_client.transactions import key_lease_name
+from chain_client.types import Digest
+from tests.embedded_chains import transact
 from tests.unit.chain_client.registry.office import (
     BREAKER,
     DAVE,
@@ -154,3 +158,18 @@ def test_a_key_of_a_dead_process_is_taken_over(office: Office, tmp_path: Path) -
     name = key_lease_name(office.owner.address())
     office.log.acquire_lease(name, ended.stdout.strip(), 600)
     assert isinstance(office.client.grant_role("requester", STRANGER.address()), Done)
+
+
+def test_a_service_s_key_that_somebody_else_used_is_stopped_and_a_person_s_goes_on(
+    office: Office,
+) -> None:
+    ledger, base = office.chain.ledger, office.chain.home
+    model = ModelIncarnation("a" * 32, "", "fraud", 1)
+    registrar = open_signer(office.chain.settings.registry_registrar, base=base)
+    office.client.register_version(model, 1, Digest(b"\x01" * 32), 0)
+    office.client.grant_role("requester", STRANGER.address())
+    for key in (registrar, office.owner):
+        transact(ledger, key, Call(STRANGER.address(), b""))
+    office.client.grant_role("requester", DAVE.address())
+    with pytest.raises(ForeignNonce, match="someone else has this key"):
+        office.client.register_version(model, 2, Digest(b"\x02" * 32), 0)
