@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(MLFLOW_READY): pyproject.toml constraints-mlflow-$(MLFLOW).txt
-	@PYTHON='$(PYTHON)' tools/make-venv $(MLFLOW_VENV) constraints-mlflow-$(MLFLOW).txt
+	@PYTHON='$(PYTHON)' tools/make-venv $(MLFLOW_VENV) constraints-mlflow-$(MLFLOW).txt mlflow,dev
 	@touch $@
 
 demo: $(READY) ## train, verify, tamper, and see what verify names
