@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.airflow_home import AirflowHome
     from tests.postgres import Postgres
 
 CLEANED = ("MLFLOW_", "MLOPS_CHAIN_", "AIRFLOW", "_MLFLOW_")
@@ -100,6 +101,43 @@ def postgres() -> Iterator[Postgres]:
 
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def airflow_template(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    """A migrated ``AIRFLOW_HOME``, made once for all workers; it is only ever copied."""
+    from tests.airflow_home import shared_template
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return shared_template(folder / "airflow-template")
+
+
+@pytest.fixture
+def airflow_home(airflow_template: AirflowHome, tmp_path: Path) -> AirflowHome:
+    """A fresh ``AIRFLOW_HOME``; see `tests/airflow_home.py` for what can be done with it."""
+    return airflow_template.copied(tmp_path / "airflow")
+
+
+@pytest.fixture(scope="session")
+def _airflow_of_process(
+    airflow_template: AirflowHome, tmp_path_factory: pytest.TempPathFactory
+) -> AirflowHome:
+    from tests.airflow_home import import_here
+
+    copy = airflow_template.copied(tmp_path_factory.mktemp("airflow-here") / "airflow")
+    import_here(copy)
+    return copy
+
+
+@pytest.fixture
+def airflow_in_process(
+    _airflow_of_process: AirflowHome, monkeypatch: pytest.MonkeyPatch
+) -> AirflowHome:
+    """Airflow can be imported in this test, inside its functions; one home for all of them."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(_airflow_of_process.folder))
+    return _airflow_of_process
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,41 @@
+"""The folders in which the tests run Airflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.airflow_home import AirflowHome, dag_test
+
+DAG = """
+from airflow.sdk import dag, task
+
+@dag(schedule=None)
+def shop():
+    @task
+    def weigh(grams):
+        return grams
+
+    weigh.expand(grams=[1, 2])
+
+shop()
+"""
+
+
+def test_a_dag_runs_to_its_end_in_a_fresh_home(airflow_home: AirflowHome) -> None:
+    airflow_home.put_dag("shop.py", DAG)
+
+    done = dag_test(airflow_home, "shop")
+
+    assert done.state == "success", done.output
+    states = {key: task.state for key, task in done.tasks.items()}
+    assert states == {("weigh", 0): "success", ("weigh", 1): "success"}
+    assert airflow_home.rows("select run_id from dag_run") == [(done.run_id,)]
+
+
+def test_airflow_imported_in_process_is_that_of_the_tests(
+    airflow_in_process: AirflowHome,
+) -> None:
+    from airflow import configuration
+
+    assert Path(configuration.AIRFLOW_HOME) == airflow_in_process.folder
+    assert configuration.conf.get("core", "dags_folder") == str(airflow_in_process.dags)
