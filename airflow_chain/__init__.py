@@ -1,1 +1,4 @@
-"""The Airflow provider. It comes with a later issue; nothing works here yet."""
+"""The Airflow provider: operators that gate a model's way to production, and a listener that records.
+
+Nothing is imported here: Airflow loads parts of this package in every one of its processes.
+"""

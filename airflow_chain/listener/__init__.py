@@ -1,0 +1,1 @@
+"""What Airflow calls: its objects come in, and events go to `recording`."""

@@ -1,0 +1,1 @@
+"""Task instances, as Airflow's hooks give them, as events. Pure."""
