@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 
 def main(dag_id: str, result: str, conf: str) -> None:
     """Test the DAG, and write what came of it."""
     from airflow.configuration import conf as configuration
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    dagbag: Any = import_module(_module_of_dagbag())
     with create_session() as session:
         DagBundlesManager().sync_bundles_to_db(session=session)
-    bag = DagBag(configuration.get("core", "dags_folder"), bundle_name="dags-folder")
+    folder = Path(configuration.get("core", "dags_folder"))
+    bag = dagbag.DagBag(folder, bundle_path=folder)
     assert not bag.import_errors, bag.import_errors
-    sync_bag_to_db(bag, "dags-folder", None)
+    dagbag.sync_bag_to_db(bag, "dags-folder", None)
     run = bag.dags[dag_id].test(run_conf=json.loads(conf))
     with create_session() as session:
         columns = (
@@ -41,6 +45,12 @@ def main(dag_id: str, result: str, conf: str) -> None:
     Path(result).write_text(
         json.dumps({"run_id": run.run_id, "state": str(run.state), "tasks": tasks}, default=str)
     )
+
+
+def _module_of_dagbag() -> str:
+    """Airflow 3.1 has it elsewhere."""
+    newest = "airflow.dag_processing.dagbag"
+    return newest if find_spec(newest) else "airflow.models.dagbag"
 
 
 if __name__ == "__main__":
