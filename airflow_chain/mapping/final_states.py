@@ -1,0 +1,129 @@
+"""The states of all task instances of a DAG run, from one query of columns. Reads, never writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chain_client.events import Json
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MOST_TASK_INSTANCES = 1000
+"""Of a DAG run with more, none is read in the scheduler: ``mlops-chain airflow reconcile`` does."""
+
+COLUMNS = (
+    "id",
+    "task_id",
+    "map_index",
+    "try_number",
+    "state",
+    "operator",
+    "hostname",
+    "pid",
+    "start_date",
+    "end_date",
+)
+"""What is read of a task instance; every supported Airflow has them, also in the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalStates:
+    """What one query gave.
+
+    Args:
+        items: one for each task instance, in the order of task and map index; empty if unread.
+        unread: whether there are more than are read here.
+        read_us: what reading took, in µs.
+    """
+
+    items: tuple[dict[str, Json], ...]
+    unread: bool
+    read_us: int
+
+
+def read_final_states(dag_run: Any, limit: int = MOST_TASK_INSTANCES) -> FinalStates | None:
+    """Ask the session that the run itself is in; nothing is flushed, loaded lazily or kept.
+
+    Args:
+        dag_run: Airflow's object, as a hook gets it.
+        limit: greatest number of task instances that is read.
+
+    Returns:
+        None if the run is in no session.
+    """
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if session is None:
+        return None
+    began = time.perf_counter_ns()
+    loaded = vars(dag_run)
+    query = (
+        select(*(getattr(TaskInstance, name) for name in COLUMNS))
+        .where(TaskInstance.dag_id == loaded["dag_id"], TaskInstance.run_id == loaded["run_id"])
+        .limit(limit + 1)
+    )
+    with session.no_autoflush:
+        rows = session.execute(query).all()
+    if len(rows) > limit:
+        return FinalStates((), True, _since_us(began))
+    unwritten = _unwritten(session.dirty, TaskInstance)
+    items = [to_item({**dict(zip(COLUMNS, row)), **unwritten.get(row[0], {})}) for row in rows]
+    items.sort(key=lambda item: (item["task_id"], item["map_index"]))
+    return FinalStates(tuple(items), False, _since_us(began))
+
+
+def to_item(row: Mapping[str, Any]) -> dict[str, Json]:
+    """What is recorded of one task instance.
+
+    Args:
+        row: the columns of `COLUMNS` by name.
+
+    Returns:
+        ``ran`` says whether Airflow has noted a process for it. A try that was cleared before it
+        began may still show that of the try before.
+    """
+    return {
+        "task_id": row["task_id"],
+        "map_index": row["map_index"],
+        "try_number": row["try_number"],
+        "state": None
+        if row["state"] is None
+        else str(getattr(row["state"], "value", row["state"])),
+        "operator": row["operator"],
+        "ti_id": str(row["id"]),
+        "ran": bool(row["pid"] or row["hostname"]),
+        "started_us": to_us(row["start_date"]),
+        "ended_us": to_us(row["end_date"]),
+    }
+
+
+def to_us(moment: datetime | None) -> int | None:
+    """Microseconds since the epoch, exact."""
+    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_text(value: Any) -> str | None:
+    """Of Airflow's enumerations their values."""
+    return None if value is None else str(getattr(value, "value", value))
+
+
+def _unwritten(dirty: Iterable[Any], kind: type) -> dict[Any, dict[str, Any]]:
+    """What the session will write of task instances, by id; the query did not see it yet."""
+    found = {}
+    for thing in dirty:
+        if isinstance(thing, kind):
+            loaded = vars(thing)
+            if "id" in loaded:
+                found[loaded["id"]] = {n: loaded[n] for n in COLUMNS if n in loaded}
+    return found
+
+
+def _since_us(began_ns: int) -> int:
+    return (time.perf_counter_ns() - began_ns) // 1000

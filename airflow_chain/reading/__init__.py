@@ -1,0 +1,1 @@
+"""Reading Airflow's metadata database, in a process of its own."""
