@@ -36,6 +36,7 @@ A whole deployment (scheduler, API server, DAG processor, triggerer) is in
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import fcntl
 import json
@@ -46,6 +47,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,28 +61,8 @@ PATIENCE_S = 180
 
 _RUNNER = Path(__file__).with_name("airflow_runner.py")
 
-_CONFIGURATION = """\
-[core]
-dags_folder = {folder}/dags
-plugins_folder = {folder}/plugins
-load_examples = False
-auth_manager = airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager
-simple_auth_manager_all_admins = True
-fernet_key = {fernet_key}
-parallelism = 4
-[database]
-sql_alchemy_conn = sqlite:///{folder}/airflow.db
-[api]
-secret_key = {secret_key}
-[api_auth]
-jwt_secret = {jwt_secret}
-[logging]
-base_log_folder = {folder}/logs
-logging_level = {level}
-colored_console_log = False
-[usage_data_collection]
-enabled = False
-"""
+Sections = Mapping[str, Mapping[str, object]]
+"""Of ``airflow.cfg``."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +99,45 @@ class AirflowHome:
             **self.variables,
         }
 
-    def write(self, level: str = "WARNING") -> None:
-        """Make the folders and the configuration; the database is made by `migrate`."""
+    def write(self, changes: Sections | None = None) -> None:
+        """Make the folders and the configuration; the database is made by `migrate`.
+
+        Args:
+            changes: of the configuration.
+        """
         for folder in (self.folder, self.dags, self.folder / "plugins"):
             folder.mkdir(exist_ok=True)
         # Written down, not given by variables: those are cleaned away before each test.
-        text = _CONFIGURATION.format(
-            folder=self.folder,
-            level=level,
-            fernet_key=secrets.token_urlsafe(32) + "=",
-            secret_key=secrets.token_hex(16),
-            jwt_secret=secrets.token_hex(32),
-        )
-        (self.folder / "airflow.cfg").write_text(text)
+        written = configparser.ConfigParser(interpolation=None)
+        written.read_dict(self._sections())
+        for section, options in (changes or {}).items():
+            escaped = {key: str(value).replace("%", "%%") for key, value in options.items()}
+            written.read_dict({section: escaped})
+        with (self.folder / "airflow.cfg").open("w") as file:
+            written.write(file)
+
+    def _sections(self) -> Sections:
+        manager = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+        return {
+            "core": {
+                "dags_folder": self.dags,
+                "plugins_folder": self.folder / "plugins",
+                "load_examples": False,
+                "auth_manager": manager,
+                "simple_auth_manager_all_admins": True,
+                "fernet_key": secrets.token_urlsafe(32) + "=",
+                "parallelism": 4,
+            },
+            "database": {"sql_alchemy_conn": f"sqlite:///{self.database}"},
+            "api": {"secret_key": secrets.token_hex(16)},
+            "api_auth": {"jwt_secret": secrets.token_hex(32)},
+            "logging": {
+                "base_log_folder": self.folder / "logs",
+                "logging_level": "WARNING",
+                "colored_console_log": False,
+            },
+            "usage_data_collection": {"enabled": False},
+        }
 
     def migrate(self) -> None:
         """Make the metadata database, or bring it up to date."""
