@@ -15,6 +15,9 @@ from chain_client.types import EventId, SourceId
 STORED_VERSION = 1
 """First element of the array."""
 
+TYPE_AT = len(f'[{STORED_VERSION},"{bytes(16).hex()}","')
+"""Where the type begins in a stored event; a quotation mark ends it."""
+
 _MAX_LEVELS = compact_json.MAX_LEVELS + 1
 """Payload, result and detail stand one level deep in the array."""
 

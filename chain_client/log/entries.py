@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    Select,
+    func,
+    literal,
+    or_,
+    select,
+)
 
+from chain_client.event_codec import TYPE_AT
 from chain_client.log.appending import decode_subject, encode_subject
 from chain_client.log.database import reading
 from chain_client.log.model import Entry
@@ -62,6 +73,23 @@ def read_some(engine: Callable[[], Engine], indexes: Sequence[int]) -> Iterator[
 
 def indexes_of_subjects(connection: Connection, prefix: str, *, exact: bool = False) -> array[int]:
     """Indexes of all entries whose subject key begins with, or is, ``prefix``, in log order."""
+    return _indexes(connection, _of_subjects(prefix, exact=exact))
+
+
+def indexes_of_types(
+    connection: Connection, prefix: str, types: Collection[str], *, exact: bool
+) -> array[int]:
+    """The same, only of entries whose event has one of the types.
+
+    What has lost its event is among them with ``exact``: nobody can tell what it was.
+    """
+    wanted = [_is_of_type(type_) for type_ in sorted(types)]
+    if exact:
+        wanted.append(payloads.c.event.is_(None))
+    return _indexes(connection, _of_subjects(prefix, exact=exact).where(or_(*wanted)))
+
+
+def _of_subjects(prefix: str, *, exact: bool) -> Select[Any]:
     low = encode_subject(prefix)
     rows = (
         select(payloads.c.log_index)
@@ -70,8 +98,17 @@ def indexes_of_subjects(connection: Connection, prefix: str, *, exact: bool = Fa
         .order_by(payloads.c.log_index)
     )
     high = low + b"\0" if exact else _successor(low)
-    if high is not None:
-        rows = rows.where(subjects.c.subject_key < high)
+    return rows if high is None else rows.where(subjects.c.subject_key < high)
+
+
+def _is_of_type(type_: str) -> ColumnElement[bool]:
+    wanted = f'{type_}"'.encode()
+    # The database looks at the beginning of the event, and sends nothing of it.
+    begins = func.substr(payloads.c.event, TYPE_AT + 1, len(wanted), type_=LargeBinary)
+    return begins == literal(wanted, LargeBinary)
+
+
+def _indexes(connection: Connection, rows: Select[Any]) -> array[int]:
     found: array[int] = array("q")
     for part in connection.execute(rows.execution_options(yield_per=10_000)).scalars().partitions():
         found.extend(part)

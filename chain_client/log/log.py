@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sqlalchemy import select
 
@@ -159,17 +159,24 @@ class Log(AnchorState, RelayState):
             return found
         raise InvalidInput(f"the log has no entry {index}")
 
-    def find_events(self, subject_prefix: str, *, exact: bool = False) -> Iterator[Entry]:
+    def find_events(
+        self, subject_prefix: str, *, exact: bool = False, types: Collection[str] = ()
+    ) -> Iterator[Entry]:
         """Entries whose subject key begins with ``subject_prefix``, in log order.
 
         Args:
             subject_prefix: the beginning, as `Subject.to_key` gives it.
             exact: give only those whose key is that, and no longer.
+            types: give only events of these types, and with ``exact`` also what has lost its
+                event; empty for all.
 
         Takes 8 bytes of memory for each of them.
         """
         with reading(self.engine) as connection:
-            indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
+            if types:
+                indexes = entries.indexes_of_types(connection, subject_prefix, types, exact=exact)
+            else:
+                indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
         return entries.read_some(lambda: self.engine, indexes)
 
     def subject_indexes(self, subject_key: str) -> Sequence[int]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chain_client.commitments import seal
 from chain_client.errors import InvalidEvent
-from chain_client.event_codec import decode_event, encode_event
+from chain_client.event_codec import TYPE_AT, decode_event, encode_event
 from chain_client.events import Actor, Event, OutcomeStatus, Subject, Timing
 from chain_client.types import EventId, SourceId
 from tests import strategies
@@ -198,7 +198,7 @@ SMALL_STACK = """
 import sys, threading
 from dataclasses import replace
 from chain_client.errors import InvalidEvent
-from chain_client.event_codec import decode_event, encode_event
+from chain_client.event_codec import TYPE_AT, decode_event, encode_event
 event = decode_event(sys.argv[1].encode())
 value = 0
 for _ in range(100_000):
@@ -225,3 +225,7 @@ def test_depth_does_not_exhaust_a_small_stack() -> None:
     # In a process of its own, which it would end.
     words = [sys.executable, "-c", SMALL_STACK, encode_event(EVENT).decode()]
     assert subprocess.check_output(words, text=True) == "refused " * 6
+
+
+def test_the_type_of_a_stored_event_is_found_without_decoding_it() -> None:
+    assert encode_event(EVENT)[TYPE_AT:].startswith(b'run.metrics_logged"')

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
-from chain_client.event_codec import decode_event
+from chain_client.event_codec import decode_event, encode_event
 from chain_client.log.entries import CHUNK
 from tests.unit.chain_client.log.logs import (
     LogUnderTest,
@@ -14,6 +15,7 @@ from tests.unit.chain_client.log.logs import (
     bulk_entries,
     make_entries,
     make_entry,
+    make_event,
 )
 
 
@@ -66,6 +68,28 @@ def test_events_are_found_by_the_beginning_of_their_subject(under_test: LogUnder
     assert len(list(under_test.log.find_events(""))) == 1_200
     assert list(under_test.log.find_events("store/run:r1/")) == []
     assert list(under_test.log.find_events("Store")) == []
+
+
+@both_databases
+def test_events_are_found_by_their_types_without_reading_the_others(
+    under_test: LogUnderTest,
+) -> None:
+    logged = make_entries(0, 6)
+    odd = replace(make_event(6), type="metric.logged_twice")
+    logged.append(replace(make_entry(6), event=encode_event(odd)))
+    under_test.append(logged)
+    under_test.edit("UPDATE payloads SET event = NULL WHERE log_index = 3")
+    log = under_test.log
+
+    def indexes(prefix: str, *types: str, exact: bool = False) -> list[int]:
+        return [entry.index for entry in log.find_events(prefix, exact=exact, types=types)]
+
+    assert indexes("store/run:", "metric.logged") == [0, 1, 2, 4, 5]
+    assert indexes("store/run:", "metric.logged_twice") == [6]
+    assert indexes("store/run:", "metric.logged_twice", "metric.logged") == [0, 1, 2, 4, 5, 6]
+    assert indexes("store/run:", "metric.logg") == []
+    # Of one subject, what can't be read any more may be of any type.
+    assert indexes("store/run:r0", "metric.logged_twice", exact=True) == [3, 6]
 
 
 @both_databases
