@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from chain_client.cli.governance import governing, named, to_address
-from chain_client.cli.model.waiting import short_id, wish_of
+from chain_client.cli.governance import governing, to_address
+from chain_client.cli.model.waiting import wish_of
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
-from chain_client.registry.users import to_names
+from chain_client.registry.proposals import short_id
+from chain_client.registry.users import named, to_names
 from chain_client.types import Address, to_hex
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from chain_client.cli.governance import governing, timeout_option, to_day
-from chain_client.cli.logged import bring_in
-from chain_client.cli.model.proposing import Wish, carry_out
+from chain_client.cli.model.proposing import carry_out
 from chain_client.cli.model.statements import asked_of, signing_options
 from chain_client.cli.model.waiting import wait_option
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.client import ChainClient
+from chain_client.governing.logged import bring_in
+from chain_client.governing.proposing import Wish
 from chain_client.registry.drafts import Draft, get_draft, list_drafts
 from chain_client.shown_text import escape_unprintable, quote_word
 

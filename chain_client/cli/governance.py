@@ -9,13 +9,12 @@ from pathlib import Path
 
 import click
 
-from chain_client.cli.logged import bring_in
 from chain_client.cli.output import open_client
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput
+from chain_client.governing.logged import bring_in
 from chain_client.registry.client import AdminResult, Scheduled
 from chain_client.registry.users import resolve_address
-from chain_client.shown_text import escape_unprintable
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, to_hex
 
@@ -80,12 +79,6 @@ def to_checksum(address: Address) -> str:
     return "0x" + "".join(
         digit.upper() if int(mark, 16) > 7 else digit for digit, mark in zip(digits, marks)
     )
-
-
-def named(address: Address, names: Mapping[Address, str]) -> str:
-    """An address for people: whole, with the name that is bound to it."""
-    name = names.get(address)
-    return f"{escape_unprintable(name)} ({to_hex(address)})" if name else to_hex(address)
 
 
 def to_day(time_s: float) -> str:

@@ -12,10 +12,10 @@ from chain_client.cli.governance import (
     admin_result,
     governing,
 )
-from chain_client.cli.models import find_models
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.client import ChainClient
+from chain_client.governing.models import find_models
 from chain_client.home import OWNER_KEY
 from chain_client.ledger.model_registry_values import ANY_MODEL, Policy
 from chain_client.registry.administration import AdminResult, Scheduled

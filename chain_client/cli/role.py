@@ -13,7 +13,6 @@ from chain_client.cli.governance import (
     admin_json,
     admin_result,
     governing,
-    named,
     to_address,
     to_day,
 )
@@ -27,7 +26,7 @@ from chain_client.ledger.model_registry_values import ROLE_NAMES
 from chain_client.ledger.timelock import OperationState, TimelockContract
 from chain_client.registry.administration import ROLES
 from chain_client.registry.client import AdminResult, RegistryClient
-from chain_client.registry.users import to_names
+from chain_client.registry.users import named, to_names
 from chain_client.types import Address, to_hex
 
 _APPROVER = "approver:"

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from chain_client.cli.governance import governing, timeout_option, to_address
-from chain_client.cli.logged import wait_until_logged
 from chain_client.cli.output import console, json_option, print_json, print_rows
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
+from chain_client.governing.logged import wait_until_logged
 from chain_client.home import OWNER_KEY
 from chain_client.registry.users import bind as note_binding
 from chain_client.registry.users import bindings

@@ -21,6 +21,7 @@ from chain_client.signing.eip712 import Domain
 from chain_client.types import Address, Digest, from_hex, to_hex
 
 FORMAT = "mlops-chain proposal 1"
+_SHORT = 12
 
 _T = TypeVar("_T")
 
@@ -141,6 +142,11 @@ class ProposalDocument:
         if document.bytes("id", 32) != found.id:
             raise InvalidInput("proposal.id: it is not the hash of these fields")
         return found
+
+
+def short_id(proposal_id: Digest) -> str:
+    """The beginning of an id, as much as people type."""
+    return proposal_id.hex()[:_SHORT]
 
 
 def show_model(model: ModelIncarnation) -> str:

@@ -17,6 +17,7 @@ from chain_client.events import Json, Subject
 from chain_client.ledger.deployment import Deployment
 from chain_client.log import Log
 from chain_client.registry.documents import Records
+from chain_client.shown_text import escape_unprintable
 from chain_client.signing import Signer
 from chain_client.signing.eip712 import Domain, StructType, find_signer, sign_digest, sign_hash_of
 from chain_client.types import Address, from_hex, to_hex
@@ -122,6 +123,12 @@ def to_names(found: Mapping[str, Address]) -> dict[Address, str]:
     for name in sorted(found):
         names.setdefault(found[name], name)
     return names
+
+
+def named(address: Address, names: Mapping[Address, str]) -> str:
+    """An address for people: whole, with the name that is bound to it."""
+    name = names.get(address)
+    return f"{escape_unprintable(name)} ({to_hex(address)})" if name else to_hex(address)
 
 
 def resolve_address(text: str, found: Mapping[str, Address]) -> Address:

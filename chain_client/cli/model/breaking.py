@@ -7,19 +7,21 @@ from typing import Any
 
 import click
 
-from chain_client.cli.governance import governing, named, timeout_option
+from chain_client.cli.governance import governing, timeout_option
 from chain_client.cli.model.deciding import find_document
-from chain_client.cli.model.proposing import Wish, teller, write
+from chain_client.cli.model.proposing import teller
 from chain_client.cli.model.statements import show_document, with_options
 from chain_client.cli.model.waiting import tell_standing
-from chain_client.cli.models import find_model, known_incarnations
-from chain_client.cli.output import console, json_option, print_json, safe
+from chain_client.cli.output import account_name, console, json_option, print_json, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.client import ChainClient
 from chain_client.errors import UnknownName
+from chain_client.events import Actor
+from chain_client.governing.models import find_model, known_incarnations
+from chain_client.governing.proposing import Wish, write
 from chain_client.registry.client import RegistryClient
 from chain_client.registry.targets import Target
-from chain_client.registry.users import to_names
+from chain_client.registry.users import named, to_names
 from chain_client.shown_text import escape_unprintable, quote_word
 from chain_client.types import Digest, to_hex
 
@@ -87,7 +89,8 @@ def break_glass(
                 breaks_glass=True,
             )
             tell = teller(shown=not as_json)
-            document = write(client, wish, signer.address(), timeout_s, tell)
+            actor = Actor(claimed=account_name())
+            document = write(client, wish, signer.address(), timeout_s, tell, actor=actor)
         if not as_json:
             show_document(document)
         if not yes:

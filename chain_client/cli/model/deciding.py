@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from chain_client.cli.governance import governing, named, timeout_option
+from chain_client.cli.governance import governing, timeout_option
 from chain_client.cli.model.offline import sign_offline
 from chain_client.cli.model.statements import (
     Asked,
@@ -33,7 +33,7 @@ from chain_client.registry.statements import (
     request_withdrawal,
 )
 from chain_client.registry.typed_data import MEANING_APPROVAL, MEANING_REVIEW
-from chain_client.registry.users import to_names
+from chain_client.registry.users import named, to_names
 from chain_client.signing import Signer
 from chain_client.types import Address, to_hex
 

@@ -9,8 +9,6 @@ from typing import Any
 import click
 
 from chain_client.cli.governance import governing, to_day
-from chain_client.cli.model.waiting import short_id
-from chain_client.cli.models import known_incarnations
 from chain_client.cli.output import (
     console,
     json_option,
@@ -21,11 +19,12 @@ from chain_client.cli.output import (
     shorten,
 )
 from chain_client.events import Json
+from chain_client.governing.models import known_incarnations
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import Cause
 from chain_client.registry.client import RegistryClient
 from chain_client.registry.history import HistoryEntry, Lookup, show_policy
-from chain_client.registry.proposals import show_model
+from chain_client.registry.proposals import short_id, show_model
 from chain_client.registry.standing import show_address
 from chain_client.registry.state import Change, RegistryState
 from chain_client.registry.targets import Target

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from chain_client.cli.governance import named
 from chain_client.cli.model.statements import Asked, show_document, tell_written
 from chain_client.cli.output import print_note, settings_of
 from chain_client.cli.statement_file import read_statement, write_statement
@@ -15,6 +14,7 @@ from chain_client.home import Home
 from chain_client.registry.identity import Salt, read_salt
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import SignedStatement
+from chain_client.registry.users import named
 
 _UNCHECKED = (
     "NOT CHECKED: whether model, target, group and files in the text are those that are signed. "

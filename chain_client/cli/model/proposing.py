@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from chain_client.attestations import (
-    Attestation,
-    find_attestation,
-    note_attestation,
-    recorded_in,
-)
-from chain_client.cli.governance import governing, named, timeout_option, to_address
-from chain_client.cli.logged import wait_until_logged
+from chain_client.cli.governance import governing, timeout_option, to_address
 from chain_client.cli.model.offline import sign_offline
 from chain_client.cli.model.statements import (
     Asked,
@@ -28,59 +19,19 @@ from chain_client.cli.model.statements import (
     tell_written,
     with_options,
 )
-from chain_client.cli.model.waiting import (
-    short_id,
-    tell_standing,
-    wait_option,
-    wait_until,
-)
-from chain_client.cli.models import FoundModel, find_model
+from chain_client.cli.model.waiting import tell_standing, wait_option, wait_until
 from chain_client.cli.output import account_name, console, json_option, print_json, safe
 from chain_client.cli.statement_file import write_statement
 from chain_client.client import ChainClient
-from chain_client.errors import InvalidInput, PromotionConflict
 from chain_client.events import Actor
-from chain_client.hosts import AttestedFiles
+from chain_client.governing.attesting import Tell
+from chain_client.governing.proposing import Wish, write
 from chain_client.registry.durations import parse_duration, show_time
 from chain_client.registry.evidence import EvidenceItem
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import SignedStatement, request_authorship
 from chain_client.registry.targets import Target
-from chain_client.registry.users import to_names
-from chain_client.shown_text import quote_word
-from chain_client.types import Address, to_hex
-
-Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be proposed.
-
-    Args:
-        name: of the model, ``fraud`` or ``workspace/fraud``.
-        version: its number.
-        target: the alias or stage.
-        evidence: what the requester brings.
-        open_for_s: seconds until its deadline; None: as long as the policy allows.
-        supersedes: id (or its beginning) of a closed proposal that it takes up again.
-        tracking_uri: the database; None: any.
-        requester: who is to sign, where that is not the key here.
-        again: propose although an equal proposal is open.
-        breaks_glass: no policy needs to be in force, and none is obeyed.
-    """
-
-    name: str
-    version: int
-    target: Target
-    evidence: tuple[EvidenceItem, ...] = ()
-    open_for_s: int | None = None
-    supersedes: str | None = None
-    tracking_uri: str | None = None
-    requester: str | None = None
-    again: bool = False
-    breaks_glass: bool = False
-
+from chain_client.types import to_hex
 
 _options = with_options(
     click.option("--target", metavar="TARGET", help="@champion, alias:champion, stage:Production."),
@@ -182,7 +133,8 @@ def carry_out(
             if signer is not None
             else to_address(wish.requester or "", registry.users())
         )
-        document = write(client, wish, requester, timeout_s, tell)
+        actor = Actor(claimed=account_name())
+        document = write(client, wish, requester, timeout_s, tell, actor=actor)
     registry.check_document(document)
     request = request_authorship(document)
     if asked.out is not None and signer is None:
@@ -196,103 +148,6 @@ def carry_out(
     _tell(client, asked, document, timeout_s, wait=wait)
 
 
-def write(
-    client: ChainClient, wish: Wish, requester: Address, timeout_s: float, tell: Tell
-) -> ProposalDocument:
-    """The proposal of a wish, after its files were attested and its version was registered.
-
-    Raises:
-        PromotionConflict: it is proposed already; or its files are not those that were registered.
-        ChainError: model or version are not there, can't be read, or no policy is in force.
-    """
-    registry = client.registry
-    found = find_model(client, wish.name, wish.tracking_uri)
-    on_chain = registry.model_id(found.model)
-    if not wish.again:
-        _check_not_open(client, wish, found)
-    supersedes = None
-    if wish.supersedes is not None:
-        supersedes = registry.find_document(wish.supersedes.removeprefix("0x")).id
-    attestation = attest(client, found, wish.version, timeout_s, tell)
-    commitment = registry.commitment(on_chain, wish.version, attestation.files.digest)
-
-    def complete() -> ProposalDocument:
-        return registry.write_proposal(
-            found.model,
-            wish.version,
-            wish.target,
-            attestation.files.digest,
-            requester,
-            evidence=wish.evidence,
-            open_for_s=wish.open_for_s,
-            supersedes=supersedes,
-            for_break_glass=wish.breaks_glass,
-        )
-
-    complete()  # what can't be proposed is not registered, for that is for ever
-    done = registry.register_version(found.model, wish.version, commitment, attestation.leaf_index)
-    if done.tx_hash is not None:
-        tell("registered on chain")
-    return complete()
-
-
-def attest(
-    client: ChainClient, found: FoundModel, version: int, timeout_s: float, tell: Tell
-) -> Attestation:
-    """What the files of a version are, as it stands in the log; every file is read.
-
-    Guarantee: they were so at a time when the log had it, from which on nobody changes them
-    through a server. Where only reading tells that files changed, they are read once more then.
-
-    Raises:
-        HostUnavailable: the files can't be read.
-        InvalidInput: there is no such version, it has files that can't be attested, or somebody
-            changed them meanwhile.
-        LogUnavailable: the attestation did not come into the log in time.
-    """
-    store_id = found.binding.store_id
-    tell("reading every file of the version")
-    size = client.log.size()
-    files = _read_files(client, found, version)
-
-    def look() -> Attestation | None:
-        latest = find_attestation(client.log, store_id, files.location)
-        return latest if latest is not None and latest.files == files else None
-
-    known = look()
-    if known is not None and known.leaf_index < size:
-        return known
-    if known is None:
-        note_attestation(
-            client.recorder,
-            store_id,
-            files,
-            name=found.model.name,
-            version=version,
-            workspace=found.model.workspace,
-            actor=Actor(claimed=account_name()),
-        )
-        tell("waiting until the digest stands in the log")
-        known = wait_until_logged(client, look, timeout_s=timeout_s)
-    if files.tells_changes:
-        return known
-    tell("reading every file once more: this storage does not tell whether they were changed")
-    if _read_files(client, found, version) != files:
-        raise InvalidInput(
-            f"the files at {files.location} were changed while they were attested: nothing was "
-            "registered; look at what they are now, and propose again"
-        )
-    return known
-
-
-def _read_files(client: ChainClient, found: FoundModel, version: int) -> AttestedFiles:
-    own, model = found.binding, found.model
-    # A registry in a database of its own: the server records in another one what runs log.
-    beside = [b.store_id for b in client.folder.bindings() if b.artifacts == own.artifacts]
-    recorded = recorded_in(client.log, *{own.store_id, *beside})
-    return found.host.attest(own, model.name, version, model.workspace, recorded)
-
-
 def _check_asker(asked: Asked, wish: Wish) -> None:
     if asked.key_uri is None and (asked.out is None or wish.requester is None):
         raise click.UsageError(
@@ -301,26 +156,6 @@ def _check_asker(asked: Asked, wish: Wish) -> None:
         )
     if asked.key_uri is not None and wish.requester is not None:
         raise click.UsageError("the requester is whose --key it is: leave --requester out")
-
-
-def _check_not_open(client: ChainClient, wish: Wish, found: FoundModel) -> None:
-    registry = client.registry
-    model, target = registry.model_id(found.model), registry.target_id(wish.target)
-    in_force = registry.contract.policy(model, target).policy_hash
-    for record in registry.state().open_proposals(registry.now_s()):
-        fields = record.fields
-        if (fields.model, fields.target, fields.version, fields.policy_hash) == (
-            model,
-            target,
-            wish.version,
-            in_force,
-        ):
-            raise PromotionConflict(
-                f"version {wish.version} is proposed for {wish.target} already, by "
-                f"{named(fields.requester, to_names(registry.users()))}: "
-                f"`mlops-chain model show {quote_word(wish.name)}` says how it stands, and --again "
-                f"makes another proposal beside {short_id(record.id)}"
-            )
 
 
 def _write(asked: Asked, statement: SignedStatement) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from chain_client.cli.governance import governing
-from chain_client.cli.logged import bring_in
 from chain_client.cli.model.offline import sign_offline
 from chain_client.cli.model.seen_last import write_from_snapshot
 from chain_client.cli.model.statements import (
@@ -21,11 +20,12 @@ from chain_client.cli.model.statements import (
     tell_written,
     with_options,
 )
-from chain_client.cli.models import known_incarnations
 from chain_client.cli.output import console, counted, json_option, open_client, print_json, safe
 from chain_client.cli.statement_file import check_signed, write_statement
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput, PromotionDenied, UnknownProposal
+from chain_client.governing.logged import bring_in
+from chain_client.governing.models import known_incarnations
 from chain_client.hosts import ModelIncarnation
 from chain_client.registry.documents import find_proposal
 from chain_client.registry.durations import parse_duration

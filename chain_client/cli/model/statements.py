@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import click
 
-from chain_client.cli.governance import named
 from chain_client.cli.output import console, print_block, print_json, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
 from chain_client.cli.statement_file import (
@@ -23,7 +22,7 @@ from chain_client.cli.statement_file import (
 from chain_client.registry.identity import Salt
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.statements import Document, SignedStatement
-from chain_client.registry.users import to_names
+from chain_client.registry.users import named, to_names
 from chain_client.shown_text import quote_word
 from chain_client.signing import Signer
 from chain_client.types import Address, from_hex, to_hex

@@ -8,17 +8,15 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from chain_client.cli.logged import bring_in
 from chain_client.cli.output import print_rows, safe
 from chain_client.client import ChainClient
+from chain_client.governing.logged import bring_in
 from chain_client.ledger.model_registry_values import ProposalStatus
-from chain_client.registry.proposals import ProposalDocument, show_model
+from chain_client.registry.proposals import ProposalDocument, short_id, show_model
 from chain_client.registry.standing import Standing
 from chain_client.shown_text import escape_unprintable
-from chain_client.types import Digest
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_SHORT = 12
 
 
 def wait_option(until: str) -> Callable[[_Function], _Function]:
@@ -30,11 +28,6 @@ def wait_option(until: str) -> Callable[[_Function], _Function]:
     return click.option(
         "--wait", is_flag=True, help=f"Wait until it is {until}, at most --timeout seconds."
     )
-
-
-def short_id(proposal_id: Digest) -> str:
-    """The beginning of an id, as much as people type."""
-    return proposal_id.hex()[:_SHORT]
 
 
 def wish_of(document: ProposalDocument) -> str:

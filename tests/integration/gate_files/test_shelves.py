@@ -14,11 +14,11 @@ from mlflow.store.artifact import artifact_repository_registry as registries
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
-from chain_client.cli.model.proposing import attest
-from chain_client.cli.models import FoundModel, find_model
 from chain_client.client import ChainClient
 from chain_client.config import Settings
 from chain_client.errors import InvalidInput
+from chain_client.governing.attesting import attest
+from chain_client.governing.models import FoundModel, find_model
 from chain_client.hosts import AttestedFiles
 from mlflow_chain.attesting.fingerprints import fingerprint_of
 from mlflow_chain.files import write_once

@@ -11,12 +11,12 @@ import pytest
 import requests
 from mlflow.tracking import MlflowClient
 
-from chain_client.cli.logged import bring_in
-from chain_client.cli.model.proposing import attest
-from chain_client.cli.models import find_model
 from chain_client.client import ChainClient
 from chain_client.config import Settings
 from chain_client.errors import InvalidInput
+from chain_client.governing.attesting import attest
+from chain_client.governing.logged import bring_in
+from chain_client.governing.models import find_model
 from tests.mlflow_server import Server, Site, launch
 
 pytestmark = pytest.mark.filterwarnings("ignore")

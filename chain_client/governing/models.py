@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from chain_client.cli.databases import bindings_of
 from chain_client.client import ChainClient
 from chain_client.errors import ConfigurationError, UnknownName
+from chain_client.governing.databases import bindings_at
 from chain_client.hosts import Governs, ModelIncarnation, StoreBinding, load_host
 from chain_client.registry.client import RegistryClient
 from chain_client.registry.proposals import show_model
@@ -99,8 +99,8 @@ def known_incarnations(registry: RegistryClient, text: str) -> dict[Digest, Mode
 
 def _find(client: ChainClient, text: str, tracking_uri: str | None) -> Iterator[FoundModel]:
     workspace, name = split_name(text)
-    chosen = bindings_of(client, tracking_uri) if tracking_uri else None
-    for binding in client.folder.bindings() if chosen is None else chosen:
+    chosen = bindings_at(client, tracking_uri) if tracking_uri else client.folder.bindings()
+    for binding in chosen:
         host = load_host(binding.adapter)
         if not isinstance(host, Governs):
             if tracking_uri is not None:
