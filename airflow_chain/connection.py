@@ -1,0 +1,314 @@
+"""An Airflow connection of type ``mlops_chain``, as settings and keys. Knows no Airflow.
+
+What the fields mean is in `FIELDS`; the provider's form is made of them. The names of hidden ones
+contain ``secret``, for by such words Airflow itself masks values in logs and answers of its API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from chain_client.config import Settings, setting_keys, variable_of
+from chain_client.errors import ConfigurationError
+from chain_client.types import TxHash, to_hex
+
+if TYPE_CHECKING:
+    from chain_client.signing import Signer
+
+CONN_TYPE = "mlops_chain"
+_PREFIX = f"extra__{CONN_TYPE}__"
+_TX = "{tx_hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the form; its value stands in the connection's extra.
+
+    Args:
+        label: what people see.
+        help: what belongs there.
+        setting: key of the setting that it sets; empty: none.
+        is_hidden: whether it may hold a secret.
+    """
+
+    label: str
+    help: str
+    setting: str = ""
+    is_hidden: bool = False
+
+
+FIELDS: Mapping[str, Field] = {
+    "home": Field(
+        "Home folder",
+        "Absolute path of the deployment's home on the workers. Empty: that of [mlops_chain] home, "
+        "else MLOPS_CHAIN_HOME.",
+    ),
+    "ledger_url": Field(
+        "Ledger URL",
+        "Where the chain is, if not as the home's config.toml says: https://…, several separated "
+        "by commas.",
+        "ledger.url",
+    ),
+    "secret_ledger_url": Field(
+        "Ledger URL with an access key",
+        "Instead of Ledger URL, where a URL holds an access key.",
+        "ledger.url",
+        is_hidden=True,
+    ),
+    "secret_ledger_headers": Field(
+        "Ledger headers",
+        "HTTP headers for the chain's endpoints, one `Name: value` a line.",
+        "ledger.headers",
+        is_hidden=True,
+    ),
+    "secret_log_url": Field(
+        "Log URL",
+        "SQLAlchemy URL of the log's database, if not as the home's config.toml says.",
+        "log.url",
+        is_hidden=True,
+    ),
+    "requester_key": Field(
+        "Requester's key",
+        "Key that asks for promotions, by URI: keystore:<path>, a relative path belongs to the "
+        "home. The connection's password unlocks it; empty: the file `password` beside it.",
+    ),
+    "breaker_key": Field(
+        "Breaker's key",
+        "Key that revokes versions, by URI; unlocked like the requester's.",
+    ),
+    "registrar_key": Field(
+        "Registrar's key",
+        "Key that registers versions, by URI; empty: the home's.",
+        "registry.registrar",
+    ),
+    "submitter_key": Field(
+        "Submitter's key",
+        "Key that sends what others signed, by URI; empty: the home's.",
+        "registry.submitter",
+    ),
+    "tracking_uri": Field(
+        "Tracking URI",
+        "MLflow database in which models are looked for; empty: all that record into the home. "
+        "Without a password.",
+    ),
+    "explorer_url": Field(
+        "Explorer URL",
+        "Address of the chain's block explorer, such as https://etherscan.io, for the link of "
+        "each task. {tx_hash} stands for a transaction's hash where it does not follow /tx/.",
+    ),
+}
+"""The fields of the form, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the form shows Airflow's own fields.
+
+    Args:
+        hidden: fields of which nothing is used.
+        relabelled: what another one is called here.
+        placeholders: what an empty field shows.
+    """
+
+    hidden: tuple[str, ...]
+    relabelled: Mapping[str, str]
+    placeholders: Mapping[str, str]
+
+
+FORM = Form(
+    hidden=("host", "port", "login", "schema"),
+    relabelled={"password": "Password of the keys"},
+    placeholders={
+        "home": "/srv/mlops-chain",
+        "ledger_url": "https://rpc.example",
+        "requester_key": "keystore:keys/requester.json",
+        "tracking_uri": "http://mlflow.example:5000",
+        "explorer_url": "https://etherscan.io",
+        "password": "empty: the file `password` beside the key",
+    },
+)
+
+
+class StoredConnection(Protocol):
+    """What is needed of an Airflow connection."""
+
+    password: str | None
+
+    @property
+    def extra_dejson(self) -> Any:
+        """The extra as a dict."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainConnection:
+    """What a connection says. Its repr holds no secret.
+
+    Args:
+        conn_id: what Airflow calls it.
+        home: absolute path of the home.
+        overrides: values of settings that are not as the home says, by key.
+        requester_key: URI of the key that asks for promotions; None if there is none here.
+        breaker_key: URI of the key that revokes; None if there is none here.
+        password: of these keys; None: from the file beside each.
+        tracking_uri: database in which models are looked for; None: all of the home.
+        explorer_url: of the block explorer; None if there is none.
+    """
+
+    conn_id: str
+    home: Path
+    overrides: Mapping[str, str] = field(default_factory=dict, repr=False)
+    requester_key: str | None = None
+    breaker_key: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tracking_uri: str | None = field(default=None, repr=False)
+    explorer_url: str | None = None
+
+    def to_settings(self) -> Settings:
+        """The settings of the home, with what the connection says otherwise.
+
+        The environment of the process says nothing here, so that several deployments stand side
+        by side. No relay is ever started: in Airflow it is a service.
+
+        Raises:
+            ConfigurationError: a value is of the wrong kind; the text names it.
+        """
+        environ = {variable_of(key): value for key, value in self.overrides.items()}
+        try:
+            found = Settings.from_environment(environ, self.home, home=self.home)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"connection {self.conn_id!r}: {exc}") from exc
+        return replace(found, relay_autostart=False)
+
+    def open_requester(self) -> Signer:
+        """The key that asks for promotions; nothing is read yet.
+
+        Raises:
+            ConfigurationError: the connection names none, or in no known way.
+        """
+        return self._open("requester_key", self.requester_key, "asks for promotions")
+
+    def open_breaker(self) -> Signer:
+        """The key that revokes versions; nothing is read yet.
+
+        Raises:
+            ConfigurationError: the connection names none, or in no known way.
+        """
+        return self._open("breaker_key", self.breaker_key, "revokes versions")
+
+    def link_of(self, tx_hash: TxHash) -> str | None:
+        """Where a browser shows a transaction; None if no explorer is configured."""
+        if self.explorer_url is None:
+            return None
+        shown = to_hex(tx_hash)
+        if _TX in self.explorer_url:
+            return self.explorer_url.replace(_TX, shown)
+        return f"{self.explorer_url.rstrip('/')}/tx/{shown}"
+
+    def _open(self, name: str, uri: str | None, what: str) -> Signer:
+        if uri is None:
+            raise ConfigurationError(
+                f"connection {self.conn_id!r} names no key that {what}: put its URI, such as "
+                f"keystore:/path/to/key.json, into the field {FIELDS[name].label!r} (extra "
+                f"{name!r})"
+            )
+        from chain_client.signing import open_signer
+
+        try:
+            return open_signer(uri, base=self.home, password=self.password)
+        except ConfigurationError as exc:
+            raise ConfigurationError(
+                f"connection {self.conn_id!r}, field {FIELDS[name].label!r}: {exc}"
+            ) from exc
+
+
+def read_connection(
+    conn_id: str, stored: StoredConnection, default_home: Path | None
+) -> ChainConnection:
+    """What a connection says; reads nothing else.
+
+    Args:
+        conn_id: what Airflow calls it.
+        stored: as Airflow gives it, wherever it was kept.
+        default_home: home of a connection that names none.
+
+    Raises:
+        ConfigurationError: a field is unknown, of the wrong kind, or says two things; the text
+            names connection and field, and never a hidden value.
+    """
+    where = f"connection {conn_id!r}"
+    texts = _texts(where, stored.extra_dejson)
+    home = _home(where, texts.pop("home", ""), default_home)
+    if "ledger_url" in texts and "secret_ledger_url" in texts:
+        raise ConfigurationError(
+            f"{where}: give {FIELDS['ledger_url'].label!r} or "
+            f"{FIELDS['secret_ledger_url'].label!r}, not both"
+        )
+    overrides = {key: value for key, value in texts.items() if key in setting_keys()}
+    for name, item in FIELDS.items():
+        if item.setting and name in texts:
+            overrides[item.setting] = texts[name]
+    return ChainConnection(
+        conn_id,
+        home,
+        overrides,
+        texts.get("requester_key"),
+        texts.get("breaker_key"),
+        stored.password or None,
+        texts.get("tracking_uri"),
+        _explorer(where, texts.get("explorer_url")),
+    )
+
+
+def _texts(where: str, extra: Any) -> dict[str, str]:
+    """The fields that say something, by name."""
+    if not isinstance(extra, Mapping):
+        raise ConfigurationError(f"{where}: expected an object of fields as its extra")
+    found: dict[str, str] = {}
+    for key, value in extra.items():
+        name = str(key).removeprefix(_PREFIX)
+        if name not in FIELDS and name not in setting_keys():
+            raise ConfigurationError(
+                f"{where} has the unknown field {name[:80]!r}; expected {', '.join(FIELDS)}, or a "
+                "setting of the home such as gate.finality"
+            )
+        if value is None or value == "":
+            continue
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        if not isinstance(value, str | int | float):
+            raise ConfigurationError(f"{where}, field {name!r}: expected a text")
+        found[name] = str(value)
+    return found
+
+
+def _home(where: str, text: str, default: Path | None) -> Path:
+    if not text:
+        if default is None:
+            raise ConfigurationError(
+                f"{where} names no home folder, and neither [mlops_chain] home nor "
+                "MLOPS_CHAIN_HOME does: give the absolute path of the deployment's home"
+            )
+        return default.resolve()
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise ConfigurationError(
+            f"{where}: the home folder has to be an absolute path, for workers run in other "
+            f"folders; got {text[:200]!r}"
+        )
+    return path.resolve()
+
+
+def _explorer(where: str, url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ConfigurationError(
+            f"{where}: the explorer URL has to begin with https:// and hold no user name or "
+            "password; expected something like https://etherscan.io"
+        )
+    return url

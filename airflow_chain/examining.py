@@ -1,0 +1,48 @@
+"""Whether what a connection names is there, for the button that tests it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chain_client.types import to_hex
+
+if TYPE_CHECKING:
+    from airflow_chain.hooks.chain import ChainHook
+
+
+def examine(hook: ChainHook) -> str:
+    """See that chain, contracts, log and keys answer and belong together; a sentence about them.
+
+    Nothing is written or sent.
+
+    Raises:
+        ChainError: one does not; the text says which, and what to do.
+    """
+    from chain_client.head_check import read_checked_head
+    from chain_client.ledger.deployment import check_deployment
+    from chain_client.ledger.model_registry_values import BREAKER_ROLE, REQUESTER_ROLE
+
+    client = hook.get_conn()
+    deployment = client.deployment
+    check_deployment(client.ledger, deployment)
+    head = read_checked_head(client.log, client.contract, deployment.log_id)
+    parts = [
+        f"chain {deployment.chain_id} answers at block {client.ledger.block().number:,}",
+        f"the log has {client.log.size():,} entries, {head.size:,} of them anchored",
+    ]
+    if deployment.registry is None:
+        parts.append("the home has no model registry yet (mlops-chain init makes it)")
+        return f"Deployment {deployment.deployment_id}: {'; '.join(parts)}."
+    contract, connection = client.model_registry, hook.connection
+    client.salt  # noqa: B018 - read and compared with the chain
+    for what, uri, open_key, role in (
+        ("requester", connection.requester_key, connection.open_requester, REQUESTER_ROLE),
+        ("breaker", connection.breaker_key, connection.open_breaker, BREAKER_ROLE),
+    ):
+        if uri is None:
+            parts.append(f"no {what}'s key is configured")
+            continue
+        address = open_key().address()
+        may = "has its role" if contract.has_role(role, address) else "LACKS its role"
+        parts.append(f"the {what}'s key {to_hex(address)} {may}")
+    return f"Deployment {deployment.deployment_id}: {'; '.join(parts)}."

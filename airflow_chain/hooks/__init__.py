@@ -1,0 +1,1 @@
+"""Airflow's hook of connections of type ``mlops_chain``."""
