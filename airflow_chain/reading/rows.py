@@ -1,0 +1,151 @@
+"""Rows of Airflow's metadata database as plain lines; only columns are asked for, in parts.
+
+Runs in the process of ``python -m airflow_chain.reading`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_chain.mapping.dag_runs import to_dag_run_item
+from airflow_chain.mapping.final_states import COLUMNS, to_item
+from airflow_chain.reading.deletions import DELETING, to_deletions
+from chain_client.events import Json
+
+Line = list[Json]
+"""``[kind, …]``; the kinds are in `airflow_chain.reading.database`."""
+
+_DAG_RUN = (
+    "id",
+    "dag_id",
+    "run_id",
+    "state",
+    "run_type",
+    "triggered_by",
+    "triggering_user_name",
+    "bundle_version",
+    "partition_key",
+    "clear_number",
+    "backfill_id",
+    "created_dag_version_id",
+    "logical_date",
+    "run_after",
+    "queued_at",
+    "start_date",
+    "end_date",
+    "data_interval_start",
+    "data_interval_end",
+)
+_AT_ONCE = 2000
+_ARCHIVED = "_airflow_deleted__"
+
+
+def read_lines(connection: Any, *, dag_id: str | None, since_us: int | None) -> Iterator[Line]:
+    """Everything that verification compares: what was deleted first, then runs, then tasks.
+
+    Args:
+        connection: SQLAlchemy's, to the metadata database.
+        dag_id: of one DAG only.
+        since_us: leaves out runs that had ended before, in µs since the epoch.
+    """
+    yield from _archived(connection)
+    yield from _deletions(connection)
+    yield from _dag_runs(connection, dag_id, since_us)
+    yield from _tasks(connection, dag_id, since_us, history=True)
+    yield from _tasks(connection, dag_id, since_us, history=False)
+
+
+def _chosen(query: Any, dag_id: str | None, since_us: int | None) -> Any:
+    from datetime import UTC, datetime
+
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import or_
+
+    columns = DagRun.__table__.c
+    if dag_id is not None:
+        query = query.where(columns.dag_id == dag_id)
+    if since_us is not None:
+        since = datetime.fromtimestamp(since_us / 1e6, UTC)
+        query = query.where(or_(columns.end_date.is_(None), columns.end_date >= since))
+    return query
+
+
+def _dag_runs(connection: Any, dag_id: str | None, since_us: int | None) -> Iterator[Line]:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select
+
+    table = DagRun.__table__
+    names = [name for name in _DAG_RUN if name in table.c]
+    query = _chosen(select(*(table.c[name] for name in names)), dag_id, since_us)
+    for row in _rows(connection, query.order_by(table.c.id)):
+        yield ["dag_run", to_dag_run_item(dict(zip(names, row)))]
+
+
+def _tasks(
+    connection: Any, dag_id: str | None, since_us: int | None, *, history: bool
+) -> Iterator[Line]:
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.taskinstancehistory import TaskInstanceHistory
+    from sqlalchemy import and_, select
+
+    runs = DagRun.__table__
+    table = TaskInstanceHistory.__table__ if history else TaskInstance.__table__
+    first = "task_instance_id" if history else "id"
+    columns = [table.c[first], *(table.c[name] for name in COLUMNS[1:])]
+    query = select(table.c.dag_id, table.c.run_id, *columns)
+    if dag_id is not None or since_us is not None:
+        same = and_(runs.c.dag_id == table.c.dag_id, runs.c.run_id == table.c.run_id)
+        query = _chosen(query.select_from(table.join(runs, same)), dag_id, since_us)
+    kind = "history" if history else "task"
+    for row in _rows(connection, query):
+        yield [kind, row[0], row[1], to_item(dict(zip(COLUMNS, row[2:])))]
+
+
+def _archived(connection: Any) -> Iterator[Line]:
+    """What ``airflow db clean`` has put aside, by the tables that it makes for it."""
+    from sqlalchemy import MetaData, Table, inspect, select
+
+    for name in sorted(inspect(connection).get_table_names()):
+        if not name.startswith(_ARCHIVED):
+            continue
+        of = name.removeprefix(_ARCHIVED).split("__")[0]
+        wanted = {
+            "dag_run": ("dag_id", "run_id"),
+            "task_instance": ("id",),
+            "task_instance_history": ("task_instance_id",),
+        }.get(of)
+        if wanted is None:
+            continue
+        table = Table(name, MetaData(), autoload_with=connection)
+        query = select(*(table.c[column] for column in wanted))
+        for row in _rows(connection, query):
+            yield (
+                ["archived_dag_run", *row] if of == "dag_run" else ["archived_task", _to_id(row[0])]
+            )
+
+
+def _to_id(value: Any) -> str:
+    """An id of a task instance; a table that was copied has lost the column's type."""
+    import uuid
+
+    return str(uuid.UUID(str(value)))
+
+
+def _deletions(connection: Any) -> Iterator[Line]:
+    from airflow.models.log import Log
+    from sqlalchemy import select
+
+    columns = Log.__table__.c
+    names = ("event", "dttm", "dag_id", "run_id", "task_id", "owner", "extra")
+    query = select(*(columns[name] for name in names)).where(columns.event.in_(DELETING))
+    for row in _rows(connection, query.order_by(columns.id)):
+        for deletion in to_deletions(*row):
+            yield ["deletion", deletion]
+
+
+def _rows(connection: Any, query: Any) -> Iterator[Any]:
+    result = connection.execution_options(yield_per=_AT_ONCE).execute(query)
+    for part in result.partitions():
+        yield from part
