@@ -130,10 +130,23 @@ class Logged(Protocol):
                 but not where ``below`` is asked for.
         """
 
+    def subjects(self, beginning: Subject) -> Iterator[Subject]:
+        """The subjects of a store and kind whose ids begin so, in order; no event is read."""
+
 
 @runtime_checkable
 class Traces(Protocol):
     """An adapter whose events tell where things came from."""
+
+    def find_nodes(self, kind: str, text: str, logged: Logged) -> Iterator[Node]:
+        """The things of that kind that people call so, in whichever database.
+
+        Args:
+            kind: one of the kinds above.
+            text: an id, or what people say in its place: the beginning of a run's id, the name or
+                the digest of a dataset.
+            logged: gives the events.
+        """
 
     def origins(self, nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
         """What the nodes came of, and what else is known of them; what is foreign is passed over.
