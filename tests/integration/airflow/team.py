@@ -80,7 +80,7 @@ class Team:
         self._node.close()
 
     def found(self) -> None:
-        """Make the home on the chain, keys, rights and the policy."""
+        """Make the home on a chain of its own, keys, rights and the policy."""
         node = self.start_node()
         self.home.mkdir(mode=0o700)
         config = f'[ledger]\nurl = "{node.url}"\n\n[spool]\ndurability = "process"\n'
@@ -89,6 +89,10 @@ class Team:
         node.mine(4)
         environment = {"MLOPS_CHAIN_RELAY_AUTOSTART": "false"}
         deploy_to_network(Settings.from_environment(environment, self.folder, home=self.home))
+        self.appoint()
+
+    def appoint(self) -> None:
+        """Make people's keys, and give them their rights by the policy."""
         for name in ("ada", "bob", "carol"):
             (self.folder / f"{name}.password").write_text(secrets.token_hex(32))
             password = ("--password-file", str(self.folder / f"{name}.password"))
