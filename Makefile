@@ -4,6 +4,7 @@
 #   PYTHON=python3.12   the interpreter for the environment (default: the first of 3.11–3.13)
 #   VENV=.venv          where the environment is
 #   MLFLOW=3.12         the MLflow of `make test-mlflow`, by constraints-mlflow-3.12.txt
+#   AIRFLOW=3.1         the Airflow of `make test-airflow`, by constraints-airflow-3.1.txt
 #   BENCH='--rows gas'  options of the bench
 #   SOAK_S, SOAK_SEED   how long `make soak` takes, about (600 s; one kill each 3 s), and its seed
 #   SOAK_NETWORK_S      how long its further storm over a network blows (600 s; 0: none)
@@ -16,9 +17,13 @@ MLFLOW ?= 3.12
 MLFLOW_VENV := .venv-mlflow-$(MLFLOW)
 MLFLOW_READY := $(MLFLOW_VENV)/.installed
 MLFLOW_TESTS := tests/unit/mlflow_chain tests/integration tests/faults/test_mlflow_killed.py
+AIRFLOW ?= 3.1
+AIRFLOW_VENV := .venv-airflow-$(AIRFLOW)
+AIRFLOW_READY := $(AIRFLOW_VENV)/.installed
+AIRFLOW_TESTS := tests/unit/airflow_chain tests/integration/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-network test test-pythons test-mlflow check format bench soak ledgers contracts docs clean
+.PHONY: help demo demo-network test test-pythons test-mlflow test-airflow check format bench soak ledgers contracts docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 21
@@ -29,6 +34,10 @@ $(READY): pyproject.toml constraints.txt
 
 $(MLFLOW_READY): pyproject.toml constraints-mlflow-$(MLFLOW).txt
 	@PYTHON='$(PYTHON)' tools/make-venv $(MLFLOW_VENV) constraints-mlflow-$(MLFLOW).txt mlflow,dev
+	@touch $@
+
+$(AIRFLOW_READY): pyproject.toml constraints-airflow-$(AIRFLOW).txt
+	@PYTHON='$(PYTHON)' tools/make-venv $(AIRFLOW_VENV) constraints-airflow-$(AIRFLOW).txt
 	@touch $@
 
 demo: $(READY) ## train, verify, tamper, and see what verify names
@@ -52,7 +61,10 @@ test-pythons: $(READY) ## the tests of formats and storage under each Python 3.1
 	@tools/test-pythons $(VENV)
 
 test-mlflow: $(MLFLOW_READY) ## the tests that concern MLflow, with the oldest one supported
-	$(MLFLOW_VENV)/bin/pytest -n 2 --dist worksteal $(MLFLOW_TESTS)
+	$(MLFLOW_VENV)/bin/pytest -n 2 --dist worksteal --ignore tests/integration/airflow $(MLFLOW_TESTS)
+
+test-airflow: $(AIRFLOW_READY) ## the tests that concern Airflow, with the oldest one supported
+	$(AIRFLOW_VENV)/bin/pytest -n 2 --dist worksteal $(AIRFLOW_TESTS)
 
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -71,7 +83,7 @@ format: $(READY) ## mend what ruff can mend
 	$(BIN)/ruff format .
 
 clean: ## remove .venv, caches and build results
-	rm -rf .venv .venv-mlflow-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-mlflow-* .venv-airflow-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf contracts/node_modules tests/nodes/node_modules contracts/out contracts/cache bench-results.json
 
 # Target `contracts`: rebuild and test the Solidity contracts.

@@ -51,7 +51,7 @@ def test_what_is_run_directly_is_executable() -> None:
     assert set(scripts.values()) == {"100755"}
 
 
-CONSTRAINTS = ("constraints.txt", "constraints-mlflow-3.12.txt")
+CONSTRAINTS = ("constraints.txt", "constraints-mlflow-3.12.txt", "constraints-airflow-3.1.txt")
 
 
 @pytest.mark.parametrize("constraints", CONSTRAINTS)
