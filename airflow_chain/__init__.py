@@ -1,4 +1,4 @@
-"""The Airflow provider: operators that gate a model's way to production, and a listener that records.
+"""The Airflow provider: operators that gate a model, a listener that records DAG runs and tasks.
 
 Nothing is imported here: Airflow loads parts of this package in every one of its processes.
 """

@@ -6,13 +6,19 @@ Each key also as ``AIRFLOW__MLOPS_CHAIN__<KEY>``. Everything else is configured 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chain_client.config import Settings
 
 SECTION = "mlops_chain"
 DEFAULT_NAME = "airflow"
 DEFAULT_CONN_ID = "mlops_chain_default"
 DEFAULT_SHIP_TIMEOUT_S = 5.0
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def home() -> Path | None:
@@ -27,8 +33,20 @@ def listener() -> bool:
 
 
 def name() -> str:
-    """What this Airflow is called in the log: the `store` of its subjects."""
-    return _text("name") or DEFAULT_NAME
+    """What this Airflow is called in the log: the `store` of its subjects.
+
+    Raises:
+        ConfigurationError: it can't be the name of a file.
+    """
+    found = _text("name") or DEFAULT_NAME
+    if not _NAME.fullmatch(found):
+        from chain_client.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"[{SECTION}] name: expected at most 64 letters, digits, dots, dashes and "
+            f"underscores, beginning with a letter or digit, got {found!r}"
+        )
+    return found
 
 
 def policy() -> Path | None:
@@ -56,6 +74,26 @@ def ship_timeout_s() -> float:
 def is_listening() -> bool:
     """Whether the listener has anything to do."""
     return home() is not None and listener()
+
+
+def airflow_home() -> Path:
+    """The folder of this Airflow."""
+    from airflow.configuration import AIRFLOW_HOME
+
+    return Path(AIRFLOW_HOME)
+
+
+def settings(home: Path) -> Settings:
+    """The home's settings for a process of Airflow, in which no relay is ever started.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    from dataclasses import replace
+
+    from chain_client.config import Settings
+
+    return replace(Settings.from_environment(os.environ, home, home=home), relay_autostart=False)
 
 
 def _text(key: str) -> str:

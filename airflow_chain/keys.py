@@ -7,12 +7,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain_client import running_in
+from chain_client.running_in import DAG_RUN, DAG_VERSION, TASK_INSTANCE, UNMAPPED
+
+__all__ = [
+    "ADAPTER",
+    "DAG_RUN",
+    "DAG_RUN_FAILED",
+    "DAG_RUN_MARKED",
+    "DAG_RUN_RECONCILED",
+    "DAG_RUN_STARTED",
+    "DAG_RUN_SUCCEEDED",
+    "DAG_VERSION",
+    "DAG_VERSION_RECORDED",
+    "TASK_DEFERRED",
+    "TASK_FAILED",
+    "TASK_INSTANCE",
+    "TASK_MARKED",
+    "TASK_POKED",
+    "TASK_RESCHEDULED",
+    "TASK_RESUMED",
+    "TASK_RETRY_SCHEDULED",
+    "TASK_SKIPPED",
+    "TASK_STARTED",
+    "TASK_SUCCEEDED",
+    "UNMAPPED",
+    "DagRunKey",
+    "DagVersionKey",
+    "TaskKey",
+]
+
 ADAPTER = "airflow"
 """Name of this adapter in the entry point group ``mlops_chain`` and in store bindings."""
-
-DAG_RUN = "dag_run"
-TASK_INSTANCE = "task_instance"
-DAG_VERSION = "dag_version"
 
 TASK_STARTED = "task_instance.started"
 """The first time that a try begins to run its code."""
@@ -43,9 +69,6 @@ DAG_RUN_RECONCILED = "dag_run.reconciled"
 DAG_VERSION_RECORDED = "dag_version.recorded"
 """A graph that a DAG had; once for each."""
 
-UNMAPPED = -1
-"""Map index of a task instance that is not mapped."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class DagRunKey:
@@ -66,7 +89,7 @@ class DagRunKey:
             >>> DagRunKey("train", "manual__2026").to_id()
             'train/manual__2026'
         """
-        return f"{self.dag_id}/{self.run_id}"
+        return running_in.dag_run_id(self.dag_id, self.run_id)
 
     @classmethod
     def from_id(cls, id: str) -> DagRunKey:
@@ -75,10 +98,7 @@ class DagRunKey:
         Raises:
             ValueError: it is no such id.
         """
-        dag_id, slash, run_id = id.partition("/")
-        if not slash:
-            raise ValueError(f"no id of a DAG run: {id!r}")
-        return cls(dag_id, run_id)
+        return cls(*running_in.split_dag_run_id(id))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,7 +129,7 @@ class TaskKey:
             >>> TaskKey("train", "manual__2026", "fit").to_id()
             'train/manual__2026/fit/-1'
         """
-        return f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}"
+        return running_in.task_instance_id(self.dag_id, self.run_id, self.task_id, self.map_index)
 
     @classmethod
     def from_id(cls, id: str) -> TaskKey:
@@ -118,12 +138,7 @@ class TaskKey:
         Raises:
             ValueError: it is no such id.
         """
-        try:
-            dag_id, rest = id.split("/", 1)
-            run_id, task_id, map_index = rest.rsplit("/", 2)
-            return cls(dag_id, run_id, task_id, int(map_index))
-        except ValueError as exc:
-            raise ValueError(f"no id of a task instance: {id!r}") from exc
+        return cls(*running_in.split_task_instance_id(id))
 
 
 @dataclass(frozen=True, slots=True, order=True)
