@@ -47,7 +47,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": NAME,
-                "python-modules": ["airflow_chain.triggers.promotion"],
+                "python-modules": [
+                    "airflow_chain.triggers.anchoring",
+                    "airflow_chain.triggers.approval",
+                    "airflow_chain.triggers.promotion_event",
+                ],
             }
         ],
         "connection-types": [
@@ -81,9 +85,6 @@ def get_provider_info() -> dict[str, Any]:
                 "options": _OPTIONS,
             }
         },
-        "plugins": [
-            {"name": "mlops_chain", "plugin-class": "airflow_chain.plugin.MlopsChainPlugin"}
-        ],
     }
 
 

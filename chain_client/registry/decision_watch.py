@@ -17,6 +17,9 @@ from chain_client.types import Digest
 
 _logger = logging.getLogger(__name__)
 
+NAMED_IN_S = 60.0
+"""How long after its block the name of a model may come to the log from another machine."""
+
 
 class DecisionWatch:
     """Looks at a registry again and again; one look reads only what became final since the last.
@@ -53,6 +56,7 @@ class DecisionWatch:
         self._book = DecisionBook()
         self._models: dict[Digest, str] = {}
         self._targets: dict[Digest, str] = {}
+        self._stay_nameless = 0
 
     def look(self) -> Look:
         """What was decided up to the newest final block.
@@ -66,12 +70,17 @@ class DecisionWatch:
         waiting = tuple(self._ripe(final))
         # A copy: whoever has a look keeps it while the next is taken.
         found = tuple(self._book.decisions)
-        if any(self._is_nameless(decision) for decision in (*found, *waiting)):
+        now_s = self._clock.time_us() / 1e6
+        nameless = [decision for decision in (*found, *waiting) if self._is_nameless(decision)]
+        # Of what stays nameless for long, the log has no name: it is not read for it again.
+        young = any(now_s < decision.at_s + NAMED_IN_S for decision in nameless)
+        if nameless and (young or len(nameless) != self._stay_nameless):
             self._learn_names()
+            self._stay_nameless = len(nameless)
         return Look(
             self.place,
             final.number,
-            self._clock.time_us() / 1e6,
+            now_s,
             found,
             waiting,
             self._book.open,

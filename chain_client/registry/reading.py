@@ -18,7 +18,7 @@ from chain_client.errors import (
     SummaryMismatch,
 )
 from chain_client.hosts import ModelIncarnation
-from chain_client.ledger.base import Ledger
+from chain_client.ledger.base import BlockTag, Ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.model_registry import (
     ModelRegistryContract,
@@ -115,6 +115,10 @@ class RegistryReader:
     def domain(self) -> Domain:
         """Where signatures count."""
         return Domain(self.deployment.chain_id, self.contract.address)
+
+    def block_number(self, at: BlockTag = "latest") -> int:
+        """Number of the newest block, or of the newest that is final."""
+        return self._ledger.block(at).number
 
     def now_s(self) -> int:
         """Block time: of the block that the next transaction would be in.

@@ -1,0 +1,1 @@
+"""Operators: what a DAG has done and checked."""

@@ -1,0 +1,165 @@
+"""`PromotionApprovedSensor`: a DAG goes on when enough people approved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.configuration import conf
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.bases.skipmixin import SkipMixin
+
+from airflow_chain.raising import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    to_airflow,
+)
+from airflow_chain.triggers.approval import (
+    WAITING,
+    PromotionApprovalTrigger,
+    Wanted,
+    look_once,
+)
+from airflow_chain.triggers.patience import bounded
+from chain_client.errors import ChainError, Unavailable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_OPEN_POLL_S = 10.0
+
+
+class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
+    """Waits until a proposal is approved: its quorum and its policy's delay are reached.
+
+    A proposal that was promoted meanwhile, as a relay does by itself, is approved as well. Nothing
+    counts as approved whose text in the log is not what was signed. What can never be approved any
+    more (rejected, withdrawn, expired, its version revoked, its policy changed) ends the wait: the
+    task is skipped, and with it what depends on it, or it fails (``fail_on_reject``).
+
+    While chain or log do not answer, it waits on. The result (XCom) names proposal, model, version,
+    target, block, verdict and cause.
+
+    Args:
+        proposal_id: that `ProposePromotionOperator` gave (its whole result, too); or
+        model_name: ``fraud`` or ``workspace/fraud``, with
+        version: its number, and
+        target: such as ``@champion`` or ``stage:Production``.
+        mlops_chain_conn_id: connection; default: ``[mlops_chain] default_conn_id``.
+        confirmations: blocks that have to be on top of the one that says so; None: it is final.
+        fail_on_reject: what can't be approved any more fails the task, without a retry.
+        ignore_downstream_trigger_rules: else it skips everything downstream whatever its trigger
+            rule, but teardowns; the sensor itself then succeeds, as `ApprovalOperator` does.
+        response_timeout: the same as ``timeout``, by the name of Airflow's human-in-the-loop
+            operators.
+        deferrable: wait in the triggerer; the default is Airflow's own setting.
+        kwargs: of every sensor, such as ``poke_interval`` (here 10 s), ``timeout``, ``mode`` and
+            ``soft_fail``.
+    """
+
+    template_fields: Sequence[str] = ("proposal_id", "model_name", "version", "target")
+    ui_color = "#e6f1f2"
+    inherits_from_skipmixin = True
+
+    def __init__(
+        self,
+        *,
+        proposal_id: Any = None,
+        model_name: str = "",
+        version: int | str | None = None,
+        target: str = "",
+        mlops_chain_conn_id: str | None = None,
+        confirmations: int | None = None,
+        fail_on_reject: bool = False,
+        ignore_downstream_trigger_rules: bool = False,
+        response_timeout: timedelta | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("poke_interval", _OPEN_POLL_S)
+        if response_timeout is not None:
+            kwargs["timeout"] = response_timeout
+        super().__init__(**kwargs)
+        if confirmations is not None and confirmations < 0:
+            raise ValueError(f"expected confirmations of 0 or more, got {confirmations}")
+        self.proposal_id = proposal_id
+        self.model_name = model_name
+        self.version = version
+        self.target = target
+        self.mlops_chain_conn_id = mlops_chain_conn_id
+        self.confirmations = confirmations
+        self.fail_on_reject = fail_on_reject
+        self.ignore_downstream_trigger_rules = ignore_downstream_trigger_rules
+        self.deferrable = deferrable
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once; a chain that does not answer is no answer yet."""
+        try:
+            found = look_once(self.mlops_chain_conn_id, self._wanted())
+        except Unavailable as exc:
+            self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
+            return PokeReturnValue(is_done=False)
+        except ChainError as exc:
+            raise to_airflow(exc) from None
+        if found["verdict"] == WAITING:
+            self.log.info("mlops-chain: waiting for the approval: %s", found["text"])
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=found)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Wait here, or in the triggerer."""
+        if self.deferrable:
+            found = self.poke(context).xcom_value
+            if found is None:
+                self.defer(
+                    trigger=PromotionApprovalTrigger.of(
+                        self.mlops_chain_conn_id, self._wanted(), self.poke_interval
+                    ),
+                    method_name="execute_complete",
+                    timeout=timedelta(seconds=self.timeout),
+                )
+        else:
+            found = super().execute(context)
+        return self._end(context, found)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Go on with what the trigger saw."""
+        return self._end(context, event)
+
+    def _end(self, context: Context, found: dict[str, Any]) -> dict[str, Any]:
+        verdict, told = found["verdict"], bounded(found["text"])
+        if verdict == "approved":
+            self.log.info("mlops-chain: approved: %s", told)
+            return found
+        if verdict == "error":
+            raise AirflowFailException(told)
+        if verdict != "closed":
+            raise AirflowException(f"no approval was seen: {told}")
+        told = f"not approved ({found['cause']}): {told}"
+        if self.fail_on_reject:
+            raise AirflowFailException(told)
+        if not self.ignore_downstream_trigger_rules:
+            raise AirflowSkipException(told)
+        self.log.info("mlops-chain: %s; everything downstream is skipped", told)
+        tasks = context["task"].get_flat_relatives(upstream=False)
+        self.skip(ti=context["ti"], tasks=[task for task in tasks if not task.is_teardown])
+        return found
+
+    def _wanted(self) -> Wanted:
+        given = self.proposal_id
+        if isinstance(given, dict):
+            given = given.get("proposal_id")
+        if given:
+            return Wanted(proposal_id=str(given), confirmations=self.confirmations)
+        if not (self.model_name and self.version and self.target):
+            raise AirflowFailException(
+                "name the proposal by proposal_id, or by model_name, version and target"
+            )
+        return Wanted(
+            model_name=self.model_name,
+            version=int(self.version),
+            target=self.target,
+            confirmations=self.confirmations,
+        )

@@ -1,0 +1,159 @@
+"""Waits for the approval of a proposal, for the sensor: the look itself, and its trigger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_chain.triggers.aside import Aside
+from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
+from chain_client.client import ChainClient
+from chain_client.errors import ChainError, Unavailable
+
+WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which approval is waited for: that of a proposal, or of any for a version and a target.
+
+    Args:
+        proposal_id: hex, or as much of it as names one; empty: the others name it.
+        model_name: ``fraud`` or ``workspace/fraud``.
+        version: of the model.
+        target: such as ``alias:champion``, ``@champion`` or ``stage:Production``.
+        confirmations: blocks that have to be on top of the one that is looked at; None: it has
+            to be final.
+    """
+
+    proposal_id: str = ""
+    model_name: str = ""
+    version: int = 0
+    target: str = ""
+    confirmations: int | None = None
+
+    def look(self, client: ChainClient) -> dict[str, Any]:
+        """How the proposal stands, as `Approval.to_json`; blocks.
+
+        Of several for the version, an approved one counts, then one that waits, the newest first.
+
+        Raises:
+            ChainError: it can't be told; `Unavailable` if it can later.
+        """
+        from chain_client.registry.approval import Approval, Verdict, find_wanted, read_approval
+        from chain_client.registry.documents import proposals
+
+        reader = client.registry
+        if self.proposal_id:
+            prefix = "0x" + self.proposal_id.removeprefix("0x").lower()
+            found = list({one.id: one for one in proposals(client.log, prefix)}.values())
+            if len(found) > 1:
+                found = [reader.find_document(self.proposal_id)]  # says so
+        else:
+            found = find_wanted(client.log, self.model_name, self.version, self.target)
+        if not found:
+            told = "the log holds no such proposal (yet)"
+            return Approval(Verdict.WAITING, "text_unknown", told).to_json()
+        at = self._block(client)
+        looks = [read_approval(reader, document, at) for document in reversed(found)]
+        order = (Verdict.APPROVED, Verdict.WAITING, Verdict.CLOSED)
+        # What was never proposed on chain says nothing while another was.
+        looks.sort(key=lambda one: (one.cause == "not_proposed", order.index(one.verdict)))
+        return looks[0].to_json()
+
+    def _block(self, client: ChainClient) -> Any:
+        if self.confirmations is None:
+            return "finalized"
+        # An embedded chain's blocks are final, and it makes none while only time passes.
+        if not self.confirmations or client.deployment.ledger_url.startswith("embedded:"):
+            return "latest"
+        number = client.registry.block_number() - self.confirmations
+        return max(number, client.deployment.registry_block or 0)
+
+
+def look_once(conn_id: str | None, wanted: Wanted) -> dict[str, Any]:
+    """The same with a client of its own, which is closed again."""
+    from airflow_chain.hooks.chain import ChainHook
+
+    hook = ChainHook(conn_id)
+    try:
+        return wanted.look(hook.get_conn())
+    finally:
+        hook.close()
+
+
+class PromotionApprovalTrigger(BaseTrigger):
+    """Fires once: when a proposal is approved, when it never will be, or when time is up.
+
+    Nothing is kept between two looks, so that another triggerer goes on where this one stopped. A
+    chain that does not answer is waited for, with longer and longer pauses, until time is up.
+
+    Args:
+        mlops_chain_conn_id: connection; what is secret stays there.
+        wanted: members of `Wanted`.
+        poll_interval: seconds between two looks.
+        ends_at: seconds since the epoch; None: it waits for as long as Airflow lets it.
+    """
+
+    def __init__(
+        self,
+        *,
+        mlops_chain_conn_id: str | None,
+        wanted: dict[str, Any],
+        poll_interval: float,
+        ends_at: float | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.mlops_chain_conn_id = mlops_chain_conn_id
+        self.wanted = wanted
+        self.poll_interval = poll_interval
+        self.ends_at = ends_at
+
+    @classmethod
+    def of(
+        cls, conn_id: str | None, wanted: Wanted, poll_interval: float
+    ) -> PromotionApprovalTrigger:
+        """A trigger that waits for this."""
+        return cls(mlops_chain_conn_id=conn_id, wanted=asdict(wanted), poll_interval=poll_interval)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """What another triggerer makes the same of."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "mlops_chain_conn_id": self.mlops_chain_conn_id,
+                "wanted": self.wanted,
+                "poll_interval": self.poll_interval,
+                "ends_at": self.ends_at,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until there is something to say."""
+        wanted, aside = Wanted(**self.wanted), Aside("mlops-chain-approval")
+        patience, before = Patience(self.poll_interval), ""
+        while True:
+            try:
+                found = await aside.run(lambda: look_once(self.mlops_chain_conn_id, wanted), LOOK_S)
+            except Unavailable as exc:
+                self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
+                patience.failed()
+            except ChainError as exc:
+                yield TriggerEvent({"verdict": "error", "text": bounded(str(exc))})
+                return
+            else:
+                patience.answered()
+                if found["verdict"] != WAITING:
+                    yield TriggerEvent(found)
+                    return
+                if found["text"] != before:
+                    before = found["text"]
+                    self.log.info("mlops-chain: waiting for the approval: %s", before)
+            if self.ends_at is not None and time.time() >= self.ends_at:
+                yield TriggerEvent({"verdict": "timeout", "text": before or patience.told})
+                return
+            await patience.pause()
