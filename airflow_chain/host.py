@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from airflow_chain.keys import ADAPTER
+from airflow_chain.tracing import AirflowTraces
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
     Finding,
@@ -17,7 +18,7 @@ from chain_client.hosts import (
 )
 
 
-class AirflowHost:
+class AirflowHost(AirflowTraces):
     """Compares what was recorded of DAG runs and tasks with Airflow's metadata database."""
 
     name = ADAPTER

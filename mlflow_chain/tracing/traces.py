@@ -18,6 +18,22 @@ from chain_client.traces import (
 from mlflow_chain.tracing import models, runs, targets
 
 
+class MlflowTraces:
+    """`chain_client.traces.Traces` of MLflow's events."""
+
+    def find_nodes(self, kind: str, text: str, logged: Logged) -> Iterator[Node]:
+        """The things of that kind that people call so; see `chain_client.traces.Traces`."""
+        return find_nodes(kind, text, logged)
+
+    def origins(self, nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
+        """What the nodes came of; see `chain_client.traces.Traces`."""
+        return origins(nodes, logged)
+
+    def results(self, nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
+        """What came of the nodes; see `chain_client.traces.Traces`."""
+        return results(nodes, logged)
+
+
 def find_nodes(kind: str, text: str, logged: Logged) -> Iterator[Node]:
     """The things of that kind that people call so; see `chain_client.traces.Traces`."""
     for store in logged.stores():
