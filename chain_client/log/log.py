@@ -11,6 +11,7 @@ from chain_client.clock import Clock
 from chain_client.errors import InvalidInput
 from chain_client.log import appending, entries, leases, sources
 from chain_client.log.anchor_state import AnchorState
+from chain_client.log.cursors import Cursors
 from chain_client.log.database import reading, writing
 from chain_client.log.holders import ingester_of
 from chain_client.log.model import Entry, Lease, NewEntry, SourceProgress
@@ -23,7 +24,7 @@ from chain_client.steps import step
 from chain_client.types import Digest, EventId, SourceId
 
 
-class Log(AnchorState, RelayState):
+class Log(AnchorState, RelayState, Cursors):
     """The sequenced log of one deployment.
 
     Guarantee: entries are only ever added, at the end and whole batches at once; each event of a

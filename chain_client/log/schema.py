@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision this version knows, the newest last (a test compares it with `migrations`)."""
 
 metadata = MetaData()
@@ -148,4 +148,13 @@ alarms = Table(
     Column("last_us", Number, nullable=False),
     Column("count", Number, nullable=False),
     Column("cleared_us", Number),
+)
+
+# How far those have read who tell others what was decided; written by them alone.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_us", Number, nullable=False),
 )

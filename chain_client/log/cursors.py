@@ -1,0 +1,38 @@
+"""Rows of `cursors`: how far those have read who tell others what was decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from chain_client.log.database import reading, writing
+from chain_client.log.opened_database import OpenedDatabase
+from chain_client.log.schema import cursors
+
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Cursors(OpenedDatabase):
+    """The part of `Log` that keeps cursors; whoever reads has a name of its own."""
+
+    def cursor(self, name: str) -> str | None:
+        """What was put under the name; None if nothing was."""
+        query = select(cursors.c.value).where(cursors.c.name == name)
+        with reading(self.engine) as connection:
+            found: str | None = connection.execute(query).scalar_one_or_none()
+            return found
+
+    def put_cursor(self, name: str, value: str) -> None:
+        """Put a value under a name, in place of the one before. On disk when this returns."""
+        with writing(self.engine) as connection:
+            added = _INSERTS[connection.dialect.name](cursors).values(
+                name=name, value=value, updated_us=self._clock.time_us()
+            )
+            connection.execute(
+                added.on_conflict_do_update(
+                    index_elements=["name"],
+                    set_={"value": added.excluded.value, "updated_us": added.excluded.updated_us},
+                )
+            )
