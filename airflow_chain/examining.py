@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 from chain_client.types import to_hex
 
 if TYPE_CHECKING:
-    from airflow_chain.hooks.chain import ChainHook
+    from airflow_chain.connection import ChainConnection
+    from chain_client.client import ChainClient
 
 
-def examine(hook: ChainHook) -> str:
+def examine(client: ChainClient, connection: ChainConnection) -> str:
     """See that chain, contracts, log and keys answer and belong together; a sentence about them.
 
     Nothing is written or sent.
+
+    Args:
+        client: of the connection's home.
+        connection: which keys there should be.
 
     Raises:
         ChainError: one does not; the text says which, and what to do.
@@ -22,7 +27,6 @@ def examine(hook: ChainHook) -> str:
     from chain_client.ledger.deployment import check_deployment
     from chain_client.ledger.model_registry_values import BREAKER_ROLE, REQUESTER_ROLE
 
-    client = hook.get_conn()
     deployment = client.deployment
     check_deployment(client.ledger, deployment)
     head = read_checked_head(client.log, client.contract, deployment.log_id)
@@ -33,7 +37,7 @@ def examine(hook: ChainHook) -> str:
     if deployment.registry is None:
         parts.append("the home has no model registry yet (mlops-chain init makes it)")
         return f"Deployment {deployment.deployment_id}: {'; '.join(parts)}."
-    contract, connection = client.model_registry, hook.connection
+    contract = client.model_registry
     client.salt  # noqa: B018 - read and compared with the chain
     for what, uri, open_key, role in (
         ("requester", connection.requester_key, connection.open_requester, REQUESTER_ROLE),

@@ -69,6 +69,8 @@ class ChainHook(BaseHook):
             from chain_client.client import ChainClient
 
             self._client = ChainClient.open(self.settings)
+            # Made here, so that nothing else of this process makes one that starts a relay.
+            self._client.recorder  # noqa: B018
         return self._client
 
     def requester(self) -> Signer:
@@ -90,7 +92,7 @@ class ChainHook(BaseHook):
         from airflow_chain.examining import examine
 
         try:
-            return True, examine(self)
+            return True, examine(self.get_conn(), self.connection)
         except Exception as exc:
             return False, f"{type(exc).__name__}: {exc}"
         finally:

@@ -73,7 +73,7 @@ def write(
     found = find_model(client, wish.name, wish.tracking_uri)
     on_chain = registry.model_id(found.model)
     if not wish.again:
-        _check_not_open(client, wish, found)
+        check_not_open(client, wish, found)
     supersedes = None
     if wish.supersedes is not None:
         supersedes = registry.find_document(wish.supersedes.removeprefix("0x")).id
@@ -100,7 +100,12 @@ def write(
     return complete()
 
 
-def _check_not_open(client: ChainClient, wish: Wish, found: FoundModel) -> None:
+def check_not_open(client: ChainClient, wish: Wish, found: FoundModel) -> None:
+    """See that no proposal of that version for that target is open under the policy in force.
+
+    Raises:
+        PromotionConflict: one is; the text says whose.
+    """
     registry = client.registry
     model, target = registry.model_id(found.model), registry.target_id(wish.target)
     in_force = registry.contract.policy(model, target).policy_hash

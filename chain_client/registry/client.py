@@ -79,7 +79,8 @@ class RegistryClient(Submitting):
                 documents.note_document(self._recorder(), document)
             return document.id
         statement = self._signed(request_authorship(document), signer, signed)
-        documents.note_document(self._recorder(), document)
+        if documents.find_proposal(self._log, document.id) is None:
+            documents.note_document(self._recorder(), document)
         call = self.contract.propose_call(document.fields, statement.signature or b"")
         self._submit("propose", call, document, ProposalStatus.OPEN)
         documents.note_statement(self._recorder(), statement)

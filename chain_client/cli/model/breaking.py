@@ -14,16 +14,13 @@ from chain_client.cli.model.statements import show_document, with_options
 from chain_client.cli.model.waiting import tell_standing
 from chain_client.cli.output import account_name, console, json_option, print_json, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
-from chain_client.client import ChainClient
-from chain_client.errors import UnknownName
 from chain_client.events import Actor
-from chain_client.governing.models import find_model, known_incarnations
 from chain_client.governing.proposing import Wish, write
-from chain_client.registry.client import RegistryClient
+from chain_client.governing.revoking import find_registered
 from chain_client.registry.targets import Target
 from chain_client.registry.users import named, to_names
 from chain_client.shown_text import escape_unprintable, quote_word
-from chain_client.types import Digest, to_hex
+from chain_client.types import to_hex
 
 _options = with_options(
     click.option("--reason", required=True, help="Why; kept in the log for ever."),
@@ -132,7 +129,7 @@ def revoke(
     _check(reason, key_uri, yes, as_json)
     with governing(home) as client:
         registry = client.registry
-        model = _registered(client, registry, name, version)
+        model = find_registered(client, name, version)
         signer = open_key(
             key_uri or "", client.home, PasswordSource(password_file, password_variable)
         )
@@ -170,23 +167,3 @@ def _check(reason: str, key_uri: str | None, yes: bool, as_json: bool) -> None:
         raise click.UsageError("give the breaker's --key: nobody else can do this")
     if as_json and not yes:
         raise click.UsageError("--json asks nothing: give --yes too")
-
-
-def _registered(client: ChainClient, registry: RegistryClient, name: str, version: int) -> Digest:
-    """The incarnation on chain that has the version: that of the host, else the only one known.
-
-    Raises:
-        UnknownName: no incarnation has it, or several have and the host has none.
-    """
-    known = known_incarnations(registry, name)
-    state = registry.state()
-    having = [key for key in known if (key, version) in state.versions]
-    if len(having) > 1:
-        now = registry.model_id(find_model(client, name, None).model)
-        having = [key for key in having if key == now]
-    if not having:
-        raise UnknownName(
-            f"version {version} of {name!r} is not registered on chain, so it can't be current "
-            "either; nothing is to be revoked"
-        )
-    return having[0]

@@ -1,0 +1,24 @@
+"""The link of a task to what it did on chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+
+class ChainLink(BaseOperatorLink):
+    """Leads to the transaction in a block explorer, if the connection names one.
+
+    Without an explorer it is the command that shows what the task did. It is made in the task's
+    own process, which tells it to Airflow by XCom.
+    """
+
+    name = "On chain"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """What the operator left when it had done its work; empty if it did not come so far."""
+        return str(getattr(operator, "chain_link", "") or "")
