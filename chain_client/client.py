@@ -21,6 +21,7 @@ from chain_client.errors import (
 )
 from chain_client.home import Home
 from chain_client.hosts import Host, Progress, Scope, StoreBinding, load_host
+from chain_client.owners import is_shared
 from chain_client.recorder import Recorder
 from chain_client.relay.starter import RelayStarter
 from chain_client.spool import Durability, SpoolWriter
@@ -72,7 +73,7 @@ class ChainClient:
     def __init__(self, settings: Settings, deployment: Deployment) -> None:
         self.settings = settings
         self.deployment = deployment
-        self.folder = Home(settings.home)
+        self.folder = Home(settings.home, settings.spool_path)
 
     @classmethod
     def open(
@@ -102,7 +103,7 @@ class ChainClient:
         from chain_client.ledger.deployment import Deployment
 
         chosen = settings or Settings.from_environment(os.environ, Path.cwd())
-        home = Home(chosen.home)
+        home = Home(chosen.home, chosen.spool_path)
         if not home.exists():
             if not create or expected_deployment_id is not None:
                 raise HomeMissing(_missing(chosen, expected_deployment_id))
@@ -337,7 +338,9 @@ class ChainClient:
             deployment=self.deployment,
             ledger=self.ledger,
             log=self.log,
-            spooled=lambda: read_spooled(self.folder.spool, self.log, self.deployment_id),
+            spooled=lambda: read_spooled(
+                self.folder.spool, self.log, self.deployment_id, inbox=self.settings.inbox_path
+            ),
             bindings=self.folder.bindings() if bindings is None else bindings,
             load_host=load_host,
             everything=bindings is None if everything is None else everything,
@@ -380,9 +383,11 @@ class ChainClient:
             closing=records.encode_closing,
             durability=Durability(settings.spool_durability),
             segment_bytes=settings.spool_segment_bytes,
+            is_shared=self.folder.shares_spool or is_shared(self.folder.spool),
         )
         after: Callable[[], None] | None = None
-        if settings.relay_autostart and starts_relay:
+        # What reads a folder that homes share is a service on one of their machines.
+        if settings.relay_autostart and starts_relay and not self.folder.shares_spool:
             after = RelayStarter(self.home, self.folder.relay_lock, self.folder.relay_log).ensure
         return Recorder(spool, refuse=settings.spool_on_error == "refuse", after_append=after)
 

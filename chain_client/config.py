@@ -18,6 +18,8 @@ from chain_client.errors import ConfigurationError
 HOME_VARIABLE = "MLOPS_CHAIN_HOME"
 DEFAULT_HOME = ".mlops-chain"
 CONFIG_FILE = "config.toml"
+DEFAULT_SPOOL = "spool"
+DEFAULT_INBOX = "inbox"
 
 MLFLOW_GROUPS = (
     "traces",
@@ -87,6 +89,12 @@ class Settings:
         "sqlite:///log.db",
         "SQLAlchemy URL of the log's database.",
     )
+    spool_folder: str = _setting(
+        "spool.folder",
+        DEFAULT_SPOOL,
+        "Folder in which processes keep what they record until a relay has it. Several homes of a "
+        "deployment may name one folder that their machines share; one relay reads it.",
+    )
     spool_durability: str = _setting(
         "spool.durability",
         "power",
@@ -106,6 +114,12 @@ class Settings:
         "spool.segment_bytes",
         16 * 1024 * 1024,
         "Size at which a journal file is finished and the next one begun.",
+    )
+    relay_inbox: str = _setting(
+        "relay.inbox",
+        DEFAULT_INBOX,
+        "Folder in which spools arrive that machines hand over before they are thrown away; the "
+        "relay takes them in.",
     )
     relay_autostart: bool = _setting(
         "relay.autostart",
@@ -291,6 +305,16 @@ class Settings:
     def names_network(self) -> bool:
         """Whether `ledger.url` names endpoints of a network, and no chain of this home's own."""
         return self.ledger_url.startswith(("http:", "https:"))
+
+    @property
+    def spool_path(self) -> Path:
+        """Absolute path of the folder in which this home's processes record."""
+        return self.home / Path(self.spool_folder).expanduser()
+
+    @property
+    def inbox_path(self) -> Path:
+        """Absolute path of the folder in which spools arrive."""
+        return self.home / Path(self.relay_inbox).expanduser()
 
     def resolve_url(self, url: str) -> str:
         """``url`` with a relative file path made absolute, taken from the home."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chain_client.client import ChainClient
 from chain_client.clock import SystemClock
+from chain_client.config import DEFAULT_INBOX, DEFAULT_SPOOL
 from chain_client.deploying.examining import (
     endpoint_urls,
     examine_balances,
@@ -32,6 +33,7 @@ from chain_client.ledger import JsonRpcLedger
 from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.ledger.registry_deployment import find_admins
 from chain_client.log import EntryStatus
+from chain_client.owners import SHARED_LEASE_S, is_shared
 from chain_client.relay.lock import is_relay_running
 from chain_client.signing import open_signer
 from chain_client.sqlite_files import find_dangers
@@ -40,7 +42,7 @@ from chain_client.types import to_hex
 from chain_client.verify.report import Check
 
 _ENOUGH_DISK_BYTES = 1 << 30
-_ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign"}
+_ASIDE_ALARMS = {"spool_corrupt", "source_unreadable", "source_foreign", "source_damaged"}
 _KEYSTORE = "keystore:"
 _SQLITE = "sqlite:///"
 _PACKAGES = ("mlops-chain", "mlflow", "apache-airflow", "py-evm", "sqlalchemy")
@@ -267,17 +269,29 @@ def _cross(client: ChainClient) -> tuple[bool, str]:
 
 
 def _spool(client: ChainClient) -> tuple[bool, str]:
-    aside = [
-        file.name
-        for folder in ("corrupt", "aside")
-        for file in (client.folder.spool / folder).glob("*")
+    places = (client.folder.spool, client.settings.inbox_path)
+    aside = {
+        place: [file for name in ("corrupt", "aside") for file in (place / name).glob("*")]
+        for place in places
+    }
+    said = [
+        f"{len(files)} damaged or refused pieces are kept in {place}"
+        for place, files in aside.items()
+        if files
     ]
-    if aside:
-        # What somebody has acknowledged needs nobody any more, though it is kept.
-        standing = {alarm.kind for alarm in client.log.alarms()}
-        text = f"{len(aside)} damaged or refused pieces are kept in {client.folder.spool}"
-        return bool(standing & _ASIDE_ALARMS), text
-    return False, "nothing was damaged"
+    # What somebody has acknowledged needs nobody any more, though it is kept.
+    standing = {alarm.kind for alarm in client.log.alarms()} if said else set()
+    said = said or ["nothing was damaged"]
+    if client.settings.spool_folder != DEFAULT_SPOOL:
+        said.append(f"the spool is {client.folder.spool}")
+    if is_shared(client.folder.spool):
+        said.append(
+            f"warning: {client.folder.spool} is on a file system that machines may share: a "
+            f"recorder there that is killed is known to be gone after {SHARED_LEASE_S:.0f} s"
+        )
+    if client.settings.relay_inbox != DEFAULT_INBOX and not client.settings.inbox_path.is_dir():
+        said.append(f"warning: relay.inbox {client.settings.inbox_path} does not exist")
+    return bool(standing & _ASIDE_ALARMS), "; ".join(said)
 
 
 def _relay(client: ChainClient) -> tuple[bool, str]:

@@ -8,6 +8,7 @@
     │   │   └── NotOnChainYet             … it does, but holds a transaction of ours not yet
     │   ├── LogUnavailable            log database does not answer, or is locked
     │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
+    │   ├── ShippingUnavailable       where spools are handed over takes nothing now
     │   ├── HostUnavailable           MLflow's or Airflow's store does not answer
     │   ├── BudgetSpent               a key has used its gas of this hour
     │   └── NotInTime                 what was waited for did not happen
@@ -25,6 +26,7 @@
     │   ├── LogCorrupt                the log database is damaged, or no log at all
     │   ├── SourceForked              same source and sequence, other event: a copied spool
     │   ├── ForeignSource             a spool that was copied from another deployment's home
+    │   ├── DamagedParcel             a spool that was handed over did not arrive whole
     │   ├── WrongChain                other chain id than the deployment's
     │   ├── HistoryMissing            no endpoint is an archive, and history is needed
     │   ├── ContractMissing           no code, or other code, at the contract's address
@@ -84,6 +86,10 @@ class LogUnavailable(Unavailable):
 
 class SpoolUnavailable(Unavailable):
     """The journal file can't be written."""
+
+
+class ShippingUnavailable(Unavailable):
+    """A spool can't be handed over now; it stays where it was."""
 
 
 class HostUnavailable(Unavailable):
@@ -183,6 +189,22 @@ class ForeignSource(ConfigurationError):
         )
         self.source_id = source_id
         self.deployment_id = deployment_id
+
+
+class DamagedParcel(ConfigurationError):
+    """A spool that was handed over is not what was sent; nothing of it was written to the log.
+
+    Args:
+        source_id: the source, 16 bytes.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, source_id: bytes, reason: str) -> None:
+        super().__init__(
+            f"source {source_id.hex()} was handed over and did not arrive whole: {reason}. Nothing "
+            "of it was written to the log. If it can't be handed over again, move it into the "
+            "home's spool: its relay takes in what is whole, and names what is missing"
+        )
 
 
 class WrongChain(ConfigurationError):

@@ -16,6 +16,7 @@ from typing import Any
 
 from chain_client.errors import ConfigurationError, HomeNotWritable
 from chain_client.hosts import StoreBinding
+from chain_client.mounts import WITHOUT_FOLDERS, find_file_system
 from chain_client.wishes import Wishes
 
 OWNER_KEY = "keystore:keys/owner.json"
@@ -29,9 +30,10 @@ class Home:
 
     Args:
         path: absolute path of the folder; need not exist.
+        spool: absolute path of the spool's folder, if it is not in the home (`spool.folder`).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, spool: Path | None = None) -> None:
         self.path = path
         self.deployment_file = path / "deployment.json"
         self.cross_deployment_file = path / "cross-deployment.json"
@@ -42,11 +44,14 @@ class Home:
         self.gate_seal = self.keys / "gate-seal"
         self.gate_snapshot = path / "gate" / "snapshot.json"
         self.chain = path / "chain"
-        self.spool = path / "spool"
+        self.spool = spool or path / "spool"
+        """Where processes record; what says who reads it lies with it, for homes may share it."""
+        self.shares_spool = self.spool != path / "spool"
+        beside = self.spool if self.shares_spool else path
         self.stores = path / "stores"
         self.read_back = path / "read-back"
-        self.ingester_file = path / "ingester-id"
-        self.relay_lock = path / "relay.lock"
+        self.ingester_file = beside / "ingester-id"
+        self.relay_lock = beside / "relay.lock"
         self.relay_log = path / "relay.log"
         self._addresses: dict[str, tuple[tuple[int, int, int], StoreBinding]] = {}
 
@@ -69,31 +74,59 @@ class Home:
     def create_folders(self) -> None:
         """Make the folders, private to their owner, where they are missing.
 
+        A spool elsewhere is not made, as a mount that is missing must not look like an empty one.
+        With such a spool the home itself may be read-only: nothing is recorded in it.
+
         Raises:
             HomeNotWritable: a folder can't be made or written.
+            ConfigurationError: the spool lies where none can work.
         """
+        if self.shares_spool:
+            self._check_spool()
+            if self.exists() and not os.access(self.path, os.W_OK):
+                return
         try:
-            for folder in (self.path, self.keys, self.chain, self.spool, self.stores):
+            own = () if self.shares_spool else (self.spool,)
+            for folder in (self.path, self.keys, self.chain, *own, self.stores):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Not named by the process: another thread of it may look at the same time.
-            descriptor, probe = tempfile.mkstemp(prefix=".probe-", dir=self.path)
-            os.close(descriptor)
-            Path(probe).unlink()
+            _probe(self.path)
         except OSError as exc:
             raise HomeNotWritable(
                 f"the home {self.path} can't be written ({exc.strerror or exc}); make it "
                 "writable, or name another folder with MLOPS_CHAIN_HOME"
             ) from exc
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the home's lock: only one process sets a home up at a time."""
+    def _check_spool(self) -> None:
+        file_system = find_file_system(self.spool)
+        if file_system in WITHOUT_FOLDERS:
+            raise ConfigurationError(
+                f"spool.folder {self.spool} is on {file_system}, which keeps whole objects: a file "
+                "there can't grow in place, and a folder can't be renamed. Take a file system, or "
+                "record on a local disk and hand the spool over (see ephemeral-workers.md)"
+            )
         try:
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _probe(self.spool)
+        except FileNotFoundError as exc:
+            raise HomeNotWritable(
+                f"spool.folder {self.spool} does not exist: mount it, or make it"
+            ) from exc
         except OSError as exc:
             raise HomeNotWritable(
-                f"the home {self.path} can't be written ({exc.strerror or exc})"
+                f"spool.folder {self.spool} can't be written ({exc.strerror or exc})"
             ) from exc
+
+    @contextlib.contextmanager
+    def locked(self, folder: Path | None = None) -> Iterator[None]:
+        """Hold the home's lock: only one process sets a home up at a time.
+
+        Args:
+            folder: another one to lock in its place.
+        """
+        place = folder or self.path
+        try:
+            descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise HomeNotWritable(f"{place} can't be written ({exc.strerror or exc})") from exc
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -110,7 +143,7 @@ class Home:
             ConfigurationError: the file is damaged.
         """
         if not self.ingester_file.exists():
-            with self.locked():
+            with self.locked(self.ingester_file.parent):
                 if not self.ingester_file.exists():
                     write_private(self.ingester_file, secrets.token_hex(8))
         found = self.ingester_file.read_text(encoding="utf-8").strip()
@@ -207,6 +240,18 @@ class Home:
             waits = tuple(waiting.get(store_id, ()))
             found.append(StoreBinding(store_id, adapter, uri, artifacts, served, waits))
         return found
+
+
+def _probe(folder: Path) -> None:
+    """See that files can be made there.
+
+    Raises:
+        OSError: they can't.
+    """
+    # Not named by the process: another thread of it may look at the same time.
+    descriptor, probe = tempfile.mkstemp(prefix=".probe-", dir=folder)
+    os.close(descriptor)
+    Path(probe).unlink()
 
 
 def _read_address(file: Path) -> tuple[str, str, str]:

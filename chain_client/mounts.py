@@ -23,6 +23,13 @@ WITHOUT_LOCKS = frozenset(
 """File systems where the locks that SQLite lives on are not reliable: its own documentation
 warns of all of them (https://sqlite.org/faq.html, question 5)."""
 
+WITHOUT_FOLDERS = frozenset(
+    {*("fuse.s3fs", "fuse.goofys", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs"), "davfs"}
+    | {"fuse.mount-s3", "fuse.blobfuse", "fuse.blobfuse2"}
+)
+"""File systems over stores of whole objects: nothing grows in place there, and renaming a folder
+copies what is in it, one after the other."""
+
 _SHARED = frozenset({"9p", "ceph", "lustre", "beegfs", "gpfs", "gfs2", "ocfs2", "virtiofs"})
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")

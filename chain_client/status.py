@@ -80,7 +80,9 @@ def read_status(client: ChainClient) -> Status:
         ]
         forked = sum(1 for state in log.sources() if state.forked_from is not None)
         relay = _read_relay(client, log)
-        found = read_spooled(client.folder.spool, log, client.deployment_id)
+        found = read_spooled(
+            client.folder.spool, log, client.deployment_id, inbox=client.settings.inbox_path
+        )
         in_flight = sum(1 for e in found.events.values() if e.timing.ended_us is None)
         spooled = len(found.events) - in_flight
         counts = {str(status): count for status, count in log.counts().items()}

@@ -31,6 +31,18 @@ STEPS = (
     "spool.outcome.written",
     "spool.segment.rotated",
     "spool.closed",
+    # a spool is handed over (the worker that stops)
+    "shipping.seized",
+    "shipping.begun",
+    "shipping.segment.written",
+    "shipping.segment.named",
+    "shipping.before_publish",
+    "shipping.published",
+    "shipping.confirmed",
+    "shipping.taken",
+    "shipping.removed",
+    # relay: what was handed over is looked at
+    "relay.parcel.checked",
     # relay: spool to log
     "relay.records.read",
     "relay.resolved",

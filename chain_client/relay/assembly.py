@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from chain_client.clock import SystemClock
 from chain_client.config import Settings
@@ -21,7 +22,9 @@ from chain_client.relay.cross_assembly import make_cross_anchorer
 from chain_client.relay.day_book import DayBook
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
+from chain_client.relay.inbox import Inbox
 from chain_client.relay.ingest import Ingester
+from chain_client.relay.intake import Intake
 from chain_client.relay.older_log import OlderLog, compare_with_chain
 from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.pace import RelaySettings
@@ -66,7 +69,7 @@ def assemble_relay(
         records: gives the recorder of what the relay itself has to record.
         recorder: gives the process's recorder, which what sync sets in a host goes through.
     """
-    home, clock = Home(settings.home), SystemClock()
+    home, clock = Home(settings.home, settings.spool_path), SystemClock()
     is_embedded = settings.ledger_url.startswith("embedded:")
 
     def make_anchorer(relay_lease: Lease) -> Anchorer:
@@ -124,12 +127,11 @@ def assemble_relay(
         clock,
         in_background=not is_embedded,
     )
-    return Relay(
-        home,
-        log,
-        Ingester(
+
+    def make_ingester(folder: Path, *, parcels: bool) -> Ingester:
+        return Ingester(
             log,
-            home.spool,
+            folder,
             resolver,
             clock,
             log.raise_alarm,
@@ -137,6 +139,22 @@ def assemble_relay(
             deployment_id=deployment.deployment_id,
             lease_s=settings.relay_lease_s,
             may_remove=older_log.agrees,
+            parcels=parcels,
+        )
+
+    return Relay(
+        home,
+        log,
+        Intake(
+            home.spool,
+            make_ingester(home.spool, parcels=False),
+            Inbox(
+                settings.inbox_path,
+                make_ingester(settings.inbox_path, parcels=True),
+                clock,
+                log.raise_alarm,
+                log.clear_alarm,
+            ),
         ),
         Tenure(
             home,

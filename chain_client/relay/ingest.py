@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from chain_client import records
 from chain_client.clock import Clock
 from chain_client.errors import (
+    DamagedParcel,
     ForeignSource,
     InvalidEvent,
     SchemaTooNew,
@@ -18,9 +19,12 @@ from chain_client.errors import (
 )
 from chain_client.events import Event, Json
 from chain_client.log import Lease, Log, SourceProgress, SourceState
+from chain_client.owners import Owners
 from chain_client.relay.belonging import check_deployment_of
 from chain_client.relay.doubts import Doubts
+from chain_client.relay.leftovers import is_left_behind, says_nothing_new, was_given_up
 from chain_client.relay.lineage import GIVING, Lineage, find_lineage
+from chain_client.relay.parcels import check_parcel
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
 from chain_client.relay.sealing import seal_entry
@@ -28,6 +32,8 @@ from chain_client.relay.source_cursor import SourceCursor, abandoned, forked
 from chain_client.relay.standing_alarms import StandingAlarms
 from chain_client.spool import Position, Record, SourceReader, keep_aside, list_sources
 from chain_client.steps import step
+
+_logger = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
 """Most bytes of one source that one round reads; bounds memory and the length of a commit."""
@@ -49,6 +55,17 @@ class Round:
     """Claimed time of the oldest entry that was added."""
     problems: list[str] = field(default_factory=list)
 
+    def add(self, other: Round) -> None:
+        """Count what another reading in the same round did."""
+        self.entries += other.entries
+        self.records += other.records
+        self.live_sources += other.live_sources
+        self.in_doubt += other.in_doubt
+        self.unread |= other.unread
+        ages = [age for age in (self.oldest_us, other.oldest_us) if age is not None]
+        self.oldest_us = min(ages, default=None)
+        self.problems += other.problems
+
 
 class Ingester:
     """Moves settled events from every source of a home into its log.
@@ -69,6 +86,8 @@ class Ingester:
         lease_s: how long a spool of another machine, whose locks may not show here, must have
             been silent before its owner counts as dead.
         may_remove: whether what the log holds may leave the spool now; else it does so later.
+        parcels: the folder holds sources that were handed over: their owners are gone, each is
+            there whole or not at all, and is checked as a whole before anything is taken from it.
     """
 
     def __init__(
@@ -83,6 +102,7 @@ class Ingester:
         deployment_id: str | None = None,
         lease_s: float = 0.0,
         may_remove: Callable[[], bool] = lambda: True,
+        parcels: bool = False,
     ) -> None:
         self._log = log
         self._root = spool_root
@@ -91,8 +111,9 @@ class Ingester:
         self._alarms = StandingAlarms(alarm, clear)
         self._doubts = Doubts(resolver, clock, self._alarms)
         self._deployment_id = deployment_id
-        self._lease_s = lease_s
+        self._owners = Owners(spool_root, clock, lease_s)
         self._may_remove = may_remove
+        self._parcels = parcels
         self._kept: set[bytes] = set()
         self._cursors: dict[bytes, SourceCursor] = {}
         self._infos: dict[bytes, dict[str, Json]] = {}
@@ -113,6 +134,8 @@ class Ingester:
                 self._set_aside(reader, "foreign", str(exc), done)
             except InvalidEvent as exc:
                 self._set_aside(reader, "unreadable", str(exc), done)
+            except DamagedParcel as exc:
+                self._set_aside(reader, "damaged", str(exc), done)
             except (SchemaTooNew, SpoolUnavailable) as exc:
                 self._alarms.raise_once("source_unreadable", reader.source_id, str(exc))
                 done.problems.append(str(exc))
@@ -126,6 +149,12 @@ class Ingester:
             self._forget(reader)
         self._folders[reader.source_id] = folder
         if reader.source_id in self._kept and not self._may_remove():
+            return
+        is_met = reader.source_id in self._cursors
+        if self._parcels and not is_met and says_nothing_new(reader, self._log):
+            if self._may_remove():
+                reader.take_away()
+                self._forget(reader)
             return
         try:
             try:
@@ -141,7 +170,7 @@ class Ingester:
 
     def _ingest(self, reader: SourceReader, lease: Lease, done: Round) -> None:
         cursor = self._cursor(reader)
-        was_live = reader.is_live() or not self._may_be_dead(reader, cursor)
+        was_live = reader.is_live() or not self._may_be_gone(reader, cursor)
         read = reader.read(cursor.position, READ_BYTES)
         for corruption in read.corruptions:
             kept = keep_aside(reader, corruption)
@@ -176,16 +205,24 @@ class Ingester:
             if finished:
                 self._kept.add(reader.source_id)
         elif finished:
-            if cursor.lineage.is_forked:
-                reader.take_away()
-            else:
+            if not cursor.lineage.is_forked and self._is_ours_alone(reader):
                 reader.remove()
+            elif not reader.read(cursor.position, 1).records:
+                reader.take_away()
             self._forget(reader)
-        elif not cursor.lineage.is_forked:
+        elif not cursor.lineage.is_forked and not self._parcels:
             # A copy keeps all of it: what it has in common with its origin tells where it belongs.
             reader.remove_segments_before(cursor.low_water.segment)
 
+    def _is_ours_alone(self, reader: SourceReader) -> bool:
+        """Whether nobody else is met by a source of which a part is gone: a sender that brings it
+        again, or an owner on another machine that was only silent.
+        """
+        opening = self._infos.get(reader.source_id, {})
+        return not self._parcels and self._owners.is_lock_conclusive(opening)
+
     def _forget(self, reader: SourceReader) -> None:
+        self._owners.forget(reader.source_id)
         self._kept.discard(reader.source_id)
         self._cursors.pop(reader.source_id, None)
         self._folders.pop(reader.source_id, None)
@@ -197,8 +234,12 @@ class Ingester:
         return cursor
 
     def _new_cursor(self, reader: SourceReader) -> SourceCursor:
-        if self._log.source(reader.source_id) is None:
+        is_new = self._log.source(reader.source_id) is None
+        if is_new:
             check_deployment_of(reader, self._deployment_id)
+        if self._parcels:
+            check_parcel(reader, self._log)
+        if is_new:
             return SourceCursor(reader.source_id, Position(0, 0), 0)
         lineage = find_lineage(reader, self._log)
         state = self._log.source(lineage.source_id)
@@ -220,19 +261,18 @@ class Ingester:
         contradiction = find_contradiction(reader, self._log, noted, lineage)
         if contradiction is None:
             return noted
-        if not lineage.is_forked:
+        is_left = is_left_behind(reader, self._log, lineage, state)
+        if not lineage.is_forked and not is_left:
             self._alarms.raise_once(
                 "source_changed", reader.source_id, f"{contradiction}: its spool is read again"
             )
         return Position(0, 0)
 
-    def _may_be_dead(self, reader: SourceReader, cursor: SourceCursor) -> bool:
+    def _may_be_gone(self, reader: SourceReader, cursor: SourceCursor) -> bool:
         """Whether a free lock means a dead owner: the locks of other machines may not show."""
-        host = self._infos.get(cursor.source_id, {}).get("host")
-        if cursor.closed or not isinstance(host, str) or host == socket.gethostname():
+        if cursor.closed or self._parcels:
             return True
-        silent_us = self._clock.time_us() - reader.quiet_since_us()
-        return silent_us >= self._lease_s * 1e6
+        return self._owners.may_be_gone(reader, self._infos.get(cursor.source_id, {}))
 
     def _events(self, cursor: SourceCursor, found: list[Record]) -> list[Event]:
         """The events that these records complete and the log does not hold."""
@@ -265,6 +305,14 @@ class Ingester:
         if origin is not None and origin.state == "open":
             # Its spool is gone, or the copy has taken its place: nobody goes on with it here.
             notes.append(abandoned(origin.source_id, origin.next_sequence, time_us, monotonic_us))
+        if was_given_up(self._log, lineage):
+            _logger.warning(
+                "source %s was taken for one whose owner is dead, and went on: what came later is "
+                "source %s",
+                lineage.origin.source_id.hex(),
+                lineage.source_id.hex(),
+            )
+            return notes
         self._alarm(
             "source_forked",
             lineage.source_id.hex(),

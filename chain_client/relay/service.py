@@ -16,12 +16,12 @@ from chain_client.relay.companions import Companions
 from chain_client.relay.draining import Draining, final_size
 from chain_client.relay.figures import Role, Tally
 from chain_client.relay.held_lease import LEASE
-from chain_client.relay.ingest import Ingester, Round
+from chain_client.relay.ingest import Round
+from chain_client.relay.intake import Intake
 from chain_client.relay.log_file import keep_small
 from chain_client.relay.pace import RelaySettings
 from chain_client.relay.tenure import Tenure
 from chain_client.relay.watch import Watch
-from chain_client.spool import remove_taken, remove_unborn
 
 __all__ = ["LEASE", "Relay"]
 
@@ -44,7 +44,7 @@ class Relay:
     Args:
         home: whose spool is read.
         log: the log.
-        ingester: moves events into the log.
+        intake: moves events into the log.
         tenure: takes and keeps the leases.
         anchoring: moves heads onto the chain while this relay holds that lease.
         companions: what else is done meanwhile.
@@ -58,7 +58,7 @@ class Relay:
         self,
         home: Home,
         log: Log,
-        ingester: Ingester,
+        intake: Intake,
         tenure: Tenure,
         anchoring: Anchoring,
         companions: Companions,
@@ -69,7 +69,7 @@ class Relay:
     ) -> None:
         self._home = home
         self._log = log
-        self._ingester = ingester
+        self._intake = intake
         self._tenure = tenure
         self._anchoring = anchoring
         self._companions = companions
@@ -102,8 +102,7 @@ class Relay:
         """
         try:
             self._tenure.begin()
-            remove_unborn(self._home.spool)
-            remove_taken(self._home.spool)
+            self._intake.begin()
         except BaseException:
             self.close()
             raise
@@ -121,8 +120,7 @@ class Relay:
         while not self._stop.is_set():
             try:
                 self._tenure.begin()
-                remove_unborn(self._home.spool)
-                remove_taken(self._home.spool)
+                self._intake.begin()
             except AnotherRelay as exc:
                 self._tenure.end()
                 if not told:
@@ -141,6 +139,7 @@ class Relay:
         """Give leases and lock back."""
         self._companions.stop()
         self._anchoring.stop(_STOP_S)
+        self._intake.end()
         self._tenure.end()
 
     def run(self, *, until_idle: bool, on_round: Callable[[], None] = lambda: None) -> None:
@@ -266,7 +265,7 @@ class Relay:
         return anchored is not None
 
     def _ingest(self) -> Round:
-        done = self._ingester.run_round(self._tenure.ingest_lease())
+        done = self._intake.run_round(self._tenure.ingest_lease())
         if done.entries:
             self._own_size = self._log.size()
             self.tally.sequenced += done.entries

@@ -20,6 +20,7 @@ from chain_client.spool.reader import (
     remove_taken,
     remove_unborn,
 )
+from chain_client.spool.seizing import SeizedSource, seize
 from chain_client.spool.writer import SEGMENT_BYTES, Durability, SpoolWriter
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Kind",
     "Position",
     "Record",
+    "SeizedSource",
     "SourceReader",
     "SpoolRead",
     "SpoolWriter",
@@ -37,4 +39,5 @@ __all__ = [
     "list_sources",
     "remove_taken",
     "remove_unborn",
+    "seize",
 ]

@@ -24,6 +24,7 @@ from chain_client.spool.frames import (
     encode_header,
     frame_seed,
 )
+from chain_client.spool.heartbeat import Heartbeat
 from chain_client.spool.room import Room
 from chain_client.steps import step
 from chain_client.types import SourceId
@@ -94,19 +95,28 @@ class Journal:
 
     @classmethod
     def create(
-        cls, root: Path, *, opening: bytes, durable: bool, segment_bytes: int, disk: Disk
+        cls,
+        root: Path,
+        *,
+        opening: bytes,
+        durable: bool,
+        segment_bytes: int,
+        disk: Disk,
+        makes_root: bool = True,
     ) -> Journal:
         """A new source whose first record is the note ``opening``.
 
         Args:
-            root: the spool's folder; made if missing.
+            root: the spool's folder.
+            makes_root: make that folder if it is missing.
             durable: sync each segment's header before the segment gets its name. The folder's own
                 name becomes durable with the first sync.
 
         Raises:
             OSError, SpoolUnavailable: the disk refuses; nothing is left behind.
         """
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if makes_root:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             with contextlib.suppress(ownership.UnbornTakenError):
                 return cls._create(root, opening, durable, segment_bytes, disk)
@@ -225,6 +235,10 @@ class Journal:
     def trim(self) -> None:
         """Give back the room behind the last frame: no other follows."""
         self._room.cut(self._fd, self._offset)
+
+    def heartbeat(self) -> Heartbeat:
+        """Signs of life of this source's owner; not yet started."""
+        return Heartbeat(self._root / self.source_id.hex(), self._lock_fd)
 
     def release(self) -> None:
         """Close all files, and with them the lock. Idempotent; writes no record."""

@@ -58,6 +58,46 @@ def take_lock(directory: Path) -> int:
     return fd
 
 
+def seize_lock(directory: Path) -> int | None:
+    """Take over a source whose owner is dead; None if it lives, or another has seized it.
+
+    Raises:
+        FileNotFoundError: the source is gone.
+        OSError: the disk refuses.
+    """
+    with _noting:
+        fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        _held[fd] = os.getpid()
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_here = is_named(directory, fd)
+    except BlockingIOError:
+        drop_lock(fd)
+        return None
+    except BaseException:
+        drop_lock(fd)
+        raise
+    if not is_here:
+        drop_lock(fd)
+        raise FileNotFoundError(f"{directory} was removed")
+    return fd
+
+
+def is_named(directory: Path, fd: int) -> bool:
+    """Whether the lock that is held is still the one of the folder with this name.
+
+    Opened and not only looked at, so that a network file system asks its server.
+    """
+    try:
+        other = os.open(directory / LOCK_NAME, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return os.path.sameopenfile(fd, other)
+    finally:
+        os.close(other)
+
+
 def drop_lock(fd: int) -> None:
     """Let go, by closing only: in a forked child this leaves the parent's lock alone."""
     with _noting:

@@ -22,7 +22,7 @@ from chain_client.steps import step
 from chain_client.types import SourceId
 
 CORRUPT_FOLDER = "corrupt"
-_TAKEN_PREFIX = ".taken-"
+TAKEN_PREFIX = ".taken-"
 _SOURCE_NAME = re.compile(r"[0-9a-f]{32}")
 _SEGMENT_NAME = re.compile(r"([0-9]{8,})\.spool")
 
@@ -86,7 +86,7 @@ class SourceReader:
             # Asked before any byte is read: what is read then of a dead source, or of a segment
             # that has a successor, is final.
             live = self.is_live()
-            numbers = self._segments()
+            numbers = self.segment_numbers()
             found = Scan(max_bytes)
             position = start
             while True:
@@ -103,7 +103,7 @@ class SourceReader:
                         position, ended = segment.read(position.offset, found)
                     except FileNotFoundError:
                         # The relay removed it since it was listed: the log has it.
-                        listed, numbers = numbers, self._segments()
+                        listed, numbers = numbers, self.segment_numbers()
                         if numbers == listed:
                             raise
                         continue
@@ -117,12 +117,12 @@ class SourceReader:
     def is_empty(self) -> bool:
         """Whether no segment is left of it."""
         with _disk_errors("can't list"):
-            return not self._segments()
+            return not self.segment_numbers()
 
     def fsync(self) -> None:
         """Make durable what can be read now, so that it may be sequenced."""
         with _disk_errors("can't sync"):
-            for number in self._segments():
+            for number in self.segment_numbers():
                 _sync_path(self.directory / segment_name(number))
             _sync_path(self.directory)
             _sync_path(self.directory.parent)
@@ -133,7 +133,7 @@ class SourceReader:
         The newest segment always stays. Removing again what is gone is no error.
         """
         with _disk_errors("can't remove segments of"):
-            for number in self._segments()[:-1]:
+            for number in self.segment_numbers()[:-1]:
                 if number < segment:
                     step("spool.segment.before_remove")
                     (self.directory / segment_name(number)).unlink(missing_ok=True)
@@ -148,7 +148,7 @@ class SourceReader:
         if self.is_live():
             raise InvalidInput(f"source {self.source_id.hex()} has a live owner")
         with _disk_errors("can't remove"):
-            for number in self._segments():
+            for number in self.segment_numbers():
                 step("spool.segment.before_remove")
                 (self.directory / segment_name(number)).unlink(missing_ok=True)
                 step("spool.segment.removed")
@@ -168,12 +168,12 @@ class SourceReader:
         if self.is_live():
             raise InvalidInput(f"source {self.source_id.hex()} has a live owner")
         with _disk_errors("can't remove"):
-            target = self.directory.with_name(f"{_TAKEN_PREFIX}{self.directory.name}")
+            target = self.directory.with_name(f"{TAKEN_PREFIX}{self.directory.name}")
             if target.exists():
-                _remove_folder(target)
+                remove_folder(target)
             self.directory.rename(target)
             step("spool.fork.taken")
-            _remove_folder(target)
+            remove_folder(target)
 
     def identity(self) -> tuple[int, int] | None:
         """Changes when another folder is put in the place of this one; None if that can't show."""
@@ -184,17 +184,26 @@ class SourceReader:
         return found.st_ino, found.st_ctime_ns
 
     def quiet_since_us(self) -> int:
-        """Wall time at which its newest segment was last written; 0 if there is none."""
+        """Wall time at which its owner last gave a sign of life; 0 if it never did."""
+        return max(self.signs_of_life()[:2]) // 1000
+
+    def signs_of_life(self) -> tuple[int, int, int]:
+        """What changes as long as its owner lives, in a folder that machines share: when its lock
+        was last touched, when its newest segment was written, in ns, and that one's size."""
         with _disk_errors("can't look at"):
-            for number in reversed(self._segments()):
+            touched_ns = 0
+            with contextlib.suppress(FileNotFoundError):
+                touched_ns = (self.directory / ownership.LOCK_NAME).stat().st_mtime_ns
+            for number in reversed(self.segment_numbers()):
                 try:
-                    path = self.directory / segment_name(number)
-                    return path.stat().st_mtime_ns // 1000
+                    found = (self.directory / segment_name(number)).stat()
                 except FileNotFoundError:
                     continue
-            return 0
+                return touched_ns, found.st_mtime_ns, found.st_size
+            return touched_ns, 0, 0
 
-    def _segments(self) -> list[int]:
+    def segment_numbers(self) -> list[int]:
+        """Numbers of the segments that are there, in order."""
         try:
             names = [path.name for path in self.directory.iterdir()]
         except FileNotFoundError:
@@ -254,11 +263,12 @@ def remove_unborn(root: Path) -> int:
 def remove_taken(root: Path) -> None:
     """Clear away what a relay left that died in `SourceReader.take_away`; the log holds it."""
     with _disk_errors("can't clear"):
-        for folder in root.glob(f"{_TAKEN_PREFIX}*"):
-            _remove_folder(folder)
+        for folder in root.glob(f"{TAKEN_PREFIX}*"):
+            remove_folder(folder)
 
 
-def _remove_folder(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that holds files only."""
     for path in list(folder.iterdir()):
         path.unlink(missing_ok=True)
     folder.rmdir()

@@ -14,6 +14,7 @@ from chain_client.spool import lifetime, ownership
 from chain_client.spool.disk import REAL_DISK, Disk
 from chain_client.spool.flusher import Flusher
 from chain_client.spool.frames import Kind
+from chain_client.spool.heartbeat import Heartbeat
 from chain_client.spool.journal import Batch, Journal, Number
 from chain_client.steps import step
 from chain_client.types import SourceId
@@ -63,6 +64,9 @@ class SpoolWriter:
             number of records with a sequence before it.
         durability: what an acknowledged intent survives.
         segment_bytes: a segment is left before it grows beyond this size.
+        is_shared: other machines may read and remove what is in the folder. Then it is not made,
+            and the owner gives signs of life; one that finds that its source was taken goes on in
+            another.
         disk: the system calls; replaced only to inject faults.
     """
 
@@ -74,6 +78,7 @@ class SpoolWriter:
         closing: Callable[[int], bytes],
         durability: Durability,
         segment_bytes: int = SEGMENT_BYTES,
+        is_shared: bool = False,
         disk: Disk = REAL_DISK,
     ) -> None:
         self._root = root.absolute()
@@ -81,6 +86,8 @@ class SpoolWriter:
         self._closing = closing
         self._durable = durability is Durability.POWER
         self._segment_bytes = segment_bytes
+        self._is_shared = is_shared
+        self._heartbeat: Heartbeat | None = None
         self._disk = disk
         self._pid = os.getpid()
         self._lock = threading.RLock()
@@ -132,7 +139,7 @@ class SpoolWriter:
         with self._lock:
             self._take_turn()
             try:
-                journal = self._journal
+                journal = self._own_journal()
                 if journal is None:
                     return
                 held = journal.open_intents.get(sequence)
@@ -193,7 +200,7 @@ class SpoolWriter:
             self._take_turn()
             flusher = self._flusher
             try:
-                journal = self._journal
+                journal = self._own_journal()
                 if journal is None:
                     return
                 try:
@@ -202,10 +209,8 @@ class SpoolWriter:
                     journal.trim()
                     journal.sync_all()
                 finally:
-                    self._journal = None
                     self._flusher = Flusher(self.sync)
-                    lifetime.closed(self)
-                    journal.release()
+                    self._leave(journal)
             finally:
                 self._busy = False
         flusher.stop()
@@ -217,7 +222,7 @@ class SpoolWriter:
         with self._lock:
             self._take_turn()
             try:
-                journal = self._journal or self._open()
+                journal = self._own_journal() or self._open()
                 number = Number(journal.next_sequence)
                 if kind is Kind.INTENT:
                     step("spool.intent.before_write")
@@ -234,6 +239,27 @@ class SpoolWriter:
                 return number, journal, batch
             finally:
                 self._busy = False
+
+    def _own_journal(self) -> Journal | None:
+        """The open source, unless another machine has taken it."""
+        journal, heartbeat = self._journal, self._heartbeat
+        if journal is None or heartbeat is None or not heartbeat.is_lost():
+            return journal
+        logger.warning(
+            "this process gave no sign of life for so long that its source %s was taken for one "
+            "whose owner is dead; it records on in another",
+            journal.source_id.hex(),
+        )
+        self._leave(journal)
+        return None
+
+    def _leave(self, journal: Journal) -> None:
+        """Let go of the source."""
+        heartbeat, self._heartbeat, self._journal = self._heartbeat, None, None
+        lifetime.closed(self)
+        if heartbeat is not None:
+            heartbeat.stop()
+        journal.release()
 
     def _take_turn(self) -> None:
         """Called with the lock held: refuse a handler that has interrupted its own thread."""
@@ -254,10 +280,14 @@ class SpoolWriter:
                 durable=self._durable,
                 segment_bytes=self._segment_bytes,
                 disk=self._disk,
+                makes_root=not self._is_shared,
             )
         except OSError as exc:
             raise SpoolUnavailable(f"no spool can be opened: {exc.strerror}") from exc
         self._journal = journal
+        if self._is_shared:
+            self._heartbeat = journal.heartbeat()
+            self._heartbeat.start()
         lifetime.opened(self)
         return journal
 
@@ -271,6 +301,7 @@ class SpoolWriter:
     def start_over(self) -> None:
         """In a forked child: drop what was inherited; the next append opens another source."""
         inherited, self._journal = self._journal, None
+        self._heartbeat = None
         self._pid = os.getpid()
         self._lock = threading.RLock()  # a thread that does not exist here may hold the old one
         self._busy = False

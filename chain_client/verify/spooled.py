@@ -38,7 +38,9 @@ class Spooled:
     foreign_sources: int = 0
 
 
-def read_spooled(root: Path, log: Log, deployment_id: str | None = None) -> Spooled:
+def read_spooled(
+    root: Path, log: Log, deployment_id: str | None = None, *, inbox: Path | None = None
+) -> Spooled:
     """Read every source from its first segment on, changing nothing.
 
     Guarantee: an event that was recorded before the call is here, or is in the log when the call
@@ -49,21 +51,23 @@ def read_spooled(root: Path, log: Log, deployment_id: str | None = None) -> Spoo
         root: folder of the sources.
         log: what a relay has taken.
         deployment_id: sources of another deployment are left out; None takes them all.
+        inbox: folder of sources that were handed over, and wait for a relay too.
 
     Raises:
         LogUnavailable: the log can't be read.
         SpoolUnavailable: the spool's folder can't be read.
     """
     found = Spooled()
-    for reader in list_sources(root):
-        found.waiting[reader.source_id] = set()
+    readers = [*list_sources(root), *(list_sources(inbox) if inbox is not None else [])]
+    for reader in readers:
+        found.waiting.setdefault(reader.source_id, set())
         try:
             if log.source(reader.source_id) is None:
                 check_deployment_of(reader, deployment_id)
             _read_source(reader, log, found)
         except ForeignSource:
             found.foreign_sources += 1
-            del found.waiting[reader.source_id]
+            found.waiting.pop(reader.source_id, None)
         except (InvalidEvent, SchemaTooNew, SpoolUnavailable):
             found.corruptions += 1
     return found
@@ -92,7 +96,8 @@ def _read_source(reader: SourceReader, log: Log, found: Spooled) -> None:
     events.extend(i.event for i in (*cursor.open.values(), *cursor.doubtful.values()))
     if reader.is_empty():
         # The relay has taken the rest and removed the spool: the log has it.
-        del found.waiting[reader.source_id]
+        if not found.waiting[reader.source_id]:
+            del found.waiting[reader.source_id]
         return
     for source_id in sources:
         ours = [event for event in events if event.source_id == source_id]
@@ -100,5 +105,8 @@ def _read_source(reader: SourceReader, log: Log, found: Spooled) -> None:
         held = log.known(source_id, [event.sequence for event in ours])
         ours = [event for event in ours if event.sequence not in held]
         found.events.update({event.event_id: event for event in ours})
-        found.waiting[source_id] = {event.sequence for event in ours}
-        found.settled[source_id] = {e.sequence for e in ours if e.event_id in settled}
+        # One that was handed over may lie in both places.
+        found.waiting.setdefault(source_id, set()).update(event.sequence for event in ours)
+        found.settled.setdefault(source_id, set()).update(
+            e.sequence for e in ours if e.event_id in settled
+        )

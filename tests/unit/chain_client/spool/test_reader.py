@@ -198,14 +198,14 @@ def test_a_segment_that_is_removed_once_it_was_listed_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_source(tmp_path, _notes(0, 2), _notes(2, 1))
-    real = SourceReader._segments
+    real = SourceReader.segment_numbers
 
     def listed_a_moment_before(reader: SourceReader) -> list[int]:
         numbers = real(reader)
         (reader.directory / "00000000.spool").unlink(missing_ok=True)
         return numbers
 
-    monkeypatch.setattr(SourceReader, "_segments", listed_a_moment_before)
+    monkeypatch.setattr(SourceReader, "segment_numbers", listed_a_moment_before)
     read = source.read(Position(0, 0), 1 << 20)
     assert [record.sequence for record in read.records] == [2]
     assert not read.corruptions

@@ -1,0 +1,85 @@
+"""Whether a source that was handed over arrived whole."""
+
+from __future__ import annotations
+
+import hashlib
+
+from chain_client.errors import DamagedParcel, SpoolUnavailable
+from chain_client.log import Log
+from chain_client.relay.lineage import GIVING
+from chain_client.shipping.manifest import MANIFEST_NAME, Manifest, Segment
+from chain_client.spool import Position, SourceReader
+from chain_client.steps import step
+
+_READ_BYTES = 1 << 20
+
+
+def check_parcel(reader: SourceReader, log: Log) -> None:
+    """See that a source that was handed over is what was sent, frame by frame and without a gap.
+
+    A folder that was put here by hand, without the list of what was sent, is looked at as well.
+
+    Args:
+        reader: the source.
+        log: may hold the beginning of a source that arrives without it.
+
+    Raises:
+        DamagedParcel: it is not; the text says what is wrong.
+        SchemaTooNew: a later version wrote it.
+        SpoolUnavailable: it can't be read now.
+    """
+    try:
+        _check_files(reader)
+    except FileNotFoundError as exc:
+        raise DamagedParcel(reader.source_id, "a segment is missing") from exc
+    except OSError as exc:
+        raise SpoolUnavailable(f"can't read what was handed over: {exc.strerror}") from exc
+    _check_frames(reader, log)
+    step("relay.parcel.checked")
+
+
+def _check_files(reader: SourceReader) -> None:
+    try:
+        data = (reader.directory / MANIFEST_NAME).read_bytes()
+    except FileNotFoundError:
+        return
+    try:
+        manifest = Manifest.from_bytes(data)
+    except ValueError as exc:
+        raise DamagedParcel(reader.source_id, "the list of its segments is damaged") from exc
+    if manifest.source_id != reader.source_id:
+        raise DamagedParcel(reader.source_id, "the list of its segments is another source's")
+    for name, wanted in manifest.segments.items():
+        if "/" in name:
+            raise DamagedParcel(reader.source_id, "the list of its segments is damaged")
+        with (reader.directory / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found = Segment(file.tell(), digest)
+        if found != wanted:
+            raise DamagedParcel(reader.source_id, f"{name} is not what was sent")
+
+
+def _check_frames(reader: SourceReader, log: Log) -> None:
+    position, next_sequence = Position(0, 0), None
+    while True:
+        read = reader.read(position, _READ_BYTES)
+        if read.corruptions:
+            found = read.corruptions[0]
+            place = f"segment {found.segment}, byte {found.offset}"
+            raise DamagedParcel(reader.source_id, f"{found.reason} ({place})")
+        given = [record.sequence for record in read.records if record.kind in GIVING]
+        if given and next_sequence is None:
+            next_sequence = given[0]
+            if next_sequence > 0 and next_sequence - 1 not in log.known(
+                reader.source_id, [next_sequence - 1]
+            ):
+                raise DamagedParcel(reader.source_id, f"its events before {given[0]} are missing")
+        for sequence in given:
+            if sequence != next_sequence:
+                raise DamagedParcel(reader.source_id, f"its event {next_sequence} is missing")
+            next_sequence += 1
+        if read.next == position:
+            break
+        position = read.next
+    if next_sequence is None:
+        raise DamagedParcel(reader.source_id, "it holds no event")
