@@ -59,6 +59,7 @@ def _register() -> None:
     from chain_client.cli.init import init
     from chain_client.cli.join import join
     from chain_client.cli.key import key
+    from chain_client.cli.lineage import lineage
     from chain_client.cli.model import model
     from chain_client.cli.policy import policy
     from chain_client.cli.relay import relay
@@ -69,7 +70,7 @@ def _register() -> None:
     from chain_client.cli.user import user
     from chain_client.cli.verify import verify
 
-    recording = (init, deploy, join, doctor, status, relay, verify, explain, alarm, tx)
+    recording = (init, deploy, join, doctor, status, relay, verify, lineage, explain, alarm, tx)
     deciding = (key, user, role, policy, model, approvals, draft, sync)
     for command in (*recording, *deciding):
         cli.add_command(command)

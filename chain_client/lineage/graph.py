@@ -89,6 +89,19 @@ class Graph:
         key = (link.later, link.earlier, link.relation)
         self.links[key] = replace(link, **changes)  # type: ignore[arg-type]
 
+    def joined(self, other: Graph) -> Graph:
+        """Both in one."""
+        whole = Graph()
+        for graph in (self, other):
+            for node, facts in graph.facts.items():
+                whole.add_node(node)
+                whole.facts[node].update(facts)
+                whole.told[node].update(graph.told[node])
+            for link in graph.links.values():
+                whole.add(link)
+            whole.gaps.update(graph.gaps)
+        return whole
+
     def nodes(self) -> list[Node]:
         """All things, in one order whatever way they were found."""
         return sorted(self.facts, key=node_order)
