@@ -53,6 +53,7 @@ from pathlib import Path
 from typing import Any
 
 from chain_client import ChainClient, Settings
+from chain_client.event_codec import decode_event
 from chain_client.events import Event
 from chain_client.verify import read_spooled
 
@@ -286,7 +287,10 @@ def relayed_events(home: Path, *, relay: bool = True) -> list[Event]:
                 service.drain(patience_s=60)
             finally:
                 service.close()
-        return list(read_spooled(client.folder.spool, client.log).events.values())
+        entries = client.log.entries()
+        logged = [decode_event(entry.event) for entry in entries if entry.event is not None]
+        spooled = read_spooled(client.folder.spool, client.log).events.values()
+        return [*logged, *spooled]
     finally:
         client.close()
 
