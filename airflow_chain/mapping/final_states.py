@@ -22,7 +22,6 @@ COLUMNS = (
     "try_number",
     "state",
     "operator",
-    "hostname",
     "pid",
     "start_date",
     "end_date",
@@ -86,8 +85,8 @@ def to_item(row: Mapping[str, Any]) -> dict[str, Json]:
         row: the columns of `COLUMNS` by name.
 
     Returns:
-        ``ran`` says whether Airflow has noted a process for it. A try that was cleared before it
-        began may still show that of the try before.
+        ``pid`` is that of the process that ran it, None where none did. A try that was cleared
+        before it began may still show pid and start of the try before.
     """
     return {
         "task_id": row["task_id"],
@@ -98,7 +97,7 @@ def to_item(row: Mapping[str, Any]) -> dict[str, Json]:
         else str(getattr(row["state"], "value", row["state"])),
         "operator": row["operator"],
         "ti_id": str(row["id"]),
-        "ran": bool(row["pid"] or row["hostname"]),
+        "pid": row["pid"],
         "started_us": to_us(row["start_date"]),
         "ended_us": to_us(row["end_date"]),
     }

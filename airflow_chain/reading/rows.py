@@ -11,6 +11,7 @@ from typing import Any
 from airflow_chain.mapping.dag_runs import to_dag_run_item
 from airflow_chain.mapping.final_states import COLUMNS, to_item
 from airflow_chain.reading.deletions import DELETING, to_deletions
+from airflow_chain.rules import Policy
 from chain_client.events import Json
 
 Line = list[Json]
@@ -41,19 +42,22 @@ _AT_ONCE = 2000
 _ARCHIVED = "_airflow_deleted__"
 
 
-def read_lines(connection: Any, *, dag_id: str | None, since_us: int | None) -> Iterator[Line]:
+def read_lines(
+    connection: Any, policy: Policy, *, dag_id: str | None, since_us: int | None
+) -> Iterator[Line]:
     """Everything that verification compares: what was deleted first, then runs, then tasks.
 
     Args:
         connection: SQLAlchemy's, to the metadata database.
+        policy: what Airflow's configuration says now.
         dag_id: of one DAG only.
         since_us: leaves out runs that had ended before, in µs since the epoch.
     """
     yield from _archived(connection)
     yield from _deletions(connection)
-    yield from _dag_runs(connection, dag_id, since_us)
-    yield from _tasks(connection, dag_id, since_us, history=True)
-    yield from _tasks(connection, dag_id, since_us, history=False)
+    yield from _dag_runs(connection, policy, dag_id, since_us)
+    yield from _tasks(connection, policy, dag_id, since_us, history=True)
+    yield from _tasks(connection, policy, dag_id, since_us, history=False)
 
 
 def _chosen(query: Any, dag_id: str | None, since_us: int | None) -> Any:
@@ -71,7 +75,9 @@ def _chosen(query: Any, dag_id: str | None, since_us: int | None) -> Any:
     return query
 
 
-def _dag_runs(connection: Any, dag_id: str | None, since_us: int | None) -> Iterator[Line]:
+def _dag_runs(
+    connection: Any, policy: Policy, dag_id: str | None, since_us: int | None
+) -> Iterator[Line]:
     from airflow.models.dagrun import DagRun
     from sqlalchemy import select
 
@@ -79,11 +85,12 @@ def _dag_runs(connection: Any, dag_id: str | None, since_us: int | None) -> Iter
     names = [name for name in _DAG_RUN if name in table.c]
     query = _chosen(select(*(table.c[name] for name in names)), dag_id, since_us)
     for row in _rows(connection, query.order_by(table.c.id)):
-        yield ["dag_run", to_dag_run_item(dict(zip(names, row)))]
+        item = to_dag_run_item(dict(zip(names, row)))
+        yield ["dag_run", item, not policy.decide(str(item["dag_id"])).record]
 
 
 def _tasks(
-    connection: Any, dag_id: str | None, since_us: int | None, *, history: bool
+    connection: Any, policy: Policy, dag_id: str | None, since_us: int | None, *, history: bool
 ) -> Iterator[Line]:
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
@@ -100,7 +107,9 @@ def _tasks(
         query = _chosen(query.select_from(table.join(runs, same)), dag_id, since_us)
     kind = "history" if history else "task"
     for row in _rows(connection, query):
-        yield [kind, row[0], row[1], to_item(dict(zip(COLUMNS, row[2:])))]
+        found = dict(zip(COLUMNS, row[2:]))
+        decision = policy.decide(row[0], found["task_id"], found["operator"])
+        yield [kind, row[0], row[1], to_item(found), not decision.record]
 
 
 def _archived(connection: Any) -> Iterator[Line]:

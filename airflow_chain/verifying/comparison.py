@@ -1,0 +1,173 @@
+"""Airflow's rows against what was recorded: DAG runs. Pure.
+
+Rows come in the order in which `airflow_chain.reading` gives them: deletions, runs, earlier tries,
+newest tries. What is compared of tries is in `task_comparison`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_chain.keys import DagRunKey
+from airflow_chain.verifying.deleted import Deleted
+from airflow_chain.verifying.names import name_run
+from airflow_chain.verifying.records import FINAL, SKEW_US, Item, Recorded, RunEnd, RunRecord
+from airflow_chain.verifying.task_comparison import TaskComparison
+from chain_client.events import Json
+from chain_client.hosts import Finding, Remark
+
+DAG_RUN_CHANGED = "dag_run_changed"
+DAG_RUN_MISSING = "dag_run_missing"
+DAG_RUN_UNRECORDED = "dag_run_unrecorded"
+
+_FIELDS = ("state", "run_type", "row_id", "logical_us", "run_after_us", "started_us", "ended_us")
+_RECONCILE = (
+    "If its scheduler may have been unable to record, `mlops-chain airflow reconcile` records what "
+    "the database says now, as what it is: read later"
+)
+
+
+class Comparison:
+    """Compares line by line, with memory for what was recorded and no more.
+
+    Args:
+        recorded: what the events say.
+        subject: what the remarks are about.
+    """
+
+    def __init__(self, recorded: Recorded, subject: str) -> None:
+        self._recorded = recorded
+        self._subject = subject
+        self._deleted = Deleted()
+        self._present: set[DagRunKey] = set()
+        self._moments: set[tuple[str, int]] = set()
+        self._final: set[DagRunKey] = set()
+        self._before = 0
+        self._reconciled = 0
+        self._gone = 0
+        self._tasks = TaskComparison(recorded, self._deleted, self._final)
+
+    def take(self, line: list[Any]) -> Iterator[Finding]:
+        """Compare one line of `airflow_chain.reading.database`."""
+        kind = line[0]
+        if kind == "deletion":
+            self._deleted.take(line[1])
+        elif kind == "archived_dag_run":
+            self._deleted.archived_runs.add(DagRunKey(line[1], line[2]))
+        elif kind == "archived_task":
+            self._deleted.archived_tries.add(line[1])
+        elif kind == "dag_run":
+            yield from self._take_run(line[1], denied=line[2])
+        elif kind in ("history", "task"):
+            key = DagRunKey(line[1], line[2])
+            yield from self._tasks.take(key, line[3], history=kind == "history", denied=line[4])
+
+    def finish(self) -> Iterator[Finding | Remark]:
+        """What was recorded and is not there, and what people should know beside it."""
+        for key, run in self._recorded.runs.items():
+            if key not in self._present and (run.ends or run.started_us):
+                yield from self._find_missing(run)
+        yield from self._tasks.finish(self._present)
+        yield from self._remarks()
+
+    def _take_run(self, item: Item, *, denied: bool) -> Iterator[Finding]:
+        key = DagRunKey(item["dag_id"], item["run_id"])
+        self._present.add(key)
+        run = self._recorded.runs.get(key)
+        if run is not None and item.get("logical_us") is not None:
+            self._moments.add((key.dag_id, item["logical_us"]))
+        if item.get("state") not in FINAL:
+            return
+        self._final.add(key)
+        if run is None or not (run.ends or run.started_us):
+            if not denied:
+                yield from self._find_unrecorded(key, item)
+            return
+        end = run.end
+        if end is not None:
+            self._reconciled += not run.seen
+            yield from _compare_run(run, end, item)
+        elif not denied:
+            yield Finding(
+                DAG_RUN_UNRECORDED,
+                name_run(key),
+                {"state": "running"},
+                {"state": item["state"]},
+                f"it was recorded that this run began, and not that it ended. {_RECONCILE}",
+                run.last_us,
+            )
+
+    def _find_unrecorded(self, key: DagRunKey, item: Item) -> Iterator[Finding]:
+        ended_us = item.get("ended_us") or item.get("run_after_us") or 0
+        began_us = self._recorded.began_us
+        if began_us is None or ended_us < began_us:
+            self._before += 1
+            return
+        yield Finding(
+            DAG_RUN_UNRECORDED,
+            name_run(key),
+            None,
+            {name: item.get(name) for name in _FIELDS},
+            "this run ended after recording had begun, and nothing of it was ever recorded. "
+            + _RECONCILE,
+        )
+
+    def _find_missing(self, run: RunRecord) -> Iterator[Finding]:
+        item: Item = run.ends[-1].item if run.ends else {}
+        if self._deleted.has_run(run.key, item.get("started_us"), run.last_us):
+            self._gone += 1
+            return
+        if (run.key.dag_id, item.get("logical_us")) in self._moments:
+            # A run for the same logical date has taken its place, as `dag.test()` does it.
+            self._gone += 1
+            return
+        yield Finding(
+            DAG_RUN_MISSING,
+            name_run(run.key),
+            {name: item.get(name) for name in _FIELDS} if item else {"state": "running"},
+            None,
+            "this run was recorded, and neither is it in Airflow's database, nor does Airflow's "
+            "audit log or a table of `airflow db clean` tell that it was deleted on purpose",
+            run.last_us,
+        )
+
+    def _remarks(self) -> Iterator[Remark]:
+        lost = sum(len(run.lost) for run in self._recorded.runs.values())
+        told = (
+            (self._before, "ended before recording began"),
+            (self._reconciled, "were recorded by the reconciler only, after they had ended"),
+            (self._gone, "were deleted on purpose, as Airflow tells"),
+        )
+        for count, what in told:
+            if count:
+                yield Remark(self._subject, f"{count} DAG runs {what}")
+        if lost:
+            text = f"of {lost} tries of tasks the reconciler tells that events were lost"
+            yield Remark(self._subject, text)
+
+
+def _compare_run(run: RunRecord, end: RunEnd, item: Item) -> Iterator[Finding]:
+    differing = _differing(end, item)
+    if not differing:
+        return
+    for other in run.ends:
+        near = end.time_us - other.time_us <= SKEW_US and other.source_id != end.source_id
+        if near and not _differing(other, item):
+            return  # two machines recorded at about the same time: either may have been the last
+    yield Finding(
+        DAG_RUN_CHANGED,
+        name_run(run.key),
+        {name: before for name, (before, _) in differing.items()},
+        {name: now for name, (_, now) in differing.items()},
+        f"Airflow's database says another {', '.join(differing)} than was recorded at its end",
+        end.time_us,
+    )
+
+
+def _differing(end: RunEnd, item: Item) -> dict[str, tuple[Json, Json]]:
+    return {
+        name: (end.item[name], item.get(name))
+        for name in _FIELDS
+        if end.item.get(name) is not None and end.item[name] != item.get(name)
+    }

@@ -1,0 +1,139 @@
+"""What was recorded of DAG runs and task instances, as far as it is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_chain.keys import DagRunKey, TaskKey
+
+Item = Mapping[str, Any]
+"""Of a task instance or of a DAG run, as `mapping` made it."""
+
+FINAL = frozenset({"success", "failed"})
+"""States in which a DAG run has ended."""
+FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States in which a task instance has ended."""
+
+TIMED_OUT = "timed_out"
+"""Airflow's word for a DAG run that took too long; what was not finished is skipped then."""
+
+SKEW_US = 60_000_000
+"""How far clocks of two machines may be apart, for deciding what was recorded last."""
+
+
+@dataclass(slots=True)
+class TaskTry:
+    """What was recorded of one try while it ran.
+
+    Args:
+        key: the task instance.
+        ti_id: Airflow's id of the try.
+        try_number: if an event told it.
+        own: types of the events of its own process, in the order in which they were met.
+        last_own: type and claimed time of the last of them.
+        seen_ends: types of ends that another process told, such as the scheduler.
+        marks: states that people gave it, with the claimed time.
+        sources: of its own process's events.
+    """
+
+    key: TaskKey
+    ti_id: str
+    try_number: int | None = None
+    own: list[str] = field(default_factory=list)
+    last_own: tuple[int, str] = (0, "")
+    seen_ends: set[str] = field(default_factory=set)
+    marks: list[tuple[int, str]] = field(default_factory=list)
+    sources: set[bytes] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class RunEnd:
+    """One recorded end of a DAG run: by its scheduler, by a person, or found by the reconciler.
+
+    Args:
+        time_us: claimed time of the event.
+        source_id: of the event.
+        item: of the run, as it was then.
+        message: Airflow's words for the reason.
+        marked: whether a person gave it the state.
+        reconciled: whether the reconciler found it.
+    """
+
+    time_us: int
+    source_id: bytes
+    item: Item
+    message: str = ""
+    marked: bool = False
+    reconciled: bool = False
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What was recorded of one DAG run.
+
+    Args:
+        key: which one.
+        last_us: claimed time of the latest event about itself.
+        started_us: claimed time of its latest recorded start; 0 if none was.
+        ends: every recorded end, in the order of their times.
+        items: the latest that was recorded of each try, by Airflow's id of it.
+        latest: ids of the tries that its latest end has.
+        unread: whether its latest end was recorded without its task instances.
+        parts: numbers of those events that together filled in what its latest end left out.
+        denied: how many task instances of its latest end the policy left out.
+        lost: what the reconciler said to be lost, by Airflow's id of the try.
+        marks: claimed times of what people did to it.
+    """
+
+    key: DagRunKey
+    last_us: int = 0
+    started_us: int = 0
+    ends: list[RunEnd] = field(default_factory=list)
+    items: dict[str, tuple[int, Item]] = field(default_factory=dict)
+    latest: set[str] = field(default_factory=set)
+    unread: bool = False
+    parts: set[int] = field(default_factory=set)
+    denied: int = 0
+    lost: set[str] = field(default_factory=set)
+    marks: list[int] = field(default_factory=list)
+
+    @property
+    def end(self) -> RunEnd | None:
+        """The latest recorded end, if it has not begun anew since."""
+        if not self.ends:
+            return None
+        last = self.ends[-1]
+        return last if self.started_us <= last.time_us else None
+
+    @property
+    def seen(self) -> bool:
+        """Whether anybody but the reconciler recorded it."""
+        return self.started_us > 0 or any(not end.reconciled for end in self.ends)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """Everything that was recorded of one Airflow.
+
+    Args:
+        runs: by key.
+        tries: by Airflow's id of the try.
+        began_us: claimed time of the first event about a DAG run; None if there is none.
+        closed: sources whose process ended in order.
+        lossy: sources that say that they lost records.
+    """
+
+    runs: dict[DagRunKey, RunRecord] = field(default_factory=dict)
+    tries: dict[str, TaskTry] = field(default_factory=dict)
+    began_us: int | None = None
+    closed: set[bytes] = field(default_factory=set)
+    lossy: set[bytes] = field(default_factory=set)
+
+    def run(self, key: DagRunKey) -> RunRecord:
+        """The record of a run, made when it is first met."""
+        found = self.runs.get(key)
+        if found is None:
+            found = self.runs[key] = RunRecord(key)
+        return found

@@ -1,0 +1,128 @@
+"""From events to what they say of DAG runs and tries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_chain import keys
+from airflow_chain.keys import DagRunKey, TaskKey
+from airflow_chain.verifying.records import FINAL, Recorded, RunEnd, RunRecord, TaskTry
+from chain_client import records
+from chain_client.events import Event
+
+_ENDED = frozenset(
+    {
+        keys.TASK_SUCCEEDED,
+        keys.TASK_FAILED,
+        keys.TASK_RETRY_SCHEDULED,
+        keys.TASK_SKIPPED,
+    }
+)
+_OWN = "task"
+"""The component whose events are those of a task's own process."""
+
+
+def replay(events: Iterable[Event]) -> Recorded:
+    """What all events together say; in whatever order those of several processes stand.
+
+    Events that are not about Airflow, or that have not the form of ours, say nothing here: the
+    log's own check names what was edited.
+    """
+    found = Recorded()
+    for event in events:
+        try:
+            take(found, event)
+        except (KeyError, ValueError, TypeError, AttributeError):
+            continue
+    return found
+
+
+def take(found: Recorded, event: Event) -> None:
+    """Add one event.
+
+    Raises:
+        ValueError: or KeyError, TypeError, AttributeError: it has not the form of ours.
+    """
+    if event.subject.kind == keys.DAG_RUN:
+        _take_run(found, event)
+    elif event.subject.kind == keys.TASK_INSTANCE:
+        _take_task(found, event)
+    elif event.type == records.SOURCE_CLOSED:
+        found.closed.add(bytes(event.source_id))
+    elif event.type == records.RECORDS_LOST:
+        found.lossy.add(bytes(event.source_id))
+
+
+def _take_run(found: Recorded, event: Event) -> None:
+    run = found.run(DagRunKey.from_id(event.subject.id))
+    payload: Mapping[str, Any] = event.payload
+    run.last_us = max(run.last_us, event.time_us)
+    is_first = found.began_us is None or event.time_us < found.began_us
+    if event.type == keys.DAG_RUN_STARTED:
+        run.started_us = max(run.started_us, event.time_us)
+    elif event.type in (
+        keys.DAG_RUN_SUCCEEDED,
+        keys.DAG_RUN_FAILED,
+        keys.DAG_RUN_MARKED,
+        keys.DAG_RUN_RECONCILED,
+    ):
+        _take_end(run, event, payload)
+        is_first = is_first and event.type != keys.DAG_RUN_RECONCILED
+    if is_first:
+        found.began_us = event.time_us
+
+
+def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
+    marked = event.type == keys.DAG_RUN_MARKED
+    reconciled = event.type == keys.DAG_RUN_RECONCILED
+    if marked:
+        run.marks.append(event.time_us)
+    for lost in payload.get("lost", ()):
+        run.lost.add(lost["ti_id"])
+    item = payload["dag_run"]
+    if item.get("state") not in FINAL:
+        return  # a person gave it a state that it has only after its teardown tasks
+    items = payload.get("task_instances", ())
+    for task in items:
+        known = run.items.get(task["ti_id"])
+        if known is None or known[0] <= event.time_us:
+            run.items[task["ti_id"]] = (event.time_us, task)
+    is_new = not run.ends or event.time_us >= run.ends[-1].time_us
+    same_end = bool(run.ends) and item.get("ended_us") == run.ends[-1].item.get("ended_us")
+    ids = {task["ti_id"] for task in items}
+    number, count = payload.get("part", (1, 1))
+    if reconciled and same_end:
+        # It fills in what the end itself left out, in as many parts as it takes.
+        run.latest |= ids
+        if "task_instances" in payload:
+            run.parts.add(number)
+            run.unread = len(run.parts) < count
+    elif is_new:
+        run.latest = ids
+        run.parts = {number}
+        run.unread = "task_instances" not in payload or count > 1
+        run.denied = int(payload.get("task_instances_denied", 0))
+    message = str(payload.get("message", ""))
+    end = RunEnd(event.time_us, bytes(event.source_id), item, message, marked, reconciled)
+    run.ends.append(end)
+    if not is_new:
+        run.ends.sort(key=lambda end: end.time_us)
+
+
+def _take_task(found: Recorded, event: Event) -> None:
+    payload: Mapping[str, Any] = event.payload
+    ti_id = str(payload["ti_id"])
+    known = found.tries.get(ti_id)
+    if known is None:
+        known = found.tries[ti_id] = TaskTry(TaskKey.from_id(event.subject.id), ti_id)
+    if isinstance(payload.get("try_number"), int):
+        known.try_number = payload["try_number"]
+    if event.type == keys.TASK_MARKED:
+        known.marks.append((event.time_us, str(payload.get("state"))))
+    elif payload["observer"]["component"] == _OWN:
+        known.own.append(event.type)
+        known.last_own = max(known.last_own, (event.time_us, event.type))
+        known.sources.add(bytes(event.source_id))
+    elif event.type in _ENDED:
+        known.seen_ends.add(event.type)
