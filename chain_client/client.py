@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chain_client.ledger.model_registry import ModelRegistryContract
     from chain_client.log import Log
     from chain_client.registry.client import RegistryClient
+    from chain_client.registry.decision_watch import DecisionWatch
     from chain_client.registry.identity import Salt
     from chain_client.relay.service import Relay
     from chain_client.sync.report import SyncReport
@@ -220,6 +221,26 @@ class ChainClient:
             self.log,
             self.home,
             lambda: self.recorder,
+        )
+
+    def watch_decisions(self) -> DecisionWatch:
+        """Looks at what is decided in the registry; nothing is read yet but the salt.
+
+        Raises:
+            ConfigurationError: the home has no registry yet, or another one's salt.
+            LogUnavailable: the log's database does not answer.
+        """
+        from chain_client.registry.decision_watch import DecisionWatch
+        from chain_client.registry.decisions import Place
+
+        contract = self.model_registry
+        return DecisionWatch(
+            Place(self.deployment.chain_id, contract.address),
+            contract,
+            self.ledger,
+            self.deployment.registry_block or 0,
+            self.log,
+            self.salt,
         )
 
     @cached_property

@@ -1,0 +1,101 @@
+"""One loop that looks at a registry for everybody in a triggerer who wants to be told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_chain.triggers.aside import Aside
+from airflow_chain.triggers.patience import LOOK_S, Patience
+from chain_client.errors import ChainError
+
+if TYPE_CHECKING:
+    from airflow_chain.hooks.chain import ChainHook
+    from chain_client.registry.decision_watch import DecisionWatch
+    from chain_client.registry.decisions import Look
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Round:
+    """One look, as it is handed to all.
+
+    Args:
+        look: what was seen.
+        confirm: called once Airflow has everything that was told of it.
+    """
+
+    look: Look
+    confirm: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+class Rounds:
+    """Looks again and again, and never ends.
+
+    A chain that does not answer is waited for; nothing that is missed meanwhile is lost, for each
+    look shows everything.
+
+    Args:
+        conn_id: connection.
+        poll_interval: seconds between two looks.
+    """
+
+    def __init__(self, conn_id: str | None, poll_interval: float) -> None:
+        self._conn_id = conn_id
+        self._patience = Patience(poll_interval)
+        self._aside = Aside("mlops-chain-decisions")
+        self._hook: ChainHook | None = None
+        self._watch: DecisionWatch | None = None
+
+    async def run(self) -> AsyncIterator[Round]:
+        """The rounds; one after each look, also where nothing is new."""
+        while True:
+            try:
+                found = await self._aside.run(self._look, LOOK_S)
+            except ChainError as exc:
+                self._patience.failed()
+                _logger.warning("mlops-chain: can't look at what was decided now: %s", exc)
+            except Exception as exc:
+                # A trigger that ends is begun anew at once: waiting is kinder to everybody. Only
+                # the class is told, as a foreign text may hold the URL of an endpoint.
+                self._patience.failed()
+                told = type(exc).__name__
+                _logger.warning("mlops-chain: can't look at what was decided now (%s)", told)
+            else:
+                self._patience.answered()
+                yield Round(found)
+            await self._patience.pause()
+
+    def close(self) -> None:
+        """Release the connection, once a look that still goes on has ended."""
+        hook, self._hook, self._watch = self._hook, None, None
+        if hook is not None:
+            self._aside.finish(hook.close)
+
+    def _look(self) -> Look:
+        if self._watch is None:
+            self._watch = self._open()
+        return self._watch.look()
+
+    def _open(self) -> DecisionWatch:
+        from airflow_chain.hooks.chain import ChainHook
+
+        if self._hook is None:
+            self._hook = ChainHook(self._conn_id)
+        return self._hook.get_conn().watch_decisions()
+
+
+async def confirm(batch: Sequence[Any]) -> None:
+    """Tell everybody that Airflow has what they told of these rounds.
+
+    Args:
+        batch: of items as Airflow's shared streams give them (`AdvanceItem`).
+    """
+    for item in batch:
+        # Of who failed nobody knows whether it was stored: they begin anew, and tell it again.
+        if item.outcome.failed == 0:
+            for call in item.broker_payload.confirm:
+                await call()
