@@ -35,28 +35,26 @@ def ship_before_stopping(
         settings: of the home that it records in.
         ship_to: URI of the destination, such as ``folder:/mnt/inbox``; empty: the source is only
             closed, for a relay that reads this spool.
-        timeout_s: longest time in seconds for handing over.
+        timeout_s: longest time in seconds for all of it.
     """
-    own = None
-    try:
-        if recorder is not None:
-            own = recorder.source_id
-            recorder.close()
-    except Exception as exc:
-        _logger.warning("mlops-chain: the spool of this task was not closed: %s", _said(exc))
     if not ship_to:
+        _close(recorder)
         return
     deadline = time.monotonic() + timeout_s
     # A thread, as a file system that is away may not answer at all. It dies with the process.
     thread = threading.Thread(
-        target=_ship, args=(settings, ship_to, own, deadline), name="mlops-chain-ship", daemon=True
+        target=_close_and_ship,
+        args=(recorder, settings, ship_to, deadline),
+        name="mlops-chain-ship",
+        daemon=True,
     )
     try:
         thread.start()
-    except RuntimeError as exc:
-        _logger.warning("mlops-chain: the spool of this task stays here: %s", exc)
+    except RuntimeError as exc:  # no thread can start any more
+        _logger.warning("mlops-chain: the spool of this task is not handed over: %s", exc)
+        _close(recorder)
         return
-    thread.join(max(0.0, deadline - time.monotonic()))
+    thread.join(max(0.0, timeout_s))
     if thread.is_alive():
         _logger.warning(
             "mlops-chain: the spool of this task was not handed over in %.1f s and stays in %s; "
@@ -66,22 +64,40 @@ def ship_before_stopping(
         )
 
 
-def _ship(settings: Settings, ship_to: str, own: SourceId | None, deadline: float) -> None:
-    from chain_client.shipping import open_shipper, ship_sources
-
+def _close(recorder: Recorder | None) -> SourceId | None:
+    """Close the source of this process; its id."""
+    own = None
     try:
-        shipper = open_shipper(ship_to, base=settings.home)
+        if recorder is not None:
+            own = recorder.source_id
+            recorder.close()
+    except Exception as exc:
+        _logger.warning("mlops-chain: the spool of this task was not closed: %s", _said(exc))
+    return own
+
+
+def _close_and_ship(
+    recorder: Recorder | None, settings: Settings, ship_to: str, deadline: float
+) -> None:
+    try:
+        from chain_client.shipping import open_shipper, ship_sources
+
+        own = _close(recorder)
         sent = ship_sources(
-            settings.spool_path, shipper, lambda: time.monotonic() >= deadline, first=own
+            settings.spool_path,
+            open_shipper(ship_to, base=settings.home),
+            lambda: time.monotonic() >= deadline,
+            first=own,
         )
     except BaseException as exc:  # also what a plugin's shipper may raise to end a process
         _logger.warning("mlops-chain: the spool of this task stays here: %s", _said(exc))
         return
     if sent.left:
         _logger.warning(
-            "mlops-chain: %d sources stay in the spool, %d were handed over: %s",
-            len(sent.left),
+            "mlops-chain: %d sources were handed over, %d stay in %s: %s",
             len(sent.shipped),
+            len(sent.left),
+            settings.spool_path,
             "; ".join(sorted(set(sent.left.values()))),
         )
 

@@ -23,6 +23,11 @@ RELAY_ONLY = {"spool.segment.before_remove", "spool.segment.removed"}
 ELSEWHERE = {
     # A copied spool only.
     "spool.fork.taken": "integration/core/test_forked_sources.py",
+    # A spool that is handed over.
+    **dict.fromkeys(
+        (name for name in steps.STEPS if name.startswith(("shipping.", "relay.parcel."))),
+        "faults/test_shipping_killed.py",
+    ),
     # A transaction that gets stuck: on an embedded chain none does.
     "transaction.replacement.signed": "faults/test_transactions_killed.py",
     "transaction.replacement.stored": "faults/test_transactions_killed.py",
