@@ -1,15 +1,21 @@
 """What the core asks of an adapter for lineage: which things its events tie together.
 
-How they are followed, and shown, lives in `chain_client.lineage`.
+An adapter offers a `Traces` by an entry point of group ``mlops_chain.traces``. It reads events
+only, so it needs no host: a log can be followed where neither MLflow nor Airflow is installed.
+How links are followed, and shown, lives in `chain_client.lineage`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from typing import Final, Protocol, runtime_checkable
 
+from chain_client.errors import ConfigurationError
 from chain_client.events import Event, Json, Subject
+
+ENTRY_POINT_GROUP: Final = "mlops_chain.traces"
 
 TARGET: Final = "target"
 """An alias or stage of a model; id ``<model>/alias:champion``."""
@@ -158,3 +164,23 @@ class Traces(Protocol):
 
     def results(self, nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
         """What came of the nodes; see `origins`."""
+
+
+def installed_traces() -> list[Traces]:
+    """What every adapter that is installed tells of its events, in the order of their names.
+
+    Raises:
+        ConfigurationError: an adapter can't be imported, or gives something else.
+    """
+    found: list[Traces] = []
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda one: one.name):
+        try:
+            traces = entry.load()()
+        except ImportError as exc:
+            raise ConfigurationError(
+                f"the adapter {entry.name!r} can't be imported: {exc}"
+            ) from exc
+        if not isinstance(traces, Traces):
+            raise ConfigurationError(f"{entry.value} of the adapter {entry.name!r} traces nothing")
+        found.append(traces)
+    return found

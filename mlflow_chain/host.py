@@ -46,7 +46,6 @@ from mlflow_chain.reading.server_uri import is_server_uri
 from mlflow_chain.reading.sql import SqlReader
 from mlflow_chain.resolving import SERVER_PATIENCE_S, Markers, Patience, Resolving
 from mlflow_chain.stores.marker import MARKERS, read_markers
-from mlflow_chain.tracing.traces import MlflowTraces
 from mlflow_chain.verifying.comparison import Comparison
 from mlflow_chain.verifying.replay import replay
 from mlflow_chain.verifying.target_events import KINDS as TARGET_KINDS
@@ -56,7 +55,7 @@ from mlflow_chain.verifying.unsettled import UnsettledCreations
 _logger = logging.getLogger(__name__)
 
 
-class MlflowHost(MlflowTraces):
+class MlflowHost:
     """`chain_client.hosts.Host` for MLflow's stores, in a database or behind a server.
 
     Args:

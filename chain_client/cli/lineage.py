@@ -10,7 +10,6 @@ import click
 from chain_client.cli.output import counted, json_option, open_client, print_json, print_note
 from chain_client.client import ChainClient
 from chain_client.errors import ChainError, HomeNotWritable, UnknownName
-from chain_client.hosts import installed_hosts
 from chain_client.lineage import approval, asking
 from chain_client.lineage.asking import Asked
 from chain_client.lineage.document import to_document
@@ -21,7 +20,7 @@ from chain_client.lineage.reading import LoggedInLog
 from chain_client.lineage.text import to_lines
 from chain_client.lineage.walking import Direction, walk
 from chain_client.log import Log
-from chain_client.traces import RUN, Logged, Node, Traces
+from chain_client.traces import RUN, Logged, Node, Traces, installed_traces
 
 
 @click.command()
@@ -66,7 +65,7 @@ def lineage(
     try:
         log = client.log
         logged = LoggedInLog(log)
-        tracers = [host for host in installed_hosts() if isinstance(host, Traces)]
+        tracers = installed_traces()
         starts = _find(asked, tracers, logged)
         # What was asked for by its model came of something; anything else became something.
         directions = [Direction.ORIGINS] if model else [Direction.RESULTS]
@@ -117,9 +116,8 @@ def _find(asked: Asked, tracers: Sequence[Traces], logged: Logged) -> list[Node]
         found = list(tracer.find_nodes(asked.kind, asked.text, logged))
         if found:
             return found
-    adapters = "" if tracers else " No adapter is installed that could read its events."
     raise UnknownName(
-        f"the log has no {KIND_NAMES[asked.kind]} {asked.text[:300]!r}.{adapters} What was "
+        f"the log has no {KIND_NAMES[asked.kind]} {asked.text[:300]!r}. What was "
         "recorded just now may be in a spool still: mlops-chain relay --once"
     )
 

@@ -138,12 +138,14 @@ def node_order(node: Node) -> tuple[object, ...]:
 
 
 def link_order(link: Link) -> tuple[object, ...]:
-    """Key by which links are sorted: as the log tells them."""
+    """Key by which links are sorted: by the kinds that they lead to, then as the log tells them."""
     return (
+        KINDS.index(link.later.kind),
+        KINDS.index(link.earlier.kind),
+        link.evidence.index,
         node_order(link.later),
         node_order(link.earlier),
         link.relation,
-        link.evidence.index,
     )
 
 

@@ -103,8 +103,9 @@ def to_details(node: Node, facts: Mapping[str, Json]) -> list[str]:
     if isinstance(began, int) and isinstance(ended, int):
         said.append(f"ran {(ended - began) / 1e6:,.1f} s")
     for fact, text in _SAID.items():
-        if facts.get(fact) not in (None, "", False):
-            said.append(text.format(facts[fact]))
+        value = facts.get(fact)
+        if value not in (None, "", False):
+            said.append(text.format(value).removesuffix("s" if value == 1 else ""))
     if said:
         lines.append(", ".join(said))
     return lines

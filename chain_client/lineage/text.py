@@ -54,7 +54,8 @@ def _tree(
             "  (see above)" if again else ""
         )
         bar = "│  " if links else "   "
-        for line in _about(graph, node, link, status, again=again):
+        told = {one.evidence.index for one in links}
+        for line in _about(graph, node, link, status, told, again=again):
             yield f"{below}{bar}{line}"
         for place, one in reversed(list(enumerate(links))):
             further = one.earlier if direction is Direction.ORIGINS else one.later
@@ -79,8 +80,9 @@ def _first_line(
 
 
 def _about(
-    graph: Graph, node: Node, link: Link | None, status: Status, *, again: bool
+    graph: Graph, node: Node, link: Link | None, status: Status, told: set[int], *, again: bool
 ) -> Iterator[str]:
+    """What is known of a thing; the entries of its links, which are ``told``, are not repeated."""
     if link is not None:
         yield to_evidence(link.evidence, status(link.evidence.index))
         if link.is_claimed:
@@ -90,9 +92,10 @@ def _about(
     if again:
         return
     yield from to_details(node, graph.facts[node])
-    shown = None if link is None else link.evidence.index
+    if link is not None:
+        told = told | {link.evidence.index}
     for found in graph.events_of(node):
-        if found.index != shown and found.event is not None:
+        if found.index not in told and found.event is not None:
             what = found.event.type.rpartition(".")[2].replace("_", " ")
             yield f"{what}: {to_evidence(found, status(found.index))}"
     for gap in graph.gaps_of(node):
