@@ -68,6 +68,15 @@ class Team:
             "PYTHONWARNINGS": "ignore",
         }
 
+    @property
+    def connection(self) -> str:
+        """The Airflow connection with which Ada asks, as an environment variable holds it."""
+        key, password = f"keystore:{self.key('ada')}", self.folder / "ada.password"
+        extra = {"home": str(self.home), "requester_key": key}
+        return json.dumps(
+            {"conn_type": "mlops_chain", "password": password.read_text(), "extra": extra}
+        )
+
     def start_node(self) -> RunningNode:
         """Start the chain, with what it had when it was ended."""
         state = ("--state", str(self.folder / "chain.json"))
@@ -107,9 +116,9 @@ class Team:
         """Where somebody's key lies; its password's file is beside it."""
         return self.folder / f"{name}.json"
 
-    def approve(self, proposal: str) -> None:
-        """Bob and Carol approve by the command line."""
-        for name in ("bob", "carol"):
+    def approve(self, proposal: str, *names: str) -> None:
+        """Bob and Carol, or only one of them, approve by the command line."""
+        for name in names or ("bob", "carol"):
             password = ("--password-file", str(self.folder / f"{name}.password"))
             key = ("--key", str(self.key(name)), *password)
             self.run("model", "approve", proposal, *key, "--yes")
