@@ -143,7 +143,7 @@ class ChainClient:
     @property
     def recorder(self) -> Recorder:
         """The recorder of this process for this home; every store of the process shares it."""
-        key = (os.getpid(), self.home)
+        key = (os.getpid(), self.folder.spool)
         with _recorders_lock:
             recorder = _recorders.get(key)
             if recorder is None:

@@ -154,6 +154,7 @@ def assemble_relay(
                 clock,
                 log.raise_alarm,
                 log.clear_alarm,
+                lambda kind: {alarm.subject for alarm in log.alarms() if alarm.kind == kind},
             ),
         ),
         Tenure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from chain_client.clock import Clock
@@ -34,6 +34,7 @@ class Inbox:
         clock: time.
         alarm: called with (kind, subject, detail).
         clear: called with (kind, subject).
+        standing: subjects of the alarms of a kind that stand.
     """
 
     def __init__(
@@ -43,16 +44,18 @@ class Inbox:
         clock: Clock,
         alarm: Callable[[str, str, str], None],
         clear: Callable[[str, str], None],
+        standing: Callable[[str], Collection[str]],
     ) -> None:
         self._folder = folder
         self._ingester = ingester
         self._clock = clock
         self._alarm = alarm
         self._clear = clear
+        self._standing = standing
         self._lock: RelayLock | None = None
         self._look_us: int | None = None
         self._is_ours = False
-        self._trouble: str | None = None
+        self._trouble: str | None = ""  # not known: an earlier relay may have told of some
         self._watched: dict[str, tuple[object, int]] = {}
         self._told: set[str] = set()
 
@@ -93,6 +96,7 @@ class Inbox:
         if self._is_ours:
             if not was_ours:
                 remove_taken(self._folder)
+                self._told = set(self._standing("shipment_unfinished"))
             self._watch_shipments(now_us)
         return self._is_ours
 
@@ -112,8 +116,8 @@ class Inbox:
                 self._watched[source] = sizes, now_us
             elif now_us - self._watched[source][1] >= _UNFINISHED_S * 1e6:
                 self._tell_of(source, len(sizes))
-        for source in self._watched.keys() - found.keys():
-            del self._watched[source]
+        for source in (self._watched.keys() | self._told) - found.keys():
+            self._watched.pop(source, None)
             if source in self._told:
                 self._told.discard(source)
                 self._clear("shipment_unfinished", source)

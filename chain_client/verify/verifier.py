@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from chain_client.clock import SystemClock
@@ -43,7 +43,7 @@ from chain_client.hosts import (
 )
 from chain_client.ledger.deployment import check_event_log, check_registry
 from chain_client.ledger.event_log import EventLogContract, Head
-from chain_client.log import EntryStatus, Log, LogHead
+from chain_client.log import EntryStatus, Log, LogHead, SourceState
 from chain_client.types import to_hex
 from chain_client.verify.comparing import compare_all
 from chain_client.verify.cross_head import NAME as CROSS
@@ -57,6 +57,7 @@ from chain_client.verify.registry_state import compare_registry
 from chain_client.verify.report import Check, Report, Verdict
 from chain_client.verify.sequences import find_gaps, find_understated, find_unfinished
 from chain_client.verify.spooled import Spooled
+from chain_client.verify.unclosed import find_unclosed, tell_unclosed
 
 _logger = logging.getLogger(__name__)
 
@@ -213,7 +214,7 @@ def _check_log(
         forks = read_forks(evidence.log, leaves.forks)
         after = evidence.log.sources()
         findings += find_misnoted(before, after, leaves.trackers, forks, spooled.waiting)
-        report.conclude("sources", findings, _told(len(promised), spooled, forks))
+        report.conclude("sources", findings, _told(after, len(promised), spooled, forks))
         unfinished = list(find_unfinished(leaves.trackers, promised, elsewhere))
         if unfinished:
             detail = _told_unfinished(unfinished)
@@ -249,13 +250,14 @@ def _misnoted_heads(heads: list[LogHead] | None, anchored: dict[int, bytes]) -> 
             )
 
 
-def _told(count: int, spooled: Spooled, forks: list[Fork]) -> str:
+def _told(states: Sequence[SourceState], count: int, spooled: Spooled, forks: list[Fork]) -> str:
     text = f"{count} source{'' if count == 1 else 's'}, {spooled.live_sources} of them live"
     if spooled.foreign_sources:
         text += f"; {spooled.foreign_sources} in the spool of another deployment, not counted"
     for fork in forks:
         text += f"; {fork.to_text()}"
-    return text
+    unclosed = tell_unclosed(find_unclosed(states))
+    return f"{text}; {unclosed}" if unclosed else text
 
 
 def _told_unfinished(sources: list[Elsewhere]) -> str:
