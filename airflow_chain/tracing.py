@@ -142,6 +142,8 @@ def _told_by_tasks(
         if event.type in _BEGINNINGS:
             began = event.time_us if began is None else min(began, event.time_us)
             facts[BEGAN] = began
+        elif began is None and isinstance(event.payload.get("started_us"), int):
+            facts[BEGAN] = event.payload["started_us"]
         if event.type in _ENDS:
             facts[ENDED] = event.time_us
         yield Fact(node, facts, found)

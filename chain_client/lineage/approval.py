@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from chain_client.errors import InvalidInput
 from chain_client.events import Json
 from chain_client.ledger.model_registry_values import Cause
 from chain_client.lineage.graph import Graph
@@ -50,7 +51,10 @@ class Approvals:
     def _judge(self, node: Node, version: int) -> Mapping[str, Json]:
         name, _, target = node.id.rpartition("/")
         model = self._model(node.store, name)
-        place = None if model is None else (model, self.target_id(Target.parse(target)))
+        try:
+            place = None if model is None else (model, self.target_id(Target.parse(target)))
+        except InvalidInput:
+            place = None  # older than what can be gated
         change = None if place is None else self.state.current(*place)
         if change is not None and change.version == version:
             return self._approved(change)

@@ -40,7 +40,9 @@ def _judge(graph: Graph, link: Link) -> tuple[bool, str]:
     tolerance = _OWN_TOLERANCE_US if is_same else TOLERANCE_US
     facts = graph.facts[link.earlier]
     began, ended = facts.get(BEGAN), facts.get(ENDED)
-    if isinstance(began, int) and made.time_us < began - tolerance:
+    if not isinstance(began, int):
+        return True, "only its tags say so: no event tells when that try ran"
+    if made.time_us < began - tolerance:
         return True, "only its tags say so: it was made before that try began"
     if isinstance(ended, int) and made.time_us > ended + tolerance:
         return True, "only its tags say so: it was made after that try had ended"

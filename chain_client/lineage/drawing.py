@@ -5,6 +5,7 @@ Text from outside is escaped, and what is too long is cut; the whole stands in a
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +18,7 @@ from chain_client.lineage.labels import (
     shown_links,
     to_details,
     to_evidence,
+    to_time,
     to_title,
 )
 from chain_client.lineage.placing import place
@@ -31,20 +33,20 @@ from chain_client.traces import (
     TARGET,
     TASK_TRY,
     Link,
-    LoggedEvent,
     Node,
 )
 
-_WIDTH: Final = 236
-_GAP_X: Final = 128
+_WIDTH: Final = 272
+_GAP_X: Final = 132
 _GAP_Y: Final = 26
 _MARGIN: Final = 24
 _HEAD: Final = 64
 _LINE: Final = 15
-_MOST_LINES: Final = 5
-_FITS: Final = 38
+_MOST_LINES: Final = 9
+_MOST_FOLDED: Final = 3
+_FITS: Final = 37
 """Letters of the smaller type in a box."""
-_TITLE_FITS: Final = 30
+_TITLE_FITS: Final = 28
 
 _COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     TARGET: ("#fff4d6", "#b7791f"),
@@ -68,6 +70,7 @@ class _Box:
     title: str
     lines: tuple[tuple[str, str], ...]
     """A class of the style sheet, and the text."""
+    tooltip: tuple[str, ...]
 
     @property
     def middle(self) -> int:
@@ -116,7 +119,9 @@ def _boxes(graph: Graph, columns: Sequence[Sequence[Node]], status: Status) -> d
         for node in column:
             title = to_title(node, graph.facts[node])
             x = _MARGIN + number * (_WIDTH + _GAP_X)
-            boxes[node] = _Box(node, x, y, heights[node], title, lines[node])
+            boxes[node] = _Box(
+                node, x, y, heights[node], title, lines[node], tuple(_tooltip(graph, node, status))
+            )
             y += heights[node] + _GAP_Y
     return boxes
 
@@ -124,20 +129,37 @@ def _boxes(graph: Graph, columns: Sequence[Sequence[Node]], status: Status) -> d
 def _lines(graph: Graph, node: Node, status: Status) -> Iterator[tuple[str, str]]:
     found = [("plain", line) for line in to_details(node, graph.facts[node])]
     events = graph.events_of(node)
-    said: list[LoggedEvent] = [events[0], *events[-1:]] if len(events) > 1 else events
-    for event in said:
-        what = "" if event.event is None else event.event.type.rpartition(".")[2]
-        shown = f"{what.replace('_', ' ')}: {to_evidence(event, status(event.index))}"
-        found.append(("plain", shown))
+    for event in [events[0], *events[-1:]] if len(events) > 1 else events:
+        if event.event is not None:
+            what = event.event.type.rpartition(".")[2].replace("_", " ")
+            found.append(("plain", f"{what} {to_time(event.event.time_us)}"))
+        found.append(("faint", f"entry {event.index}, {status(event.index)}"))
     found += [("gap", f"? {gap.text}") for gap in graph.gaps_of(node)]
-    yield from found[:_MOST_LINES]
-    if len(found) > _MOST_LINES:
-        yield "plain", f"… and {len(found) - _MOST_LINES} more lines, in --json"
+    folded = [(style, part) for style, line in found for part in _fold(line)]
+    yield from folded[:_MOST_LINES]
+    if len(folded) > _MOST_LINES:
+        yield "faint", "… and more, in the output of --json"
+
+
+def _tooltip(graph: Graph, node: Node, status: Status) -> Iterator[str]:
+    yield from to_details(node, graph.facts[node])
+    for event in graph.events_of(node):
+        what = "?" if event.event is None else event.event.type
+        yield f"{what}: {to_evidence(event, status(event.index))}"
+    for gap in graph.gaps_of(node):
+        yield f"? {gap.text}"
+
+
+def _fold(line: str) -> list[str]:
+    parts = textwrap.wrap(escape_unprintable(line), _FITS, break_on_hyphens=False)
+    if len(parts) > _MOST_FOLDED:
+        parts[_MOST_FOLDED - 1 :] = [_cut(" ".join(parts[_MOST_FOLDED - 1 :]), _FITS)]
+    return parts
 
 
 def _drawn_box(box: _Box) -> str:
     inside, edge = _COLOURS[box.node.kind]
-    whole = "\n".join([f"{KIND_NAMES[box.node.kind]} {box.title}", *(t for _, t in box.lines)])
+    whole = "\n".join([f"{KIND_NAMES[box.node.kind]} {box.title}", *box.tooltip])
     rows = [
         f'<text class="kind" x="{box.x + 12}" y="{box.y + 17}" fill="{edge}">'
         f"{_text(KIND_NAMES[box.node.kind])}</text>",
@@ -147,7 +169,7 @@ def _drawn_box(box: _Box) -> str:
     for number, (style, line) in enumerate(box.lines):
         rows.append(
             f'<text class="{style}" x="{box.x + 12}" y="{box.y + 34 + _LINE * (number + 1)}">'
-            f"{_text(_cut(line, _FITS))}</text>"
+            f"{_text(line)}</text>"
         )
     return "\n".join(
         [
@@ -176,7 +198,7 @@ def _drawn_link(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
         x1, y1, x2, y2 = earlier.x + _WIDTH, earlier.middle, later.x - 2, later.middle
         bend = max((x2 - x1) // 2, 30)
         path = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-        at_x, at_y = x2 - _GAP_X // 2, y2 - 6 if y1 == y2 else y2 + (y1 - y2) // 4 - 6
+        at_x, at_y = (x1 + x2) // 2, (y1 + y2) // 2 - 5
     else:
         # It leads back, or stays: around the upper edges.
         x1, y1, x2, y2 = earlier.x + _WIDTH // 2, earlier.y, later.x + _WIDTH // 2, later.y - 2
@@ -215,6 +237,7 @@ _STYLE: Final = (
     ".kind{font-size:10px;letter-spacing:1px;text-transform:uppercase}"
     ".title{font-size:13px;font-weight:bold}"
     ".plain{font-size:11px;fill:#333}"
+    ".faint{font-size:10px;fill:#777}"
     ".gap{font-size:11px;font-style:italic;fill:#9b2c2c}"
     ".label{font-size:10.5px;fill:#444;text-anchor:middle;paint-order:stroke;stroke:#fff;"
     "stroke-width:3px}"

@@ -20,7 +20,7 @@ from chain_client.traces import (
     Traced,
 )
 from mlflow_chain.mapping.workspaces import to_key
-from mlflow_chain.tracing import targets
+from mlflow_chain.tracing.naming import Naming
 from mlflow_chain.tracing.said import applied, parts_of, unreadable, who
 
 _MODELS, _RUNS = "models:/", "runs:/"
@@ -33,7 +33,7 @@ _GONE: Final = {
 }
 
 
-def version_origins(node: Node, logged: Logged) -> Iterator[Traced]:
+def version_origins(node: Node, naming: Naming, logged: Logged) -> Iterator[Traced]:
     """The logged model, run or other version that a version has its files of."""
     subject = Subject(node.store, MODEL_VERSION, node.id)
     made: tuple[LoggedEvent, Event] | None = None
@@ -45,7 +45,7 @@ def version_origins(node: Node, logged: Logged) -> Iterator[Traced]:
         else:
             gone = (found, event)
     yield from unreadable(node, subject, logged)
-    former = targets.former_name(node.store, node.id, logged)
+    former = naming.former(node.id)
     if former is not None and (made is None or made[1].time_us < former.at_us):
         yield Link(node, former.node, "named before", former.evidence)
         yield Fact(node, {"renamed_by": former.who}, former.evidence)

@@ -92,6 +92,17 @@ def find_datasets(store: str, text: str, logged: Logged) -> Iterator[Node]:
     yield from found
 
 
+def find_dag_runs(text: str, logged: Logged) -> Iterator[Node]:
+    """DAG runs of that id that runs say they were started in."""
+    found: dict[Node, None] = {}
+    for store in logged.stores():
+        for entry, event in applied(Subject(store, RUN, ""), logged, _MADE, below=True):
+            for link in _started_in(Node(RUN, store, event.subject.id), entry, event):
+                if link.earlier.kind == DAG_RUN and link.earlier.id == text:
+                    found.setdefault(link.earlier)
+    yield from found
+
+
 def _started(store: str, sought: set[Node], logged: Logged) -> Iterator[Link]:
     for found, event in applied(Subject(store, RUN, ""), logged, _MADE, below=True):
         run = Node(RUN, store, event.subject.id)

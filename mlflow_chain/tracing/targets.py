@@ -1,4 +1,4 @@
-"""Aliases and stages: which version has them, or had them, and by which names a model went.
+"""Aliases and stages: which version has them, or had them.
 
 Calls go by name, so what a name stands for is followed as they tell it, in the order of their
 claimed times.
@@ -22,6 +22,7 @@ from chain_client.traces import (
     Node,
     Traced,
 )
+from mlflow_chain.tracing.naming import Naming
 from mlflow_chain.tracing.said import applied, unreadable, who
 from mlflow_chain.verifying.registry_order import RENAMED, WORKSPACE_DELETED, name_of, new_name_of
 
@@ -39,23 +40,6 @@ _VERSION_TYPES: Final = (
     "model_version.deleted",
 )
 _STAGES: Final = frozenset({"Staging", "Production", "Archived"})
-
-
-@dataclass(frozen=True, slots=True)
-class Former:
-    """The name that a version's model had before.
-
-    Args:
-        node: the version by that name.
-        at_us: claimed time of the renaming.
-        who: who renamed it.
-        evidence: the event.
-    """
-
-    node: Node
-    at_us: int
-    who: str | None
-    evidence: LoggedEvent
 
 
 @dataclass(slots=True)
@@ -89,31 +73,32 @@ class _Models:
         self.held.setdefault(name, {}).setdefault(target, []).append(_Held(name, version, found))
 
 
-def origins(node: Node, logged: Logged) -> Iterator[Traced]:
+def origins(node: Node, naming: Naming, logged: Logged) -> Iterator[Traced]:
     """The version that a target points to."""
     model, _, target = node.id.rpartition("/")
     subject = Subject(node.store, "registered_model", model)
-    models = _follow(node.store, _names(node.store, model, logged), logged)
+    models = _follow(naming, model, logged)
     held = models.held.get(model, {}).get(target, [])
     for one in held:
         yield from _links(node, model, one)
     yield from unreadable(node, subject, logged)
     if not held:
         was = models.ended.get((model, target))
-        yield Gap(
-            node,
-            f"no version has it now; version {was[-1].version} had it last"
-            if was
-            else "the log knows no version that ever had it",
-        )
+        text = "the log knows no version that ever had it"
+        if was:
+            text = f"no version has it now; version {was[-1].version} had it last"
+        for link in naming.later(model, [f"{model}/1"]):
+            text += f"; the model is named {link.later.id.rpartition('/')[0]} since"
+        yield Gap(node, text)
 
 
-def results(nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
+def results(nodes: Collection[Node], naming: Naming, logged: Logged) -> Iterator[Traced]:
     """The targets that versions have, or had, and what they are called since."""
-    versions = [node for node in nodes if node.kind == MODEL_VERSION]
-    for store, model in sorted({(n.store, n.id.rpartition("/")[0]) for n in versions}):
-        numbers = {n.id for n in versions if (n.store, n.id.rpartition("/")[0]) == (store, model)}
-        models = _follow(store, _names(store, model, logged), logged)
+    by_model: dict[str, set[str]] = {}
+    for node in nodes:
+        by_model.setdefault(node.id.rpartition("/")[0], set()).add(node.id)
+    for model, version_ids in sorted(by_model.items()):
+        models = _follow(naming, model, logged)
         rows = [
             (target, one)
             for target, all_held in models.held.get(model, {}).items()
@@ -126,32 +111,9 @@ def results(nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
             for one in was
         ]
         for target, one in rows:
-            if f"{model}/{one.version}" in numbers:
-                yield from _links(Node(TARGET, store, f"{model}/{target}"), model, one)
-        yield from _later_names(store, model, numbers, logged)
-
-
-def former_name(store: str, version_id: str, logged: Logged) -> Former | None:
-    """The name before the last renaming to this one; None if there was none."""
-    model, _, number = version_id.rpartition("/")
-    latest: Former | None = None
-    for found, event in _passings(store, logged):
-        for old, new in _moves(event, store, model, logged):
-            if new == model and (latest is None or event.time_us > latest.at_us):
-                node = Node(MODEL_VERSION, store, f"{old}/{number}")
-                latest = Former(node, event.time_us, who(event), found)
-    return latest
-
-
-def _later_names(store: str, model: str, numbers: set[str], logged: Logged) -> Iterator[Link]:
-    for found, event in _passings(store, logged):
-        if event.type != RENAMED or name_of(event) != model:
-            continue
-        for version_id in sorted(numbers):
-            number = version_id.rpartition("/")[2]
-            later = Node(MODEL_VERSION, store, f"{new_name_of(event)}/{number}")
-            earlier = Node(MODEL_VERSION, store, version_id)
-            yield Link(later, earlier, "named before", found)
+            if f"{model}/{one.version}" in version_ids:
+                yield from _links(Node(TARGET, naming.store, f"{model}/{target}"), model, one)
+        yield from naming.later(model, version_ids)
 
 
 def _links(node: Node, model: str, one: _Held) -> Iterator[Traced]:
@@ -162,48 +124,13 @@ def _links(node: Node, model: str, one: _Held) -> Iterator[Traced]:
         yield Fact(node, {"set_by": who(one.evidence.event)}, one.evidence)
 
 
-def _passings(store: str, logged: Logged) -> Iterator[tuple[LoggedEvent, Event]]:
-    """Calls that gave a model another name."""
-    models = Subject(store, "registered_model", "")
-    yield from applied(models, logged, (RENAMED,), below=True)
-    workspaces = Subject(store, "workspace", "")
-    for found, event in applied(workspaces, logged, (WORKSPACE_DELETED,), below=True):
-        if event.payload.get("mode") == "SET_DEFAULT":
-            yield found, event
-
-
-def _moves(event: Event, store: str, model: str, logged: Logged) -> Iterator[tuple[str, str]]:
-    """Old and new name of a model that the call gave the name ``model``."""
-    if event.type == RENAMED:
-        if new_name_of(event) == model:
-            yield name_of(event), model
-    elif "/" not in model:
-        old = f"{event.subject.id}/{model}"
-        if any(s.id == old for s in logged.subjects(Subject(store, "registered_model", old))):
-            yield old, model
-
-
-def _names(store: str, model: str, logged: Logged) -> set[str]:
-    """Every name that what is named so now may have had."""
-    passings = [event for _, event in _passings(store, logged)]
-    names, fresh = {model}, [model]
-    while fresh:
-        name = fresh.pop()
-        for event in passings:
-            for old, _ in _moves(event, store, name, logged):
-                if old not in names:
-                    names.add(old)
-                    fresh.append(old)
-    return names
-
-
-def _follow(store: str, names: set[str], logged: Logged) -> _Models:
-    calls: list[tuple[LoggedEvent, Event]] = []
-    for name in sorted(names):
+def _follow(naming: Naming, model: str, logged: Logged) -> _Models:
+    store, calls = naming.store, list[tuple[LoggedEvent, Event]]()
+    for name in sorted(naming.all_of(model)):
         calls += applied(Subject(store, "registered_model", name), logged, _MODEL_TYPES)
         versions = Subject(store, MODEL_VERSION, f"{name}/")
         calls += applied(versions, logged, _VERSION_TYPES, below=True)
-    calls += [call for call in _passings(store, logged) if call[1].type == WORKSPACE_DELETED]
+    calls += [call for call in naming.calls if call[1].type == WORKSPACE_DELETED]
     models = _Models()
     for found, event in sorted(calls, key=lambda call: (call[1].time_us, call[1].sequence)):
         _apply(models, found, event)
@@ -247,7 +174,11 @@ def _apply(models: _Models, found: LoggedEvent, event: Event) -> None:
 
 
 def _move(models: _Models, name: str, new_name: str) -> None:
-    models.held[new_name] = models.held.pop(name, {})
+    moved = models.held.pop(name, {})
+    for target, held in moved.items():
+        was = models.ended.setdefault((name, target), [])
+        was += [_Held(one.name, one.version, one.evidence, is_over=True) for one in held]
+    models.held[new_name] = moved
 
 
 def _to_stage(models: _Models, name: str, version: int, stage: object, found: LoggedEvent) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from chain_client.events import Subject
 from chain_client.traces import (
+    DAG_RUN,
     DATASET,
     LOGGED_MODEL,
     MODEL_VERSION,
@@ -16,6 +17,7 @@ from chain_client.traces import (
     Traced,
 )
 from mlflow_chain.tracing import models, runs, targets
+from mlflow_chain.tracing.naming import Naming
 
 
 class MlflowTraces:
@@ -39,11 +41,12 @@ def find_nodes(kind: str, text: str, logged: Logged) -> Iterator[Node]:
     for store in logged.stores():
         if kind == TARGET:
             model = text.rpartition("/")[0]
-            if _is_known(Subject(store, "registered_model", model), logged):
+            known = _is_known(Subject(store, "registered_model", model), logged)
+            if known or len(Naming(store, logged).all_of(model)) > 1:
                 yield Node(TARGET, store, text)
         elif kind in (MODEL_VERSION, LOGGED_MODEL):
             if _is_known(Subject(store, kind, text), logged) or (
-                kind == MODEL_VERSION and targets.former_name(store, text, logged)
+                kind == MODEL_VERSION and Naming(store, logged).former(text)
             ):
                 yield Node(kind, store, text)
         elif kind == RUN and text:
@@ -51,6 +54,8 @@ def find_nodes(kind: str, text: str, logged: Logged) -> Iterator[Node]:
                 yield Node(RUN, store, subject.id)
         elif kind == DATASET:
             yield from runs.find_datasets(store, text, logged)
+    if kind == DAG_RUN:
+        yield from runs.find_dag_runs(text, logged)
 
 
 def _is_known(subject: Subject, logged: Logged) -> bool:
@@ -59,11 +64,13 @@ def _is_known(subject: Subject, logged: Logged) -> bool:
 
 def origins(nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
     """What the nodes came of; see `chain_client.traces.Traces`."""
+    namings: dict[str, Naming] = {}
     for node in nodes:
+        naming = namings.setdefault(node.store, Naming(node.store, logged))
         if node.kind == TARGET:
-            yield from targets.origins(node, logged)
+            yield from targets.origins(node, naming, logged)
         elif node.kind == MODEL_VERSION:
-            yield from models.version_origins(node, logged)
+            yield from models.version_origins(node, naming, logged)
         elif node.kind == LOGGED_MODEL:
             yield from models.logged_model_origins(node, logged)
         elif node.kind == RUN:
@@ -74,4 +81,7 @@ def results(nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
     """What came of the nodes; see `chain_client.traces.Traces`."""
     yield from runs.results(nodes, logged)
     yield from models.results(nodes, logged)
-    yield from targets.results(nodes, logged)
+    versions = [node for node in nodes if node.kind == MODEL_VERSION]
+    for store in sorted({node.store for node in versions}):
+        here = [node for node in versions if node.store == store]
+        yield from targets.results(here, Naming(store, logged), logged)
