@@ -6,6 +6,7 @@ nothing else, beside small files of the home. It may raise: each hook has a guar
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import socket
@@ -73,8 +74,9 @@ def prepare() -> None:
     Raises:
         ChainError: as `get_recording`.
     """
-    get_recording()
+    codecs.lookup("ascii")  # in which a source's first record reads what boot this is
     _observed_host()
+    get_recording()
 
 
 def get_recording() -> Recording:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any
+
+
+def prepare() -> None:
+    """Import what `mask` needs, so that the first call is quick."""
+    _masker()
 
 
 def mask(value: Any, name: str) -> Any:
@@ -13,11 +19,15 @@ def mask(value: Any, name: str) -> Any:
         ImportError: this Airflow masks by other means than those that are known: then nothing is
             to be recorded of a value.
     """
+    return _masker().redact(value, name)
+
+
+@cache
+def _masker() -> Any:
     try:
-        masker = import_module("airflow.sdk._shared.secrets_masker")
+        return import_module("airflow.sdk._shared.secrets_masker")
     except ImportError:
-        masker = import_module("airflow.sdk.execution_time.secrets_masker")  # Airflow 3.1
-    return masker.redact(value, name)
+        return import_module("airflow.sdk.execution_time.secrets_masker")  # Airflow 3.1
 
 
 def next_method(task_instance: Any) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_chain import config, recording
+from airflow_chain import config, recording, versions
 from airflow_chain.guard import Guard
 from airflow_chain.listener import components, task_instances
 
@@ -12,6 +12,9 @@ from airflow_chain.listener import components, task_instances
 def start(component: Any) -> None:
     """Get ready, so that the first hook that records is quick."""
     components.starting(component)
+    if not components.is_task_runner(component):
+        from airflow_chain.listener import dag_runs  # noqa: F401 - for the hooks of DAG runs
+    versions.prepare()
     recording.prepare()
 
 

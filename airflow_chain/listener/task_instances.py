@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from airflow_chain import acting_user, recording, versions
 from airflow_chain.guard import Guard
-from airflow_chain.listener import components
+from airflow_chain.listener import components, task_environment
 from airflow_chain.listener.facts import is_row, read_facts
 from airflow_chain.mapping import Mapped
 from airflow_chain.mapping.disclosing import disclose
@@ -21,7 +20,6 @@ from airflow_chain.mapping.tasks import (
 )
 from airflow_chain.rules import Decision, Extent
 from chain_client.events import Actor, Json
-from chain_client.running_in import RunningIn, to_environment
 
 _running: Any = None
 """The task instance that this process runs, until an end of it was told."""
@@ -31,9 +29,9 @@ def begin(task_instance: Any) -> None:
     """A task's process is about to run it, or to go on with it."""
     global _running
     facts = read_facts(task_instance)
-    now = recording.get_recording()
-    _set_environment(facts, now.name)
-    decision = now.policy.decide(facts.key.dag_id, facts.key.task_id, facts.operator)
+    with Guard("environment of a task"):
+        task_environment.export(facts)
+    decision = _decide(facts)
     if not decision.record:
         return
     _running = task_instance
@@ -55,9 +53,7 @@ def end(task_instance: Any, state: str, error: Any, previous_state: Any) -> None
     global _running
     _running = None
     facts = read_facts(task_instance)
-    decision = recording.get_recording().policy.decide(
-        facts.key.dag_id, facts.key.task_id, facts.operator
-    )
+    decision = _decide(facts)
     if not decision.record:
         return
     if not is_row(task_instance):
@@ -81,6 +77,11 @@ def pause() -> None:
     mapped = map_pause(read_facts(task_instance))
     if mapped is not None:
         recording.note(mapped, component=components.TASK)
+
+
+def _decide(facts: TaskFacts) -> Decision:
+    key = facts.key
+    return recording.get_recording().policy.decide(key.dag_id, key.task_id, facts.operator)
 
 
 def _mark(facts: TaskFacts, state: str, component: str) -> None:
@@ -116,12 +117,3 @@ def _rendered(task: Any, extent: Extent) -> dict[str, Json]:
         if value is not None:
             found[str(name)] = disclose(value, extent, str(name), versions.mask)
     return found
-
-
-def _set_environment(facts: TaskFacts, name: str) -> None:
-    """For what the task starts: MLflow's runs are tagged with it (`chain_client.running_in`)."""
-    key = facts.key
-    running_in = RunningIn(
-        key.dag_id, key.run_id, key.task_id, facts.try_number, key.map_index, name
-    )
-    os.environ.update(to_environment(running_in))

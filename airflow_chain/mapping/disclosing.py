@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from airflow_chain.rules import Extent
@@ -72,7 +72,7 @@ class _Plain:
             return self._number(value)
         if isinstance(value, str):
             return self._text(value)
-        if isinstance(value, Mapping) and kind is dict:
+        if kind is dict:
             return {self._key(k): self.of(v, depth + 1) for k, v in value.items()}
         if kind is list or kind is tuple:
             return [self.of(item, depth + 1) for item in value]

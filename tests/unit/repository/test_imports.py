@@ -85,6 +85,8 @@ def test_only_edges_touch_the_environment() -> None:
         if "environ" in _attributes(file)
     }
     assert readers == {
+        "airflow_chain/config.py",
+        "airflow_chain/listener/task_environment.py",
         "chain_client/cli/output.py",
         "chain_client/cli/databases.py",
         "chain_client/client.py",
