@@ -58,6 +58,8 @@ class ChainOperator(BaseOperator):
         poll_interval: float = 2.0,
         **kwargs: Any,
     ) -> None:
+        # So that others take one value of the result by `.output["tx_hash"]`.
+        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.model_name = model_name
         self.version = version

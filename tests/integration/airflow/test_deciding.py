@@ -1,0 +1,334 @@
+"""Operators that decide, run by Airflow on a real chain: registered, proposed, approved, promoted.
+
+One ``dag.test()`` does it all, each twice and wrongly; the tests look at what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+import warnings
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chain_client.client import ChainClient
+from chain_client.ledger.model_registry_values import RegistryEvent
+from chain_client.types import TxHash, to_hex
+from tests.airflow_home import AirflowHome, dag_test, open_chain
+from tests.integration.airflow.embedded_team import EmbeddedTeam
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow's own imports warn about its own dependencies
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+if TYPE_CHECKING:
+    from tests.airflow_home import Tested
+
+LINK = "_link_ChainLink"
+VERSIONS = range(1, 6)
+DAG = """
+from pathlib import Path
+
+from airflow.sdk import DAG, chain, task
+
+from airflow_chain.operators.promote import PromoteModelOperator
+from airflow_chain.operators.propose import ProposePromotionOperator
+from airflow_chain.operators.register import RegisterModelVersionOperator
+from airflow_chain.operators.revoke import RevokeModelOperator
+
+FOLDER = Path({folder!r})
+CHAMPION = {{"model_name": "fraud", "alias": "champion"}}
+
+with DAG("decide", schedule=None) as dag:
+
+    @task
+    def choose():
+        return {{"version": 1}}
+
+    @task(trigger_rule="all_done")
+    def approve(proposal_id):
+        from airflow_chain.hooks.chain import ChainHook
+        from chain_client.signing import open_signer
+
+        hook = ChainHook()
+        client = hook.get_conn()
+        for name in ("bob", "carol"):
+            password = (FOLDER / f"{{name}}.password").read_text()
+            key = open_signer(f"keystore:{{name}}.json", base=FOLDER, password=password)
+            client.registry.approve(client.registry.find_document(proposal_id[2:]), signer=key)
+        hook.close()
+
+    @task(trigger_rule="all_done")
+    def tamper():
+        (FOLDER / "files/2/model.txt").write_text("other weights")
+
+    version = "{{{{ ti.xcom_pull(task_ids='choose')['version'] }}}}"
+    steps = [choose()]
+    for name in ("register", "register_again"):
+        steps.append(
+            RegisterModelVersionOperator(task_id=name, model_name="fraud", version=version)
+        )
+    for name in ("propose", "propose_again"):
+        steps.append(ProposePromotionOperator(task_id=name, version=version, **CHAMPION))
+    early = PromoteModelOperator(task_id="promote_early", version=1, **CHAMPION)
+    steps += [early, approve(steps[3].output["proposal_id"])]
+    later = {{"trigger_rule": "all_done", "poll_interval": 0.1, "timeout": 30}}
+    steps += [
+        PromoteModelOperator(task_id="promote", proposal_id=steps[3].output, **later),
+        PromoteModelOperator(task_id="promote_again", version="1", **CHAMPION, **later),
+        ProposePromotionOperator(task_id="propose_current", version=1, **CHAMPION, **later),
+    ]
+    changed = ProposePromotionOperator(task_id="propose_2", version=2, **CHAMPION, **later)
+    steps += [changed, approve.override(task_id="approve_2")(changed.output["proposal_id"])]
+    steps += [
+        tamper(),
+        PromoteModelOperator(task_id="promote_tampered", version=2, **CHAMPION, **later),
+        RegisterModelVersionOperator(
+            task_id="register_tampered", model_name="fraud", version=2, **later
+        ),
+        RegisterModelVersionOperator(
+            task_id="register_3", model_name="fraud", version=3, mlops_chain_conn_id="keyless",
+            **later
+        ),
+    ]
+    for name in ("revoke", "revoke_again"):
+        steps.append(
+            RevokeModelOperator(
+                task_id=name, model_name="fraud", version=3, reason="leaked data", **later
+            )
+        )
+    keyless = {{"mlops_chain_conn_id": "keyless", **later}}
+    steps += [
+        ProposePromotionOperator(task_id="no_key", version=4, **CHAMPION, **keyless),
+        ProposePromotionOperator(task_id="no_number", version="four", **CHAMPION, **later),
+        ProposePromotionOperator(
+            task_id="no_target", model_name="fraud", version=4, target="champion", **later
+        ),
+        ProposePromotionOperator(
+            task_id="not_gated", model_name="fraud", version=4, alias="test", **later
+        ),
+        RegisterModelVersionOperator(task_id="no_such", model_name="fraud", version=99, **later),
+        RegisterModelVersionOperator(
+            task_id="no_connection", model_name="fraud", version=1,
+            mlops_chain_conn_id="nowhere", **later
+        ),
+    ]
+    chain(*steps)
+"""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a DAG did.
+
+    Args:
+        team: whose model it is.
+        airflow_home: where it ran.
+        tested: what Airflow says.
+        events: what the registry says.
+    """
+
+    team: EmbeddedTeam
+    airflow_home: AirflowHome
+    tested: Tested
+    events: list[RegistryEvent]
+
+    def result(self, task_id: str, key: str = "return_value") -> Any:
+        """What a task pushed."""
+        found = self.airflow_home.rows(
+            "select value from xcom where task_id = ? and key = ?", task_id, key
+        )
+        return json.loads(found[0][0]) if found else None
+
+    def failure(self, task_id: str) -> str:
+        """What the log of a task that failed says at last."""
+        assert self.state(task_id) == "failed"
+        log = self.tested.output.partition(f"running task <TaskInstance: decide.{task_id} ")[2]
+        log = log.partition(f"end task task_id={task_id} ")[0]
+        lines = [line for line in log.splitlines() if re.match(r"[\w.]+(Exception|Error): ", line)]
+        assert len(lines) == 1, log
+        return lines[0].rpartition("exceptions.")[2]
+
+    def state(self, task_id: str) -> str | None:
+        """Of a task."""
+        return self.tested.tasks[task_id, -1].state
+
+    def count(self, name: str, version: int) -> int:
+        """Events of the registry about a version."""
+        return sum(
+            event.name == name
+            and (event.args.get("version") or event.args["proposal"].version) == version
+            for event in self.events
+        )
+
+
+def make_model(team: EmbeddedTeam) -> None:
+    """A model ``fraud`` in a recorded MLflow, with a folder of files for each version."""
+    import mlflow_chain
+
+    uri = f"sqlite:///{team.folder}/mlflow.db"
+    tracking: Any = SqlAlchemyStore
+    tracking(uri, str(team.folder / "artifacts"))._dispose_engine()
+    client = open_chain(team.home)
+    plain: Any = RegistryStore
+    store: Any = mlflow_chain.wrap(plain(uri), client)
+    store.create_registered_model("fraud")
+    for number in VERSIONS:
+        files = team.folder / "files" / str(number)
+        files.mkdir(parents=True)
+        (files / "model.txt").write_text(f"weights {number}")
+        store.create_model_version("fraud", files.as_uri())
+    store.engine.dispose()
+    client.recorder.close()
+    client.close()
+
+
+def champion(team: EmbeddedTeam) -> int | None:
+    """What MLflow says."""
+    query = "select version from registered_model_aliases where name = 'fraud'"
+    with closing(sqlite3.connect(team.folder / "mlflow.db")) as database:
+        found = database.execute(query).fetchall()
+    return found[0][0] if found else None
+
+
+def registry_events(client: ChainClient) -> list[RegistryEvent]:
+    """Everything that happened in the registry."""
+    try:
+        return client.registry.events()
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def decided(
+    founded_home: Path, airflow_template: AirflowHome, tmp_path_factory: pytest.TempPathFactory
+) -> Decided:
+    """A whole DAG, run once."""
+    team = EmbeddedTeam(tmp_path_factory.mktemp("decided"))
+    team.found_from(founded_home)
+    team.run("role", "grant", "breaker", "ada")
+    make_model(team)
+    connection = json.loads(team.connection)
+    keyless = {**connection, "extra": {"home": str(team.home)}}
+    connection["extra"]["breaker_key"] = connection["extra"]["requester_key"]
+    connection["extra"]["explorer_url"] = "https://chain.example"
+    airflow_home = airflow_template.copied(tmp_path_factory.mktemp("airflow") / "home")
+    airflow_home = airflow_home.with_variables(
+        AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT=json.dumps(connection),
+        AIRFLOW_CONN_KEYLESS=json.dumps(keyless),
+        AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
+    )
+    airflow_home.put_dag("decide.py", DAG.format(folder=str(team.folder)))
+    tested = dag_test(airflow_home, "decide")
+    return Decided(team, airflow_home, tested, registry_events(open_chain(team.home)))
+
+
+def test_a_version_is_registered_once_and_the_second_task_finds_it(decided: Decided) -> None:
+    first, again = decided.result("register"), decided.result("register_again")
+    assert first == again
+    assert decided.count("VersionRegistered", 1) == 1
+    client = open_chain(decided.team.home)
+    try:
+        record = client.registry.contract.version(bytes.fromhex(first["model_id"][2:]), 1)
+        assert record is not None
+        assert record.leaf_index == first["leaf_index"]
+        receipt = client.ledger.receipt(TxHash(bytes.fromhex(first["tx_hash"][2:])))
+        assert receipt is not None
+        assert receipt.block_number == first["block"]
+    finally:
+        client.close()
+
+
+def test_a_proposal_is_made_once_and_names_who_asked_and_until_when(decided: Decided) -> None:
+    found = decided.result("propose")
+    assert found == decided.result("propose_again") == decided.result("propose_current")
+    assert decided.count("ProposalMade", 1) == 1
+    assert found["target"] == "alias:champion"
+    assert found["deadline_s"] > time.time()
+    users = json.loads(decided.team.run("user", "list", "--json"))["users"]
+    assert {"user": "ada", "address": found["requester"]} in users
+
+
+def test_each_value_of_a_result_can_be_taken_by_its_name(decided: Decided) -> None:
+    assert decided.result("propose", "proposal_id") == decided.result("propose")["proposal_id"]
+
+
+def test_without_approvals_nothing_is_promoted_and_the_task_says_who_may_approve(
+    decided: Decided,
+) -> None:
+    said = decided.failure("promote_early")
+    assert said.startswith("AirflowFailException: PromotionDenied: ")
+    assert "0 of 2 approvals; bob, carol may still approve" in said
+
+
+def test_an_approved_version_is_promoted_once_and_the_alias_follows(decided: Decided) -> None:
+    first = decided.result("promote")
+    assert first == decided.result("promote_again")
+    assert (first["version"], first["sequence"]) == (1, 1)
+    assert first["proposal_id"] == decided.result("propose")["proposal_id"]
+    changes = [event for event in decided.events if event.name == "CurrentChanged"]
+    assert [to_hex(event.tx_hash) for event in changes] == [first["tx_hash"]]
+    assert champion(decided.team) == 1
+
+
+def test_a_version_whose_files_were_changed_after_its_approval_is_not_promoted(
+    decided: Decided,
+) -> None:
+    assert decided.state("approve_2") == "success"
+    said = decided.failure("promote_tampered")
+    assert "ModelMismatch" in said
+    assert "the files of version 2 of 'fraud' are not those that were approved" in said
+    assert "registered with another digest" in decided.failure("register_tampered")
+    assert champion(decided.team) == 1
+
+
+def test_a_version_is_revoked_once(decided: Decided) -> None:
+    first = decided.result("revoke")
+    assert first == decided.result("revoke_again")
+    assert first["still_current"] == []
+    assert decided.count("VersionRevoked", 3) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "words"),
+    [
+        ("no_key", "AirflowFailException", ["'keyless'", "Requester's key", "keystore:"]),
+        ("no_number", "AirflowFailException", ["version:", "a whole number", "'four'"]),
+        ("no_target", "AirflowFailException", ["'champion' is no target", "alias:<name>"]),
+        ("not_gated", "AirflowFailException", ["no policy is in force for alias:test"]),
+        ("no_such", "AirflowFailException", ["no version 99 of model 'fraud'"]),
+        ("no_connection", "AirflowNotFoundException", ["nowhere"]),
+    ],
+)
+def test_a_failure_says_what_is_wrong_and_what_was_expected(
+    decided: Decided, task: str, kind: str, words: list[str]
+) -> None:
+    said = decided.failure(task)
+    assert said.startswith(f"{kind}: ")
+    assert all(word in said for word in words), said
+
+
+def test_the_link_is_the_explorers_or_else_a_command(decided: Decided) -> None:
+    found = decided.result("promote")
+    explorer = f"https://chain.example/tx/{found['tx_hash']}"
+    assert decided.result("promote", LINK) == explorer
+    command = f"mlops-chain --home {decided.team.home} model history fraud"
+    assert decided.result("register_3", LINK) == command
+
+
+def test_a_tasks_state_store_keeps_what_was_done(decided: Decided) -> None:
+    kept = dict(decided.airflow_home.rows("select task_id, value from task_state_store"))
+    assert json.loads(kept["promote"]) == decided.result("promote")
+
+
+def test_no_secret_stands_in_a_log_or_in_the_metadata_database(decided: Decided) -> None:
+    password = (decided.team.folder / "ada.password").read_text().strip()
+    assert password not in decided.tested.output
+    assert password.encode() not in decided.airflow_home.database.read_bytes()
