@@ -37,6 +37,9 @@ class Databases:
 def find_databases(client: ChainClient, options: Sequence[str]) -> Databases:
     """The databases that are asked for, also those that never recorded into this home.
 
+    Without options MLFLOW_TRACKING_URI names the MLflow database; what another adapter, such as
+    Airflow's, records into the home is looked at all the same.
+
     Raises:
         ConfigurationError: one is none of this log's; the text says why.
         HostUnavailable: one has to be asked which it is, and does not answer.
@@ -57,6 +60,10 @@ def find_databases(client: ChainClient, options: Sequence[str]) -> Databases:
             # Nobody else says which databases there are: what is not named is told.
             everything = True
         found += [binding for binding in here if binding not in found]
+    if not options:
+        # A variable of MLflow's says which of its databases is meant, and nothing of other hosts.
+        meant = {binding.adapter for binding in found}
+        found += [binding for binding in known if binding.adapter not in meant]
     return Databases(found, everything)
 
 

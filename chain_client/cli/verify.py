@@ -38,8 +38,8 @@ _SHOWN = 50
     metavar="URI",
     multiple=True,
     help="Compare this MLflow database only; may be given several times. One that another machine "
-    "records is known by what it says of itself. Default: MLFLOW_TRACKING_URI, else every database "
-    "that records into the home.",
+    "records is known by what it says of itself. Default: MLFLOW_TRACKING_URI and what is not "
+    "MLflow's, else everything that records into the home.",
 )
 @click.option("--run", "run_id", metavar="ID", help="Compare one run only.")
 @click.option("--model", metavar="NAME", help="Compare one registered model only.")
