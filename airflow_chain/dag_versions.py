@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_chain.mapping import Mapped
+from airflow_chain.mapping.final_states import find_session
 from airflow_chain.mapping.graph import map_dag_version, to_graph
 
 _MOST_KEPT = 4096
@@ -99,9 +100,8 @@ def _read_version(dag_run: Any) -> Any:
     """
     from airflow.models.dag_version import DagVersion
     from sqlalchemy import select
-    from sqlalchemy.orm import object_session
 
-    session = object_session(dag_run)
+    session = find_session(dag_run)
     if session is None:
         return None
     loaded = vars(dag_run)

@@ -53,7 +53,7 @@ class AirflowHost:
         comparison = Comparison(recorded, f"Airflow {store.store_id}")
         for count, line in enumerate(read_database(store)):
             if count % _TOLD_EVERY == 0:
-                progress("reading Airflow's database", count, 0)
+                progress("reading Airflow's database", count, count)
             yield from comparison.take(line)
         yield from comparison.finish()
 

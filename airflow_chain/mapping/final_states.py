@@ -45,7 +45,7 @@ class FinalStates:
 
 
 def read_final_states(dag_run: Any, limit: int = MOST_TASK_INSTANCES) -> FinalStates | None:
-    """Ask the session that the run itself is in; nothing is flushed, loaded lazily or kept.
+    """Ask the session that the run is in; nothing is flushed, loaded lazily or kept.
 
     Args:
         dag_run: Airflow's object, as a hook gets it.
@@ -56,9 +56,8 @@ def read_final_states(dag_run: Any, limit: int = MOST_TASK_INSTANCES) -> FinalSt
     """
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
-    from sqlalchemy.orm import object_session
 
-    session = object_session(dag_run)
+    session = find_session(dag_run)
     if session is None:
         return None
     began = time.perf_counter_ns()
@@ -76,6 +75,20 @@ def read_final_states(dag_run: Any, limit: int = MOST_TASK_INSTANCES) -> FinalSt
     items = [to_item({**dict(zip(COLUMNS, row)), **unwritten.get(row[0], {})}) for row in rows]
     items.sort(key=lambda item: (item["task_id"], item["map_index"]))
     return FinalStates(tuple(items), False, _since_us(began))
+
+
+def find_session(dag_run: Any) -> Any:
+    """The session that a run is in, else the one that its thread has; None if there is neither.
+
+    Airflow takes a run out of its session in the middle of ``dag.test()``.
+    """
+    from airflow import settings
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if session is None and settings.Session is not None and settings.Session.registry.has():
+        return settings.Session()
+    return session
 
 
 def to_item(row: Mapping[str, Any]) -> dict[str, Json]:

@@ -50,6 +50,7 @@ def cli(context: click.Context, home: Path | None, verbose: bool) -> None:
 
 
 def _register() -> None:
+    from chain_client.cli.airflow import airflow
     from chain_client.cli.alarm import alarm
     from chain_client.cli.approvals import approvals
     from chain_client.cli.deploy import deploy
@@ -71,8 +72,9 @@ def _register() -> None:
     from chain_client.cli.verify import verify
 
     recording = (init, deploy, join, doctor, status, relay, verify, lineage, explain, alarm, tx)
+    beside = (airflow,)
     deciding = (key, user, role, policy, model, approvals, draft, sync)
-    for command in (*recording, *deciding):
+    for command in (*recording, *beside, *deciding):
         cli.add_command(command)
 
 
