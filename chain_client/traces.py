@@ -125,7 +125,12 @@ class Logged(Protocol):
         """Ids of all databases that the log has events of."""
 
     def events(
-        self, subject: Subject, *, below: bool = False, types: Collection[str] = ()
+        self,
+        subject: Subject,
+        *,
+        below: bool = False,
+        types: Collection[str] = (),
+        containing: Collection[str] = (),
     ) -> Iterator[LoggedEvent]:
         """What the log has of a subject, in log order.
 
@@ -134,6 +139,8 @@ class Logged(Protocol):
             below: also of subjects whose ids begin with that id.
             types: of events; empty for all. What has lost its payload is given whatever it was,
                 but not where ``below`` is asked for.
+            containing: texts of which one stands in each event that is wanted; others may be left
+                out, which saves reading them. Empty for all.
         """
 
     def subjects(self, beginning: Subject) -> Iterator[Subject]:

@@ -93,9 +93,10 @@ def results(nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
     """Logged models of runs, and versions of those, of runs, and of versions."""
     sought = set(nodes)
     for store in sorted({n.store for n in nodes if n.kind in (RUN, LOGGED_MODEL, MODEL_VERSION)}):
-        if any(node.kind == RUN and node.store == store for node in nodes):
+        run_ids = {node.id for node in nodes if node.kind == RUN and node.store == store}
+        if run_ids:
             below = Subject(store, LOGGED_MODEL, "")
-            for found, event in applied(below, logged, _MODEL_MADE, below=True):
+            for found, event in applied(below, logged, _MODEL_MADE, below=True, containing=run_ids):
                 run = Node(RUN, store, _source_run(event) or "")
                 if run in sought:
                     model = Node(LOGGED_MODEL, store, event.subject.id)

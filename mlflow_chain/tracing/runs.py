@@ -85,7 +85,8 @@ def results(nodes: Collection[Node], logged: Logged) -> Iterator[Traced]:
 def find_datasets(store: str, text: str, logged: Logged) -> Iterator[Node]:
     """Datasets of that digest or name."""
     found: dict[Node, None] = {}
-    for _, event in applied(Subject(store, RUN, ""), logged, _INPUTS, below=True):
+    runs = Subject(store, RUN, "")
+    for _, event in applied(runs, logged, _INPUTS, below=True, containing=(text,)):
         for dataset in _datasets(event):
             if text in dataset[:2]:
                 found.setdefault(_dataset(store, dataset))
@@ -96,7 +97,8 @@ def find_dag_runs(text: str, logged: Logged) -> Iterator[Node]:
     """DAG runs of that id that runs say they were started in."""
     found: dict[Node, None] = {}
     for store in logged.stores():
-        for entry, event in applied(Subject(store, RUN, ""), logged, _MADE, below=True):
+        runs, run_id = Subject(store, RUN, ""), text.partition("/")[2]
+        for entry, event in applied(runs, logged, _MADE, below=True, containing=(run_id,)):
             for link in _started_in(Node(RUN, store, event.subject.id), entry, event):
                 if link.earlier.kind == DAG_RUN and link.earlier.id == text:
                     found.setdefault(link.earlier)
@@ -104,11 +106,20 @@ def find_dag_runs(text: str, logged: Logged) -> Iterator[Node]:
 
 
 def _started(store: str, sought: set[Node], logged: Logged) -> Iterator[Link]:
-    for found, event in applied(Subject(store, RUN, ""), logged, _MADE, below=True):
+    names = {_named_in_tags(node) for node in sought if node.kind in (RUN, DAG_RUN, TASK_TRY)}
+    runs = Subject(store, RUN, "")
+    for found, event in applied(runs, logged, _MADE, below=True, containing=names):
         run = Node(RUN, store, event.subject.id)
         links = list(_started_in(run, found, event))
         if any(_is_sought(link.earlier, sought) for link in links):
             yield from links
+
+
+def _named_in_tags(node: Node) -> str:
+    """A text that stands in the tags of every run that began in a run, DAG run or task."""
+    if node.kind == RUN:
+        return node.id
+    return (node if node.kind == DAG_RUN else dag_run_of(node)).id.partition("/")[2]
 
 
 def _is_sought(node: Node, sought: set[Node]) -> bool:
@@ -148,7 +159,14 @@ def _started_in(run: Node, found: LoggedEvent, event: Event) -> Iterator[Link]:
 
 
 def _read(store: str, sought: set[Node], logged: Logged) -> Iterator[Traced]:
-    for found, event in applied(Subject(store, RUN, ""), logged, _INPUTS, below=True):
+    # Of a dataset's id, digest and name: the digest may hold a slash, its beginning stands there.
+    names = {
+        node.id.partition("/")[0] if node.kind == DATASET else node.id
+        for node in sought
+        if node.kind in (DATASET, LOGGED_MODEL)
+    }
+    runs = Subject(store, RUN, "")
+    for found, event in applied(runs, logged, _INPUTS, below=True, containing=names):
         run = Node(RUN, store, event.subject.id)
         for dataset in _datasets(event):
             node = _dataset(store, dataset)

@@ -24,10 +24,15 @@ def is_said(event: Event) -> bool:
 
 
 def applied(
-    subject: Subject, logged: Logged, types: Collection[str], *, below: bool = False
+    subject: Subject,
+    logged: Logged,
+    types: Collection[str],
+    *,
+    below: bool = False,
+    containing: Collection[str] = (),
 ) -> Iterator[tuple[LoggedEvent, Event]]:
-    """Events that changed something, of those that can be read."""
-    for found in logged.events(subject, below=below, types=types):
+    """Events that changed something, of those that can be read; see `Logged.events`."""
+    for found in logged.events(subject, below=below, types=types, containing=containing):
         if found.event is not None and is_said(found.event):
             yield found, found.event
 
