@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chain_client.errors import ConfigurationError
 from chain_client.types import to_hex
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def examine(client: ChainClient, connection: ChainConnection) -> str:
             parts.append(f"no {what}'s key is configured")
             continue
         address = open_key().address()
-        may = "has its role" if contract.has_role(role, address) else "LACKS its role"
-        parts.append(f"the {what}'s key {to_hex(address)} {may}")
+        if not contract.has_role(role, address):
+            raise ConfigurationError(
+                f"the {what}'s key {to_hex(address)} is there, but has no such role in the "
+                f"registry: mlops-chain role grant {what} {to_hex(address)}"
+            )
+        parts.append(f"the {what}'s key is {to_hex(address)}")
     return f"Deployment {deployment.deployment_id}: {'; '.join(parts)}."

@@ -90,11 +90,15 @@ class ChainHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether chain, contracts, log and keys are there and belong together, in a sentence."""
         from airflow_chain.examining import examine
+        from airflow_chain.raising import AirflowException
+        from chain_client.errors import ChainError
 
         try:
             return True, examine(self.get_conn(), self.connection)
-        except Exception as exc:
+        except (ChainError, AirflowException) as exc:
             return False, f"{type(exc).__name__}: {exc}"
+        except Exception as exc:  # a library's own text may show what is secret
+            return False, f"unexpected {type(exc).__name__} while the connection was examined"
         finally:
             self.close()
 
