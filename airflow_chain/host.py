@@ -9,6 +9,7 @@ from airflow_chain.reading.database import read_database
 from airflow_chain.reconciling import reconcile
 from airflow_chain.verifying.comparison import Comparison
 from airflow_chain.verifying.missing_events import find_missing_events
+from airflow_chain.verifying.names import name_event
 from airflow_chain.verifying.replay import replay
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
@@ -56,6 +57,10 @@ class AirflowHost:
                 progress("reading Airflow's database", count, count)
             yield from comparison.take(line)
         yield from comparison.finish()
+
+    def name_event(self, event: Event) -> str:
+        """What it is about; see `chain_client.hosts.NamesEvents`."""
+        return name_event(event)
 
     def reconcile(
         self,

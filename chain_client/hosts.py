@@ -227,6 +227,14 @@ Recorded = Callable[[str, str, bool], Iterator[Event]]
 
 
 @runtime_checkable
+class NamesEvents(Protocol):
+    """An adapter that says in its users' words what an event is about."""
+
+    def name_event(self, event: Event) -> str:
+        """Such as ``task_instance.started of dag train/run manual__1/task fit/try 2``."""
+
+
+@runtime_checkable
 class ReadsBack(Protocol):
     """An adapter that reads files back which passed none of its processes."""
 

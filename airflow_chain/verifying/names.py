@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_chain.keys import UNMAPPED, DagRunKey, TaskKey
-from chain_client.events import Json
+from airflow_chain.keys import DAG_RUN, TASK_INSTANCE, UNMAPPED, DagRunKey, TaskKey
+from chain_client.events import Event, Json
 
 
 def name_run(key: DagRunKey) -> str:
@@ -28,3 +28,18 @@ def to_parts(key: TaskKey, try_number: int | None, **more: Json) -> dict[str, Js
         "try_number": try_number,
         **more,
     }
+
+
+def name_event(event: Event) -> str:
+    """Such as ``task_instance.started of dag train/run manual__2026/task fit/try 2``."""
+    subject = event.subject
+    try:
+        if subject.kind == TASK_INSTANCE:
+            tried = event.payload.get("try_number")
+            number = tried if isinstance(tried, int) else None
+            return f"{event.type} of {name_task(TaskKey.from_id(subject.id), number)}"
+        if subject.kind == DAG_RUN:
+            return f"{event.type} of {name_run(DagRunKey.from_id(subject.id))}"
+    except ValueError:
+        pass  # what was edited has any form
+    return f"{event.type} of {subject.to_key()}"

@@ -29,6 +29,8 @@ from chain_client.verify.explanations import Explained
 from chain_client.verify.report import Check, Report, Verdict
 
 _SHOWN = 50
+_HOSTS = ("MLflow", "Airflow")
+"""The checks of host databases are named like their adapters."""
 
 
 @click.command()
@@ -60,7 +62,7 @@ def verify(
     cross_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Check chain, log and MLflow against each other, and name what differs.
+    """Check chain, log, MLflow and Airflow against each other, and name what differs.
 
     Writes nothing. Exit code 0: it holds; 1: something differs; 2: something could not be
     checked.
@@ -128,7 +130,10 @@ def _what_holds(report: Report) -> str:
             "Chain, log and sources fit each other; no database records here, so none was compared."
         )
     explained = ", or was explained" if report.explained else ""
-    return f"What MLflow shows is what was recorded{explained}."
+    shown = [name for name in _HOSTS if any(check.name == name.lower() for check in report.checks)]
+    what = " and ".join(shown or _HOSTS[:1])
+    verb = "shows" if len(shown) < 2 else "show"
+    return f"What {what} {verb} is what was recorded{explained}."
 
 
 def _mark(check: Check) -> str:

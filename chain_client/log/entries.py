@@ -76,6 +76,19 @@ def indexes_of_subjects(connection: Connection, prefix: str, *, exact: bool = Fa
     return _indexes(connection, _of_subjects(prefix, exact=exact))
 
 
+def indexes_of_source(
+    connection: Connection, source_id: bytes, sequences: Collection[int]
+) -> array[int]:
+    """Indexes of the entries that have these sequences of a source, in log order."""
+    return _indexes(
+        connection,
+        select(entries.c.log_index)
+        .join(sources, sources.c.source_no == entries.c.source_no)
+        .where(sources.c.source_id == source_id, entries.c.sequence.in_(sequences))
+        .order_by(entries.c.log_index),
+    )
+
+
 def indexes_of_types(
     connection: Connection, prefix: str, types: Collection[str], *, exact: bool
 ) -> array[int]:

@@ -180,6 +180,12 @@ class Log(AnchorState, RelayState, Cursors):
                 indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
         return entries.read_some(lambda: self.engine, indexes)
 
+    def of_source(self, source_id: SourceId, sequences: Collection[int]) -> Iterator[Entry]:
+        """Entries that have these few sequences of a source, in log order."""
+        with reading(self.engine) as connection:
+            indexes = entries.indexes_of_source(connection, source_id, sequences)
+        return entries.read_some(lambda: self.engine, indexes)
+
     def subject_indexes(self, subject_key: str) -> Sequence[int]:
         """The indexes of the entries with that subject, in log order; no entry is read."""
         with reading(self.engine) as connection:

@@ -52,6 +52,7 @@ from chain_client.verify.elsewhere import Elsewhere, find_elsewhere
 from chain_client.verify.evidence import Evidence
 from chain_client.verify.forks import Fork, find_misnoted, read_forks
 from chain_client.verify.leaves import LeafCheck, check_leaves, check_tree, take_newer
+from chain_client.verify.neighbours import name_missing
 from chain_client.verify.registry_state import NAME as REGISTRY
 from chain_client.verify.registry_state import compare_registry
 from chain_client.verify.report import Check, Report, Verdict
@@ -214,6 +215,7 @@ def _check_log(
         forks = read_forks(evidence.log, leaves.forks)
         after = evidence.log.sources()
         findings += find_misnoted(before, after, leaves.trackers, forks, spooled.waiting)
+        findings = list(name_missing(evidence, findings))
         report.conclude("sources", findings, _told(after, len(promised), spooled, forks))
         unfinished = list(find_unfinished(leaves.trackers, promised, elsewhere))
         if unfinished:
