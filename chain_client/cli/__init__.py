@@ -65,14 +65,15 @@ def _register() -> None:
     from chain_client.cli.policy import policy
     from chain_client.cli.relay import relay
     from chain_client.cli.role import role
+    from chain_client.cli.ship import ship
     from chain_client.cli.status import status
     from chain_client.cli.sync import sync
     from chain_client.cli.tx import tx
     from chain_client.cli.user import user
     from chain_client.cli.verify import verify
 
-    recording = (init, deploy, join, doctor, status, relay, verify, lineage, explain, alarm, tx)
-    beside = (airflow,)
+    recording = (init, deploy, join, doctor, status, relay, ship, verify, lineage, explain)
+    beside = (airflow, alarm, tx)
     deciding = (key, user, role, policy, model, approvals, draft, sync)
     for command in (*recording, *beside, *deciding):
         cli.add_command(command)

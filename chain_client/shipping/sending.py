@@ -52,7 +52,7 @@ def ship_sources(
     remove_taken(spool)
     for reader in sorted(list_sources(spool), key=lambda r: (r.source_id != first, r.source_id)):
         try:
-            _ship(reader, shipper, is_over, sent)
+            _ship(reader, shipper, is_over, sent, is_own=reader.source_id == first)
         except (NotInTime, ShippingUnavailable, SpoolUnavailable) as exc:
             sent.left[reader.source_id] = str(exc)
         except ChainError as exc:
@@ -60,12 +60,18 @@ def ship_sources(
     return sent
 
 
-def _ship(reader: SourceReader, shipper: Shipper, is_over: IsOver, sent: Sent) -> None:
+def _ship(
+    reader: SourceReader, shipper: Shipper, is_over: IsOver, sent: Sent, *, is_own: bool
+) -> None:
+    if not reader.directory.exists():
+        return  # another process has just handed it over
     if not is_lock_conclusive(reader.directory.parent, find_opening(reader)):
         sent.left[reader.source_id] = "its owner may live on another machine"
         return
     with seize(reader) as source:
         if source is None:
+            if is_own:
+                sent.left[reader.source_id] = "it is still held open"
             return
         step("shipping.seized")
         segments = source.segments()

@@ -7,16 +7,20 @@ the last descriptor closes, however the process ends.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 from chain_client.types import SourceId
 
 LOCK_NAME = "owner.lock"
 _UNBORN_PREFIX = ".new-"
+_TRIES = 3
+_PAUSE_S = 0.002
 
 # A forked child shares the open file, and with it the lock: it must close its copy, or its parent
 # would seem to live for as long as the child does. So that fork sees every copy, a descriptor is
@@ -69,18 +73,28 @@ def seize_lock(directory: Path) -> int | None:
         fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         _held[fd] = os.getpid()
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_here = is_named(directory, fd)
-    except BlockingIOError:
-        drop_lock(fd)
-        return None
+        is_ours = _lock_patiently(fd)
+        is_here = is_ours and is_named(directory, fd)
     except BaseException:
         drop_lock(fd)
         raise
-    if not is_here:
-        drop_lock(fd)
+    if is_here:
+        return fd
+    drop_lock(fd)
+    if is_ours:
         raise FileNotFoundError(f"{directory} was removed")
-    return fd
+    return None
+
+
+def _lock_patiently(fd: int) -> bool:
+    """Whether the lock is ours. Whoever only looks whether there is an owner holds it briefly."""
+    for number in range(_TRIES):
+        if number:
+            time.sleep(_PAUSE_S)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def is_named(directory: Path, fd: int) -> bool:

@@ -171,7 +171,10 @@ class SourceReader:
             target = self.directory.with_name(f"{TAKEN_PREFIX}{self.directory.name}")
             if target.exists():
                 remove_folder(target)
-            self.directory.rename(target)
+            try:
+                self.directory.rename(target)
+            except FileNotFoundError:
+                return  # another one was faster
             step("spool.fork.taken")
             remove_folder(target)
 
@@ -268,10 +271,11 @@ def remove_taken(root: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder that holds files only."""
-    for path in list(folder.iterdir()):
-        path.unlink(missing_ok=True)
-    folder.rmdir()
+    """Remove a folder that holds files only. Two may do so at once."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in list(folder.iterdir()):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _sync_path(path: Path) -> None:

@@ -350,3 +350,28 @@ def test_an_inbox_that_can_not_be_used_raises_an_alarm_that_ends_by_itself(
     (handed.inbox / LOCK_NAME).rmdir()
     site.drain()
     handed.assert_once()
+
+
+def test_the_command_line_hands_a_spool_over_and_says_what_stays(
+    handed: HandedOver, mlops_chain: Callable[..., tuple[int, str, str]]
+) -> None:
+    home = ("--home", str(handed.site.home))
+    (handed.site.home / "config.toml").write_text(f'[spool]\nfolder = "{handed.spool}"\n')
+    to = f"folder:{handed.inbox}"
+    code, out, _ = mlops_chain(*home, "ship", to, "--json")
+    assert code == 2, "the folder is not there yet"
+    assert list(json.loads(out)["left"]) == [handed.source.name]
+    handed.inbox.mkdir()
+    code, out, _ = mlops_chain(*home, "ship", to, "--json")
+    assert (code, json.loads(out)) == (
+        0,
+        {"ok": True, "shipped": [handed.source.name], "left": {}},
+    )
+    code, out, _ = mlops_chain(*home, "ship", to)
+    assert (code, "0 sources" in out) == (0, True)
+    code, _, err = mlops_chain(*home, "ship", "s3://key:secret@bucket")
+    assert code == 2
+    assert "secret" not in err
+    (handed.site.home / "config.toml").unlink()
+    handed.site.drain()
+    handed.assert_once()
