@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from chain_client.events import Subject
-
 UNMAPPED: Final = -1
 """Map index of a task instance that is not one of several."""
 
@@ -136,8 +134,3 @@ def split_task_instance_id(text: str) -> tuple[str, str, str, int]:
     if not (slash and second and task_id) or map_index is None:
         raise ValueError("expected DAG_ID/RUN_ID/TASK_ID/MAP_INDEX")
     return *split_dag_run_id(run), task_id, map_index
-
-
-def dag_run_subject(name: str, dag_id: str, run_id: str) -> Subject:
-    """A DAG run of the Airflow of that name in the log."""
-    return Subject(name, DAG_RUN, dag_run_id(dag_id, run_id))
