@@ -23,7 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -155,7 +155,7 @@ class Person:
         found = self.ask("GET", f"dags?dag_id_pattern={dag_id}&exclude_stale=true")
         return any(dag["dag_id"] == dag_id for dag in found["dags"])
 
-    def start(self, dag_id: str, conf: dict[str, object] | None = None) -> str:
+    def start(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
         """Start a DAG run by hand; its id."""
         body = {"logical_date": None, "conf": conf or {}}
         return str(self.ask("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
@@ -246,7 +246,7 @@ class Deployment:
             self.pids()
             return reached()
 
-        wait_until(look, patience_s, self.logs)
+        wait_until(look, patience_s, self.logs, every_s=0.3)  # looks take its processes' time
 
     def stop(self) -> None:
         """End everything: first whoever starts things."""

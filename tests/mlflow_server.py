@@ -233,12 +233,14 @@ def serving(site: Site, *words: str, workers: int = 1) -> Iterator[Server]:
         server.stop()
 
 
-def wait_until(reached: Any, patience_s: float, explain: Any = lambda: "") -> None:
+def wait_until(
+    reached: Any, patience_s: float, explain: Any = lambda: "", *, every_s: float = 0.05
+) -> None:
     """Look until it is so; the test fails if it never is."""
     deadline = time.monotonic() + patience_s
     while not reached():
         assert time.monotonic() < deadline, f"it did not happen in time\n{explain()}"
-        threading.Event().wait(0.05)
+        threading.Event().wait(every_s)
 
 
 def _answers(server: Server) -> bool:
