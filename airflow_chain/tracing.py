@@ -254,7 +254,7 @@ def _run_facts(event: Event) -> dict[str, Json]:
     if event.type == keys.DAG_RUN_MARKED:
         facts["marked_by"] = event.actor.authenticated
     tasks: Any = event.payload.get("task_instances")
-    if isinstance(tasks, list):
+    if isinstance(tasks, list) and "part" not in event.payload:
         facts["tasks"] = len(tasks)
     return facts
 

@@ -104,7 +104,7 @@ def to_details(node: Node, facts: Mapping[str, Json]) -> list[str]:
         said.append(f"ran {(ended - began) / 1e6:,.1f} s")
     for fact, text in _SAID.items():
         value = facts.get(fact)
-        if value not in (None, "", False):
+        if value is not None and value is not False and value != "":
             said.append(text.format(value).removesuffix("s" if value == 1 else ""))
     if said:
         lines.append(", ".join(said))
