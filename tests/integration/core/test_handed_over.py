@@ -375,3 +375,30 @@ def test_the_command_line_hands_a_spool_over_and_says_what_stays(
     (handed.site.home / "config.toml").unlink()
     handed.site.drain()
     handed.assert_once()
+
+
+def test_the_beginning_of_a_source_that_goes_on_says_nothing_of_its_end(site: Site) -> None:
+    inbox = site.home / "inbox"
+    inbox.mkdir()
+    site.note(10)
+    (source,) = list_sources(site.home / "spool")
+    shutil.copytree(source.directory, inbox / source.directory.name)
+    site.note(10, first=10)
+    relay = site.relay()
+    relay.start()
+    try:
+        _read(relay)
+        assert list_sources(inbox) == []
+        site.note(10, first=20)
+        site.end_source()
+        _read(relay)
+    finally:
+        relay.close()
+    site.drain()
+    assert site.numbers() == list(range(30))
+    assert {event.type for event in site.events()} == {
+        "source.opened",
+        "item.seen",
+        "source.closed",
+    }
+    assert site.client.log.alarms() == []
