@@ -304,7 +304,7 @@ def test_a_spool_that_a_relay_takes_while_it_is_read_is_no_damage(
 ) -> None:
     site.note(3)
     site.end_source()
-    real = SourceReader._segments
+    real = SourceReader.segment_numbers
     waiting = iter([site.drain])
 
     def listed_a_moment_before(reader: SourceReader) -> list[int]:
@@ -313,7 +313,7 @@ def test_a_spool_that_a_relay_takes_while_it_is_read_is_no_damage(
             take()
         return numbers
 
-    monkeypatch.setattr(SourceReader, "_segments", listed_a_moment_before)
+    monkeypatch.setattr(SourceReader, "segment_numbers", listed_a_moment_before)
     spooled = read_spooled(site.home / "spool", site.client.log)
     assert (spooled.corruptions, spooled.waiting, spooled.events) == (0, {}, {})
     assert site.numbers() == [0, 1, 2]
