@@ -31,7 +31,7 @@ def read_facts(task_instance: Any) -> TaskFacts:
             str(loaded["task_id"]),
             UNMAPPED if map_index is None else int(map_index),
         ),
-        ti_id=_text(loaded.get("id")),
+        ti_id=_text(_id_of_try(loaded) if row else loaded.get("id")),
         try_number=loaded.get("try_number"),
         state=to_text(loaded.get("state")),
         operator=_text(operator),
@@ -43,6 +43,14 @@ def read_facts(task_instance: Any) -> TaskFacts:
         next_method=None if row else versions.next_method(task_instance),
         reschedules=0 if row else versions.reschedules(task_instance),
     )
+
+
+def _id_of_try(loaded: dict[str, Any]) -> Any:
+    """Of a row; where another try follows, Airflow has given it the id of that one already."""
+    if to_text(loaded.get("state")) != "up_for_retry":
+        return loaded.get("id")
+    state = loaded.get("_sa_instance_state")
+    return getattr(state, "committed_state", {}).get("id")
 
 
 def _text(value: Any) -> str | None:

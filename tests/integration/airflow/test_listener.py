@@ -172,7 +172,9 @@ def test_of_an_error_the_class_is_recorded_and_its_text_only_by_a_rule(done: Tes
 def test_by_default_nothing_but_identifiers_and_hashes_is_recorded(done: Tested) -> None:
     fields = _of(done, "speaks")[0].payload["rendered"]
     assert isinstance(fields, dict)
-    assert list(fields["bash_command"]) == ["sha256"]
+    command = fields["bash_command"]
+    assert isinstance(command, dict)
+    assert list(command) == ["sha256"]
     ended = [event for event in done.events if event.type == "dag_run.failed"]
     assert len(ended) == 1
     conf = ended[0].payload["conf"]
