@@ -1,7 +1,7 @@
 """An executor for tests: each task in a process that is forked of the scheduler's, one at a time.
 
-Copied into the folder ``config`` of an ``AIRFLOW_HOME``, which Airflow can import from. A task
-runs as ``dag.test()`` runs it; unlike there it has a process of its own, which may be killed.
+For `tests/scheduler_runner.py`, beside which it lies. A task runs as ``dag.test()`` runs it; unlike
+there it has a process of its own, which may be killed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ class ForkingExecutor(BaseExecutor):
 
     def start(self) -> None:
         """Import and build once what each task's process would need to build for itself."""
-        import airflow.sdk.execution_time.task_runner
-        import starlette.testclient  # noqa: F401
+        import airflow.sdk.execution_time.task_runner  # noqa: F401
         from airflow.listeners.listener import get_listener_manager
+        from airflow.sdk.api.datamodels._generated import API_VERSION
         from airflow.sdk.execution_time.supervisor import in_process_api_server
+        from starlette.testclient import TestClient
 
         get_listener_manager()
-        _ = in_process_api_server().app
+        # The first request makes the API's version of it; the thread ends with the request.
+        TestClient(in_process_api_server().app).get(
+            "/health", headers={"Airflow-API-Version": API_VERSION}
+        )
 
     def _process_workloads(self, workload_items: Sequence[Any]) -> None:
         for workload in workload_items:
