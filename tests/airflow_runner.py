@@ -16,20 +16,11 @@ from typing import Any
 
 def main(dag_id: str, result: str, conf: str) -> None:
     """Test the DAG, and write what came of it."""
-    from airflow.configuration import conf as configuration
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    dagbag: Any = import_module(_module_of_dagbag())
-    with create_session() as session:
-        DagBundlesManager().sync_bundles_to_db(session=session)
-    folder = Path(configuration.get("core", "dags_folder"))
-    bag = dagbag.DagBag(folder, bundle_path=folder)
-    assert not bag.import_errors, bag.import_errors
-    dagbag.sync_bag_to_db(bag, "dags-folder", None)
-    run = bag.dags[dag_id].test(run_conf=json.loads(conf))
+    run = load_dags()[dag_id].test(run_conf=json.loads(conf))
     with create_session() as session:
         columns = (
             TaskInstance.task_id,
@@ -45,6 +36,23 @@ def main(dag_id: str, result: str, conf: str) -> None:
     Path(result).write_text(
         json.dumps({"run_id": run.run_id, "state": str(run.state), "tasks": tasks}, default=str)
     )
+
+
+def load_dags() -> dict[str, Any]:
+    """The DAGs of the folder of DAGs, which then stand in the metadata database, too."""
+    from airflow.configuration import conf as configuration
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.utils.session import create_session
+
+    dagbag: Any = import_module(_module_of_dagbag())
+    with create_session() as session:
+        DagBundlesManager().sync_bundles_to_db(session=session)
+    folder = Path(configuration.get("core", "dags_folder"))
+    bag = dagbag.DagBag(folder, bundle_path=folder)
+    assert not bag.import_errors, bag.import_errors
+    dagbag.sync_bag_to_db(bag, "dags-folder", None)
+    dags: dict[str, Any] = bag.dags
+    return dags
 
 
 def _module_of_dagbag() -> str:

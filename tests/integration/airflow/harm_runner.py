@@ -22,13 +22,14 @@ from airflow_chain import acting_user, guard, recording
 from chain_client import client
 from chain_client.recorder import Recorder
 from chain_client.spool.disk import Disk
+from tests.airflow_runner import load_dags
 
 SECTION = "AIRFLOW__MLOPS_CHAIN__"
 
 
 def main(home: str, result: str) -> None:
     """Try each fault, and write what came of it."""
-    bag = _load()
+    dags = load_dags()
     found: dict[str, Any] = {}
     for name, fault in _faults(Path(home)).items():
         _forget()
@@ -36,7 +37,7 @@ def main(home: str, result: str) -> None:
             for one in fault:
                 stack.enter_context(one)
             began = time.monotonic()
-            run = bag.dags["shop"].test()
+            run = dags["shop"].test()
             took_s = time.monotonic() - began
         found[name] = {
             "state": str(run.state),
@@ -143,20 +144,6 @@ def _forget() -> None:
 def _recorded(home: Path) -> int:
     """How many sources lie in the spool."""
     return sum(1 for path in (home / "spool").iterdir() if not path.name.startswith("."))
-
-
-def _load() -> Any:
-    from airflow.configuration import conf
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        DagBundlesManager().sync_bundles_to_db(session=session)
-    bag = DagBag(conf.get("core", "dags_folder"), bundle_name="dags-folder")
-    assert not bag.import_errors, bag.import_errors
-    sync_bag_to_db(bag, "dags-folder", None)
-    return bag
 
 
 if __name__ == "__main__":
