@@ -33,8 +33,9 @@ def opened(source: OpenSource) -> None:
     _open[id(source)] = source
     if _registered_pid == os.getpid():
         return
-    if _registered_pid is None:
-        atexit.register(_end_all)  # a forked child inherits this
+    # A forked child inherits the handler, if its parent had it; but whoever forks may clear what
+    # is inherited, as Airflow does for its tasks. To be called twice is harmless.
+    atexit.register(_end_all)
     _registered_pid = os.getpid()
     # a child made by multiprocessing leaves by os._exit, behind multiprocessing's own handlers
     process = sys.modules.get("multiprocessing.process")

@@ -200,6 +200,25 @@ def test_the_end_of_the_interpreter_closes_the_source(tmp_path: Path) -> None:
     assert _bodies(source) == [b"opening", b"call", b"done", b"closing 2"]
 
 
+def test_a_child_closes_its_source_though_it_was_made_to_forget_its_parents_exit_handlers(
+    tmp_path: Path,
+) -> None:
+    _run(
+        tmp_path,
+        """
+        writer.append_note(b"parent")
+        if os.fork() == 0:
+            atexit._clear()  # as Airflow's supervisor does, before it runs a task
+            writer.append_note(b"child")
+            sys.exit()
+        os.wait()
+        """,
+    )
+    found = _by_first_note(tmp_path)
+    assert found[b"child"] == [b"opening", b"child", b"closing 2"]
+    assert found[b"parent"] == [b"opening", b"parent", b"closing 2"]
+
+
 def test_other_exit_handlers_may_still_record(tmp_path: Path) -> None:
     # registered before the spool's own handler, so it runs after it
     _run(
