@@ -40,15 +40,18 @@ class Approvals:
 
     def tell(self, graph: Graph) -> None:
         """Say of each target whether the chain approved the version that it points to."""
-        for link in graph.ordered_links():
-            if link.later.kind == TARGET and not link.is_over:
-                number = int(link.earlier.id.rpartition("/")[2])
-                graph.facts[link.later]["approval"] = dict(self._judge(link.later, number))
+        held = {
+            link.later: int(link.earlier.id.rpartition("/")[2])
+            for link in graph.links.values()
+            if link.later.kind == TARGET and not link.is_over
+        }
         for node in graph.nodes():
-            if node.kind == MODEL_VERSION and self._is_revoked(node):
+            if node.kind == TARGET:
+                graph.facts[node]["approval"] = dict(self._judge(node, held.get(node)))
+            elif node.kind == MODEL_VERSION and self._is_revoked(node):
                 graph.facts[node]["is_revoked"] = True
 
-    def _judge(self, node: Node, version: int) -> Mapping[str, Json]:
+    def _judge(self, node: Node, version: int | None) -> Mapping[str, Json]:
         name, _, target = node.id.rpartition("/")
         model = self._model(node.store, name)
         try:
@@ -56,13 +59,15 @@ class Approvals:
         except InvalidInput:
             place = None  # older than what can be gated
         change = None if place is None else self.state.current(*place)
-        if change is not None and change.version == version:
+        if change is not None and (change.version or None) == version:
+            if version is None:
+                return _word("removed", f"taken away on chain, block {change.block_number}")
             return self._approved(change)
-        if change is not None and (change.version or not self._is_gated(place)):
-            now = f"version {change.version}" if change.version else "no version"
+        if change is not None and change.version:
+            now = f"version {change.version}"
             return _word("differs", f"NOT what the chain says: there {now} is current")
-        if change is not None or (place is not None and self._is_gated(place)):
-            return _word("not_approved", "NOT approved: the chain promoted no version here")
+        if change is not None or self._is_gated(place):
+            return _word("not_approved", "NOT approved: the chain has no version here")
         return _word("not_gated", "not gated: the chain was never asked about it")
 
     def _approved(self, change: Change) -> Mapping[str, Json]:
