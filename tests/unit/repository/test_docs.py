@@ -27,6 +27,7 @@ _ENDINGS = (
     "changed",
     "missing",
     "unexpected",
+    "unrecorded",
     "unreadable",
     "truncated",
     "rolled_back",
@@ -168,7 +169,8 @@ _BUILT = {
 
 def _kinds() -> Iterator[str]:
     """Every kind that the packages write as a literal or build from one."""
-    files = [*(ROOT / "chain_client/verify").rglob("*.py"), *(ROOT / "mlflow_chain").rglob("*.py")]
+    packages = ("chain_client/verify", "mlflow_chain", "airflow_chain/verifying")
+    files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
     for file in [*files, ROOT / "chain_client/log/recheck.py"]:
         in_log = file.name == "recheck.py"
         for node in ast.walk(ast.parse(_read(file))):
