@@ -39,8 +39,11 @@ FAULTS = (
     "MLflow duplicates",
     "Fork after open",
     "Interpreter exit",
+    "Airflow retry",
+    "Airflow zombie",
+    "Airflow backfill",
 )
-"""Those of Airflow and of key management come with what they are about."""
+"""Those of key management come with what they are about."""
 
 
 def _rows() -> list[tuple[str, str]]:
