@@ -96,22 +96,21 @@ class Owners:
         """
         if self.is_lock_conclusive(opening):
             return True
-        lease_s = self._lease_s
         if is_shared(self._folder):
-            lease_s = max(lease_s, SHARED_LEASE_S)
-        return self._silent_s(reader) >= lease_s
+            return self._silent_s(reader, _CLOCKS_APART_S) >= max(self._lease_s, SHARED_LEASE_S)
+        return self._silent_s(reader, 0.0) >= self._lease_s
 
     def forget(self, source_id: SourceId) -> None:
         """It is not watched any more."""
         self._seen.pop(source_id, None)
 
-    def _silent_s(self, reader: SourceReader) -> float:
-        """For how long it was seen without a change, or its files say that it was, so clearly
-        that no clock could be so wrong."""
+    def _silent_s(self, reader: SourceReader, apart_s: float) -> float:
+        """For how long it was seen without a change; or its files say that it was, by a clock that
+        may be ``apart_s`` from this machine's."""
         now_us = self._clock.monotonic_us()
         signs = reader.signs_of_life()
         if self._seen.get(reader.source_id, (None, 0))[0] != signs:
             self._seen[reader.source_id] = signs, now_us
         watched_s = (now_us - self._seen[reader.source_id][1]) / 1e6
-        stamped_s = (self._clock.time_us() - reader.quiet_since_us()) / 1e6 - _CLOCKS_APART_S
+        stamped_s = (self._clock.time_us() - reader.quiet_since_us()) / 1e6 - apart_s
         return max(watched_s, stamped_s)

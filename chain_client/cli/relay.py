@@ -241,7 +241,10 @@ class _OthersWork:
         log = self._client.log
         if self._wanted is None:
             self._wanted = read_spooled(
-                self._client.folder.spool, log, self._client.deployment_id
+                self._client.folder.spool,
+                log,
+                self._client.deployment_id,
+                inbox=self._client.settings.inbox_path,
             ).settled
         for source_id, sequences in list(self._wanted.items()):
             sequences -= log.known(SourceId(source_id), sequences)

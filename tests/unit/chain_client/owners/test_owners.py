@@ -93,8 +93,16 @@ def _touch(reader: SourceReader, time_us: int) -> None:
         os.utime(path, ns=(time_us * 1000, time_us * 1000))
 
 
-@pytest.mark.parametrize("skew_us", [-HOUR_US, 0, HOUR_US], ids=["behind", "equal", "ahead"])
-@pytest.mark.parametrize(("table", "lease_s"), [(EXT4, 15.0), (NFS, SHARED_LEASE_S)])
+@pytest.mark.parametrize(
+    ("table", "lease_s", "skew_us"),
+    [
+        (EXT4, 15.0, 0),
+        (NFS, SHARED_LEASE_S, 0),
+        (NFS, SHARED_LEASE_S, -HOUR_US),
+        (NFS, SHARED_LEASE_S, HOUR_US),
+    ],
+    ids=["here", "shared", "shared, an hour behind", "shared, an hour ahead"],
+)
 def test_an_owner_elsewhere_is_gone_when_it_was_seen_silent_for_a_lease_whatever_the_clocks_say(
     tmp_path: Path, on: object, table: str, lease_s: float, skew_us: int
 ) -> None:
@@ -116,13 +124,18 @@ def test_an_owner_elsewhere_is_gone_when_it_was_seen_silent_for_a_lease_whatever
 
 
 def test_a_relay_that_has_no_time_to_watch_believes_a_silence_that_no_clock_explains(
-    tmp_path: Path,
+    tmp_path: Path, on: object
 ) -> None:
+    assert callable(on)
+    on(NFS)
     clock = TestClock(1_700_000_000_000_000)
     reader = _source(tmp_path)
     _touch(reader, clock.wall_us)
     clock.go(3600)
     assert not Owners(tmp_path, clock, 15.0).may_be_gone(reader, ELSEWHERE)
+    on(EXT4)
+    assert Owners(tmp_path, clock, 15.0).may_be_gone(reader, ELSEWHERE), "one clock stamps them"
+    on(NFS)
     clock.go(3700)
     assert Owners(tmp_path, clock, 15.0).may_be_gone(reader, ELSEWHERE)
 
