@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
-import warnings
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,18 +18,12 @@ from chain_client.client import ChainClient
 from chain_client.ledger.model_registry_values import RegistryEvent
 from chain_client.types import TxHash, to_hex
 from tests.airflow_home import AirflowHome, dag_test, open_chain
-from tests.integration.airflow.embedded_team import EmbeddedTeam
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MLflow's own imports warn about its own dependencies
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from tests.integration.airflow.model import QuickTeam, champion, make_model, to_connection
 
 if TYPE_CHECKING:
     from tests.airflow_home import Tested
 
 LINK = "_link_ChainLink"
-VERSIONS = range(1, 6)
 DAG = """
 from pathlib import Path
 
@@ -60,8 +51,7 @@ with DAG("decide", schedule=None) as dag:
         hook = ChainHook()
         client = hook.get_conn()
         for name in ("bob", "carol"):
-            password = (FOLDER / f"{{name}}.password").read_text()
-            key = open_signer(f"keystore:{{name}}.json", base=FOLDER, password=password)
+            key = open_signer(f"keystore:{{name}}.json", base=FOLDER)
             client.registry.approve(client.registry.find_document(proposal_id[2:]), signer=key)
         hook.close()
 
@@ -135,7 +125,7 @@ class Decided:
         events: what the registry says.
     """
 
-    team: EmbeddedTeam
+    team: QuickTeam
     airflow_home: AirflowHome
     tested: Tested
     events: list[RegistryEvent]
@@ -169,35 +159,6 @@ class Decided:
         )
 
 
-def make_model(team: EmbeddedTeam) -> None:
-    """A model ``fraud`` in a recorded MLflow, with a folder of files for each version."""
-    import mlflow_chain
-
-    uri = f"sqlite:///{team.folder}/mlflow.db"
-    tracking: Any = SqlAlchemyStore
-    tracking(uri, str(team.folder / "artifacts"))._dispose_engine()
-    client = open_chain(team.home)
-    plain: Any = RegistryStore
-    store: Any = mlflow_chain.wrap(plain(uri), client)
-    store.create_registered_model("fraud")
-    for number in VERSIONS:
-        files = team.folder / "files" / str(number)
-        files.mkdir(parents=True)
-        (files / "model.txt").write_text(f"weights {number}")
-        store.create_model_version("fraud", files.as_uri())
-    store.engine.dispose()
-    client.recorder.close()
-    client.close()
-
-
-def champion(team: EmbeddedTeam) -> int | None:
-    """What MLflow says."""
-    query = "select version from registered_model_aliases where name = 'fraud'"
-    with closing(sqlite3.connect(team.folder / "mlflow.db")) as database:
-        found = database.execute(query).fetchall()
-    return found[0][0] if found else None
-
-
 def registry_events(client: ChainClient) -> list[RegistryEvent]:
     """Everything that happened in the registry."""
     try:
@@ -211,18 +172,14 @@ def decided(
     founded_home: Path, airflow_template: AirflowHome, tmp_path_factory: pytest.TempPathFactory
 ) -> Decided:
     """A whole DAG, run once."""
-    team = EmbeddedTeam(tmp_path_factory.mktemp("decided"))
+    team = QuickTeam(tmp_path_factory.mktemp("decided"))
     team.found_from(founded_home)
-    team.run("role", "grant", "breaker", "ada")
     make_model(team)
-    connection = json.loads(team.connection)
-    keyless = {**connection, "extra": {"home": str(team.home)}}
-    connection["extra"]["breaker_key"] = connection["extra"]["requester_key"]
-    connection["extra"]["explorer_url"] = "https://chain.example"
+    extra = team.extra(explorer_url="https://chain.example")
     airflow_home = airflow_template.copied(tmp_path_factory.mktemp("airflow") / "home")
     airflow_home = airflow_home.with_variables(
-        AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT=json.dumps(connection),
-        AIRFLOW_CONN_KEYLESS=json.dumps(keyless),
+        AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT=to_connection(extra, team.password),
+        AIRFLOW_CONN_KEYLESS=to_connection({"home": str(team.home)}),
         AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
     )
     airflow_home.put_dag("decide.py", DAG.format(folder=str(team.folder)))
@@ -329,6 +286,6 @@ def test_a_tasks_state_store_keeps_what_was_done(decided: Decided) -> None:
 
 
 def test_no_secret_stands_in_a_log_or_in_the_metadata_database(decided: Decided) -> None:
-    password = (decided.team.folder / "ada.password").read_text().strip()
+    password = decided.team.password
     assert password not in decided.tested.output
     assert password.encode() not in decided.airflow_home.database.read_bytes()

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_chain.connection import FIELDS
 from tests.airflow_home import AirflowHome
-from tests.integration.airflow.embedded_team import EmbeddedTeam
+from tests.integration.airflow.model import QuickTeam, to_connection
 
 SECRET = "hunter2-hunter2"
 PROGRAM = """
@@ -76,7 +76,7 @@ class Asked:
         result: the part of it that is the answers.
     """
 
-    team: EmbeddedTeam
+    team: QuickTeam
     said: dict[str, Any]
     output: str
     result: str
@@ -92,27 +92,21 @@ def asked(
     founded_home: Path, airflow_template: AirflowHome, tmp_path_factory: pytest.TempPathFactory
 ) -> Asked:
     """One process of Airflow, asked for everything."""
-    team = EmbeddedTeam(tmp_path_factory.mktemp("asked"))
+    team = QuickTeam(tmp_path_factory.mktemp("asked"))
     team.found_from(founded_home)
-    connection = json.loads(team.connection)
-    stranger = json.loads(team.connection)
-    stranger["extra"]["requester_key"] = "keystore:keys/submitter.json"
-    del stranger["password"]
+    stranger = {"home": str(team.home), "requester_key": "keystore:keys/submitter.json"}
     extra = {
         "home": str(team.folder / "nothing"),
         "secret_ledger_url": f"https://rpc.example/{SECRET}",
         "secret_ledger_headers": f"Authorization: {SECRET}",
         "secret_log_url": f"postgresql+psycopg://me:{SECRET}@db/log",
     }
-    variables = {
-        "AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT": connection,
-        "AIRFLOW_CONN_STRANGER": stranger,
-        "AIRFLOW_CONN_EMPTY": {"conn_type": "mlops_chain", "extra": extra},
-        "AIRFLOW_CONN_TYPO": {"conn_type": "mlops_chain", "extra": {"hone": "/x"}},
-    }
     airflow_home = airflow_template.copied(tmp_path_factory.mktemp("airflow") / "home")
     airflow_home = airflow_home.with_variables(
-        **{name: json.dumps(value) for name, value in variables.items()}
+        AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT=to_connection(team.extra(), team.password),
+        AIRFLOW_CONN_STRANGER=to_connection(stranger),
+        AIRFLOW_CONN_EMPTY=to_connection(extra),
+        AIRFLOW_CONN_TYPO=to_connection({"hone": "/x"}),
     )
     done = airflow_home.run_python(PROGRAM, json.dumps(LISTINGS))
     found = done.stdout.partition("RESULT ")[2]
@@ -183,7 +177,12 @@ def test_a_connection_gives_its_hook(asked: Asked) -> None:
 def test_the_test_button_says_in_a_sentence_what_is_there(asked: Asked) -> None:
     is_fine, said = asked.said["tested"]["mlops_chain_default"]
     assert is_fine, said
-    for words in ("answers at block", "entries", "the requester's key is 0x", "no breaker's key"):
+    for words in (
+        "answers at block",
+        "entries",
+        "the requester's key is 0x",
+        "the breaker's key is 0x",
+    ):
         assert words in said
 
 
