@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chain_client.errors import NotInTime, ShippingUnavailable, SpoolUnavailable
+from chain_client.mounts import WITHOUT_FOLDERS, find_file_system
 from chain_client.shipping.base import IsOver, Shipment
 from chain_client.shipping.manifest import MANIFEST_NAME, Manifest, Segment, staged_name
 from chain_client.steps import step
@@ -42,6 +43,12 @@ class FolderShipper:
 
     def ship(self, shipment: Shipment, is_over: IsOver) -> None:
         """As `Shipper.ship`."""
+        file_system = find_file_system(self._path)
+        if file_system in WITHOUT_FOLDERS:
+            raise ShippingUnavailable(
+                f"{self._path} is on {file_system}, where a renamed folder is not whole at once; "
+                "nothing is handed over there"
+            )
         manifest = _read_manifest(shipment, is_over)
         with self._errors():
             mode = (self._path.stat().st_mode & 0o770) | 0o700

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chain_client import mounts
 from chain_client.errors import ConfigurationError, ShippingUnavailable
 from chain_client.shipping import FolderShipper, Shipper, open_shipper
 from chain_client.shipping.manifest import MANIFEST_NAME, STAGED_PREFIX, Manifest, Segment
@@ -56,6 +57,17 @@ def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(ShippingUnavailable, match="No such file"):
         FolderShipper("folder:x", tmp_path / "x").ship(make_shipment(tmp_path, 10), never)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_file_system_over_an_object_store_is_refused(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text("36 20 98:1 / / rw - fuse.s3fs s3fs rw\n")
+    monkeypatch.setattr(mounts, "TABLE", table)
+    with pytest.raises(ShippingUnavailable, match=r"is on fuse\.s3fs"):
+        FolderShipper("folder:inbox", inbox).ship(make_shipment(tmp_path, 10), never)
+    assert list(inbox.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o770, 0o777])
