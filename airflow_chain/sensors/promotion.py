@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_chain.raising import (
     AirflowException,
@@ -144,6 +145,8 @@ class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
             raise AirflowSkipException(told)
         self.log.info("mlops-chain: %s; everything downstream is skipped", told)
         tasks = context["task"].get_flat_relatives(upstream=False)
+        # Skipping ends the task here, before Airflow would take the result.
+        context["ti"].xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=found)
         self.skip(ti=context["ti"], tasks=[task for task in tasks if not task.is_teardown])
         return found
 
