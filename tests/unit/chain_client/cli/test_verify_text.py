@@ -28,6 +28,21 @@ def test_what_mlflow_shows_is_praised_only_if_a_database_was_compared(
     assert "What MLflow shows is what was recorded." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["mlflow"], "What MLflow shows is"),
+        (["airflow"], "What Airflow shows is"),
+        (["airflow", "mlflow"], "What MLflow and Airflow show is"),
+    ],
+)
+def test_only_what_was_compared_is_praised(
+    capsys: pytest.CaptureFixture[str], names: list[str], expected: str
+) -> None:
+    _print(Report([Check(name, True, "fine") for name in names], compared=len(names)))
+    assert f"{expected} what was recorded." in capsys.readouterr().out
+
+
 def test_a_side_that_holds_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     found = [
         Finding("metric_missing", SUBJECT, 0.5, None, "It is gone."),
