@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from chain_client.events import Json
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MOST_TASK_INSTANCES = 1000
 """Of a DAG run with more, none is read in the scheduler: ``mlops-chain airflow reconcile`` does."""
@@ -117,8 +116,13 @@ def to_item(row: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def to_us(moment: datetime | None) -> int | None:
-    """Microseconds since the epoch, exact."""
-    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+    """Microseconds since the epoch, exact; also of a kind of datetime that subtracts otherwise.
+
+    A run that was made in this session has Airflow's own (pendulum), not those of the database.
+    """
+    if moment is None:
+        return None
+    return calendar.timegm(moment.utctimetuple()) * 1_000_000 + moment.microsecond
 
 
 def to_text(value: Any) -> str | None:
