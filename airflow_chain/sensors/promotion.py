@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_chain.raising import (
@@ -25,6 +24,11 @@ from airflow_chain.triggers.approval import (
 )
 from airflow_chain.triggers.patience import bounded
 from chain_client.errors import ChainError, Unavailable
+
+try:
+    from airflow.sdk.bases.skipmixin import SkipMixin
+except ImportError:  # Airflow 3.1
+    from airflow.models.skipmixin import SkipMixin  # type: ignore[import-not-found,no-redef]
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
