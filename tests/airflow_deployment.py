@@ -151,7 +151,9 @@ class Person:
         return found
 
     def knows(self, dag_id: str) -> bool:
-        """Whether the DAG processor has brought a DAG to the database."""
+        """Whether the DAG processor has brought a DAG to the database; no file may be wrong."""
+        wrong = self.ask("GET", "importErrors")["import_errors"]
+        assert not wrong, "\n".join(str(each["stack_trace"]) for each in wrong)
         found = self.ask("GET", f"dags?dag_id_pattern={dag_id}&exclude_stale=true")
         return any(dag["dag_id"] == dag_id for dag in found["dags"])
 
