@@ -15,10 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import Param, PokeReturnValue, TriggerRule, chain, dag, setup, task, teardown
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 FOLDS = 3
 
