@@ -17,7 +17,7 @@ from chain_client.testing.crash import kill_at
 def in_fork(action: Callable[[], str]) -> str:
     """What ``action`` returns in a child, or the error that it raises there."""
     read, write = os.pipe()
-    child = _fork()
+    child = fork()
     if child == 0:
         try:
             os.write(write, action().encode())
@@ -38,7 +38,7 @@ def killed_at(step_name: str, count: int, action: Callable[[], object]) -> None:
     Raises:
         AssertionError: it ended otherwise.
     """
-    child = _fork()
+    child = fork()
     if child == 0:
         try:
             kill_at(step_name, count)
@@ -49,7 +49,8 @@ def killed_at(step_name: str, count: int, action: Callable[[], object]) -> None:
     assert code == -signal.SIGKILL, f"no death at pass {count} of {step_name!r}: exit code {code}"
 
 
-def _fork() -> int:
+def fork() -> int:
+    """`os.fork` in a process that has threads."""
     with warnings.catch_warnings():
         # Python 3.12 warns of threads: those of pytest-xdist take no part in what the child does
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -17,7 +17,7 @@ from chain_client.relay.service import Relay
 from chain_client.shipping.manifest import MANIFEST_NAME, STAGED_PREFIX
 from chain_client.spool import list_sources
 from chain_client.verify import Verdict
-from tests.forked import in_fork
+from tests.forked import fork, in_fork
 from tests.integration.core.conftest import Site
 from tests.workers import note, ship, worker
 
@@ -402,3 +402,43 @@ def test_the_beginning_of_a_source_that_goes_on_says_nothing_of_its_end(site: Si
         "source.closed",
     }
     assert site.client.log.alarms() == []
+
+
+def test_many_tasks_that_end_at_once_on_one_machine_hand_each_event_over_once(
+    site: Site, tmp_path: Path
+) -> None:
+    spool, inbox = tmp_path / "worker", site.home / "inbox"
+    inbox.mkdir()
+    begin_read, begin_write = os.pipe()
+
+    def task(first: int) -> None:
+        client = worker(site.home, spool)
+        note(client, 5, first=first)
+        os.close(begin_write)
+        os.read(begin_read, 1)  # until all are ready
+        client.recorder.close()
+        for _ in range(3):
+            ship(spool, inbox)
+
+    children = []
+    for number in range(8):
+        child = fork()
+        if child == 0:
+            code = 1
+            try:
+                task(number * 5)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    os.close(begin_read)
+    os.close(begin_write)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert codes == [0] * 8
+    assert not ship(spool, inbox).left
+    assert list(spool.iterdir()) == []
+    site.drain()
+    seen = [int(str(e.payload["number"])) for e in site.events() if e.type == "task.seen"]
+    assert sorted(seen) == list(range(40))
+    assert site.client.log.alarms() == []
+    assert site.verify().verdict is Verdict.HOLDS

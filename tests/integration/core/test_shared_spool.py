@@ -18,7 +18,7 @@ from chain_client.ledger.deployment import Deployment
 from chain_client.relay.service import Relay
 from chain_client.spool import heartbeat, list_sources, ownership
 from chain_client.verify import Verdict
-from tests.forked import in_fork
+from tests.forked import fork, in_fork
 from tests.integration.core.conftest import Site
 from tests.workers import note
 
@@ -150,7 +150,7 @@ class OtherMachine:
     def __init__(self, home: Path, shared: Path) -> None:
         read, self._tell = os.pipe()
         self._answer, write = os.pipe()
-        self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             try:
                 os.close(self._tell)
