@@ -89,6 +89,8 @@ def to_svg(graph: Graph, title: str, note: str, status: Status) -> str:
     links = shown_links(graph)
     boxes = _boxes(graph, place(graph.nodes(), links), status)
     width = max((box.x + _WIDTH for box in boxes.values()), default=400) + _MARGIN
+    if any(boxes[link.earlier].x == boxes[link.later].x for link in links):
+        width += _GAP_X // 2  # such a link goes around the right side
     height = max((box.y + box.height for box in boxes.values()), default=_HEAD) + _MARGIN + 22
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -194,22 +196,30 @@ def _drawn_link(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
     style = "link claimed" if link.is_claimed else "link over" if link.is_over else "link"
     relation = f"{link.relation} once" if link.is_over else link.relation
     label = f"{relation} (claimed)" if link.is_claimed else relation
-    if earlier.x < later.x:
-        x1, y1, x2, y2 = earlier.x + _WIDTH, earlier.middle, later.x - 2, later.middle
-        bend = max((x2 - x1) // 2, 30)
-        path = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-        at_x, at_y = (x1 + x2) // 2, (y1 + y2) // 2 - 5
-    else:
-        # It leads back, or stays: around the upper edges.
-        x1, y1, x2, y2 = earlier.x + _WIDTH // 2, earlier.y, later.x + _WIDTH // 2, later.y - 2
-        top = min(y1, y2) - 22
-        path = f"M{x1} {y1} C{x1} {top} {x2} {top} {x2} {y2}"
-        at_x, at_y = (x1 + x2) // 2, top + 4
+    path, at_x, at_y = _way(earlier, later)
     return (
         f'<g><title>{_text(whole, keep=chr(10))}</title><path class="{style}" d="{path}" '
         f'marker-end="url(#tip)"/><text class="label" x="{at_x}" y="{at_y}">{_text(label)}</text>'
         f'<text class="label" x="{at_x}" y="{at_y + 17}">entry {link.evidence.index}</text></g>'
     )
+
+
+def _way(earlier: _Box, later: _Box) -> tuple[str, int, int]:
+    """The line between two boxes, and where its label stands."""
+    x1, y1, x2, y2 = earlier.x + _WIDTH, earlier.middle, later.x - 2, later.middle
+    if earlier.x < later.x:
+        bend = max((x2 - x1) // 2, 30)
+        path = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+        if x2 - x1 <= _GAP_X:
+            return path, (x1 + x2) // 2, (y1 + y2) // 2 - 5
+        return path, x2 - _GAP_X // 2, y2 - 5  # it may go behind others before
+    if earlier.x == later.x:
+        far = x1 + _GAP_X // 2
+        path = f"M{x1} {y1} C{far} {y1} {far} {y2} {x1 + 2} {y2}"
+        return path, x1 + _GAP_X // 2 - 6, (y1 + y2) // 2 - 5
+    x1, y1, x2, y2 = earlier.x + _WIDTH // 2, earlier.y, later.x + _WIDTH // 2, later.y - 2
+    top = min(y1, y2) - 22
+    return f"M{x1} {y1} C{x1} {top} {x2} {top} {x2} {y2}", (x1 + x2) // 2, top + 4
 
 
 def _cut(text: str, fits: int) -> str:

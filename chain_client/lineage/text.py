@@ -31,7 +31,7 @@ def to_lines(
     for number, start in enumerate(starts):
         if number:
             yield ""
-        yield from map(escape_unprintable, _tree(graph, links, start, direction, status, seen))
+        yield from _tree(graph, links, start, direction, status, seen)
 
 
 def _tree(
@@ -56,7 +56,7 @@ def _tree(
         bar = "│  " if links else "   "
         told = {one.evidence.index for one in links}
         for line in _about(graph, node, link, status, told, again=again):
-            yield f"{below}{bar}{line}"
+            yield f"{below}{bar}{escape_unprintable(line)}"
         for place, one in reversed(list(enumerate(links))):
             further = one.earlier if direction is Direction.ORIGINS else one.later
             stack.append((further, one, below, place == len(links) - 1))
@@ -70,7 +70,7 @@ def _first_line(
     is_last: bool,
     direction: Direction,
 ) -> str:
-    title = f"{KIND_NAMES[node.kind]} {to_title(node, graph.facts[node])}"
+    title = escape_unprintable(f"{KIND_NAMES[node.kind]} {to_title(node, graph.facts[node])}")
     if link is None:
         return title
     relation = link.relation if direction is Direction.ORIGINS else INVERSE[link.relation]
