@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk import BaseOperator
 
+from airflow_chain.hooks.chain import ChainHook
 from airflow_chain.raising import AirflowException, AirflowFailException, to_airflow
 from airflow_chain.triggers.anchoring import (
     AnchorTrigger,
@@ -73,13 +74,13 @@ class AnchorOperator(BaseOperator):
             raise AirflowFailException(f"until: expected included or finalized, got {self.until!r}")
         ends_at = time.time() + self.timeout
         try:
-            marked = make_mark(self.mlops_chain_conn_id)
+            marked = make_mark(ChainHook(self.mlops_chain_conn_id))
         except ChainError as exc:
             raise to_airflow(exc) from None
         wait, told = AnchorWait(ends_at), ""
         while True:
             try:
-                found = look_once(self.mlops_chain_conn_id, marked, self.until)
+                found = look_once(ChainHook(self.mlops_chain_conn_id), marked, self.until)
             except Unavailable as exc:
                 told = f"chain or log did not answer: {exc}"
                 verdict = "timeout" if time.time() >= ends_at else "waiting"

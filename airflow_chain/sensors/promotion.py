@@ -10,6 +10,7 @@ from airflow.configuration import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.bases.xcom import BaseXCom
 
+from airflow_chain.hooks.chain import ChainHook
 from airflow_chain.raising import (
     AirflowException,
     AirflowFailException,
@@ -25,13 +26,14 @@ from airflow_chain.triggers.approval import (
 from airflow_chain.triggers.patience import bounded
 from chain_client.errors import ChainError, Unavailable
 
-try:
-    from airflow.sdk.bases.skipmixin import SkipMixin
-except ImportError:  # Airflow 3.1
-    from airflow.models.skipmixin import SkipMixin  # type: ignore[import-not-found,no-redef]
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.bases.skipmixin import SkipMixin
+else:
+    try:
+        from airflow.sdk.bases.skipmixin import SkipMixin
+    except ImportError:  # Airflow 3.1
+        from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 _OPEN_POLL_S = 10.0
 
@@ -102,7 +104,7 @@ class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; a chain that does not answer is no answer yet."""
         try:
-            found = look_once(self.mlops_chain_conn_id, self._wanted())
+            found = look_once(ChainHook(self.mlops_chain_conn_id), self._wanted())
         except Unavailable as exc:
             self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
             return PokeReturnValue(is_done=False)

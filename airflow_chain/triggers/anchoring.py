@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_chain.triggers.aside import Aside
+from airflow_chain.triggers.connecting import connect
 from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
 from chain_client.errors import ChainError, Unavailable
 
 if TYPE_CHECKING:
+    from airflow_chain.hooks.chain import ChainHook
     from chain_client.anchored import Anchored, Mark
 
 RELAY_PATIENCE_S = 60.0
@@ -48,24 +50,20 @@ class AnchorWait:
         return ("timeout" if now >= self.ends_at else "waiting"), found.text
 
 
-def make_mark(conn_id: str | None) -> Mark:
-    """The mark of what was recorded so far; blocks."""
-    from airflow_chain.hooks.chain import ChainHook
+def make_mark(hook: ChainHook) -> Mark:
+    """The mark of what was recorded so far, through a hook, which is closed again; blocks."""
     from chain_client.anchored import mark
 
-    hook = ChainHook(conn_id)
     try:
         return mark(hook.get_conn())
     finally:
         hook.close()
 
 
-def look_once(conn_id: str | None, marked: Mark, until: str) -> Anchored:
-    """How far it has come; blocks."""
-    from airflow_chain.hooks.chain import ChainHook
+def look_once(hook: ChainHook, marked: Mark, until: str) -> Anchored:
+    """How far it has come, likewise."""
     from chain_client.anchored import Until, look
 
-    hook = ChainHook(conn_id)
     try:
         return look(hook.get_conn(), marked, Until.parse(until))
     finally:
@@ -136,9 +134,9 @@ class AnchorTrigger(BaseTrigger):
         wait, told = AnchorWait(self.ends_at, self.relay_patience_s), ""
         marked = Mark.from_json(self.mark)
         while True:
-            look = partial(look_once, self.mlops_chain_conn_id, marked, self.until)
             try:
-                found = await aside.run(look, LOOK_S)
+                hook = await connect(self.mlops_chain_conn_id)
+                found = await aside.run(partial(look_once, hook, marked, self.until), LOOK_S)
             except Unavailable as exc:
                 self.log.warning("mlops-chain: can't look at the anchor now: %s", exc)
                 patience.failed()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_chain.triggers.aside import Aside
+from airflow_chain.triggers.connecting import connect
 from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
-from chain_client.client import ChainClient
 from chain_client.errors import ChainError, Unavailable
+
+if TYPE_CHECKING:
+    from airflow_chain.hooks.chain import ChainHook
+    from chain_client.client import ChainClient
 
 WAITING = "waiting"
 
@@ -75,11 +80,8 @@ class Wanted:
         return max(number, client.deployment.registry_block or 0)
 
 
-def look_once(conn_id: str | None, wanted: Wanted) -> dict[str, Any]:
-    """The same with a client of its own, which is closed again."""
-    from airflow_chain.hooks.chain import ChainHook
-
-    hook = ChainHook(conn_id)
+def look_once(hook: ChainHook, wanted: Wanted) -> dict[str, Any]:
+    """The same through a hook, which is closed again."""
     try:
         return wanted.look(hook.get_conn())
     finally:
@@ -138,7 +140,8 @@ class PromotionApprovalTrigger(BaseTrigger):
         patience, before = Patience(self.poll_interval), ""
         while True:
             try:
-                found = await aside.run(lambda: look_once(self.mlops_chain_conn_id, wanted), LOOK_S)
+                hook = await connect(self.mlops_chain_conn_id)
+                found = await aside.run(partial(look_once, hook, wanted), LOOK_S)
             except Unavailable as exc:
                 self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
                 patience.failed()

@@ -33,6 +33,11 @@ class Aside:
         self._name = name
         self._running: Future[Any] | None = None
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no call goes on."""
+        return self._running is None or self._running.done()
+
     async def run(self, call: Callable[[], _Result], deadline_s: float) -> _Result:
         """What the call returns, or raises.
 

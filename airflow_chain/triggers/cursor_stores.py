@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_chain.triggers.aside import Aside
+from airflow_chain.triggers.connecting import connect
 from airflow_chain.triggers.patience import LOOK_S
 from airflow_chain.triggers.telling import Cursor, Filter
 from chain_client.registry.decisions import Place
 from chain_client.types import to_hex
+
+if TYPE_CHECKING:
+    from airflow_chain.hooks.chain import ChainHook
 
 
 class CursorStore(Protocol):
@@ -76,24 +81,22 @@ class LogCursors:
 
     async def load(self, name: str) -> Cursor | None:
         """See `CursorStore`."""
-        found = await self._aside.run(lambda: self._load(name), LOOK_S)
+        hook = await connect(self._conn_id)
+        found = await self._aside.run(partial(self._load, hook, name), LOOK_S)
         return None if found is None else Cursor.from_json(found)
 
     async def save(self, name: str, cursor: Cursor) -> None:
         """See `CursorStore`."""
-        text = json.dumps(cursor.to_json())
-        await self._aside.run(lambda: self._save(name, text), LOOK_S)
+        hook, text = await connect(self._conn_id), json.dumps(cursor.to_json())
+        await self._aside.run(partial(self._save, hook, name, text), LOOK_S)
 
-    def _load(self, name: str) -> str | None:
-        hook = _hook(self._conn_id)
+    def _load(self, hook: ChainHook, name: str) -> str | None:
         try:
-            found: str | None = hook.get_conn().log.cursor(self._owned(name))
-            return found
+            return hook.get_conn().log.cursor(self._owned(name))
         finally:
             hook.close()
 
-    def _save(self, name: str, text: str) -> None:
-        hook = _hook(self._conn_id)
+    def _save(self, hook: ChainHook, name: str, text: str) -> None:
         try:
             hook.get_conn().log.put_cursor(self._owned(name), text)
         finally:
@@ -101,9 +104,3 @@ class LogCursors:
 
     def _owned(self, name: str) -> str:
         return f"{self._owner}:{name}"
-
-
-def _hook(conn_id: str | None) -> Any:
-    from airflow_chain.hooks.chain import ChainHook
-
-    return ChainHook(conn_id)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_chain.triggers.aside import Aside
+from airflow_chain.triggers.connecting import connect
 from airflow_chain.triggers.patience import LOOK_S, Patience
 from chain_client.errors import ChainError
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from chain_client.registry.decisions import Look
 
 _logger = logging.getLogger(__name__)
+
+_RECONNECT = 5
+"""After so many looks in vain the connection is read anew."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,21 +54,22 @@ class Rounds:
         self._aside = Aside("mlops-chain-decisions")
         self._hook: ChainHook | None = None
         self._watch: DecisionWatch | None = None
+        self._watched: ChainHook | None = None
+        self._failures = 0
 
     async def run(self) -> AsyncIterator[Round]:
         """The rounds; one after each look, also where nothing is new."""
         while True:
             try:
-                found = await self._aside.run(self._look, LOOK_S)
-            except ChainError as exc:
-                self._patience.failed()
-                _logger.warning("mlops-chain: can't look at what was decided now: %s", exc)
+                if self._hook is None:
+                    self._hook = await connect(self._conn_id)
+                found = await self._aside.run(partial(self._look, self._hook), LOOK_S)
             except Exception as exc:
-                # A trigger that ends is begun anew at once: waiting is kinder to everybody. Only
-                # the class is told, as a foreign text may hold the URL of an endpoint.
-                self._patience.failed()
-                told = type(exc).__name__
-                _logger.warning("mlops-chain: can't look at what was decided now (%s)", told)
+                # A trigger that ends is begun anew at once: waiting is kinder to everybody. Of a
+                # foreign error only the class is told: its text may hold the URL of an endpoint.
+                told = exc if isinstance(exc, ChainError) else type(exc).__name__
+                _logger.warning("mlops-chain: can't look at what was decided now: %s", told)
+                self._failed()
             else:
                 self._patience.answered()
                 yield Round(found)
@@ -71,21 +77,22 @@ class Rounds:
 
     def close(self) -> None:
         """Release the connection, once a look that still goes on has ended."""
-        hook, self._hook, self._watch = self._hook, None, None
+        hook, self._hook = self._hook, None
         if hook is not None:
             self._aside.finish(hook.close)
 
-    def _look(self) -> Look:
-        if self._watch is None:
-            self._watch = self._open()
+    def _failed(self) -> None:
+        self._patience.failed()
+        # A look that still goes on has the connection.
+        self._failures += self._aside.is_free
+        if self._failures >= _RECONNECT:
+            self._failures = 0
+            self.close()  # what the connection says may have changed
+
+    def _look(self, hook: ChainHook) -> Look:
+        if self._watch is None or self._watched is not hook:
+            self._watch, self._watched = hook.get_conn().watch_decisions(), hook
         return self._watch.look()
-
-    def _open(self) -> DecisionWatch:
-        from airflow_chain.hooks.chain import ChainHook
-
-        if self._hook is None:
-            self._hook = ChainHook(self._conn_id)
-        return self._hook.get_conn().watch_decisions()
 
 
 async def confirm(batch: Sequence[Any]) -> None:
