@@ -61,9 +61,10 @@ def read_final_states(dag_run: Any, limit: int = MOST_TASK_INSTANCES) -> FinalSt
         return None
     began = time.perf_counter_ns()
     loaded = vars(dag_run)
+    columns = TaskInstance.__table__.c
     query = (
-        select(*(getattr(TaskInstance, name) for name in COLUMNS))
-        .where(TaskInstance.dag_id == loaded["dag_id"], TaskInstance.run_id == loaded["run_id"])
+        select(*(columns[name] for name in COLUMNS))
+        .where(columns.dag_id == loaded["dag_id"], columns.run_id == loaded["run_id"])
         .limit(limit + 1)
     )
     with session.no_autoflush:

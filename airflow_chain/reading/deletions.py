@@ -29,7 +29,7 @@ _TABLES = re.compile(r"(?:--tables|-t)['\", =]+([^'\"\s]+)")
 
 def to_deletions(
     event: str,
-    moment: datetime | None,
+    moment: datetime | str | None,
     dag_id: str | None,
     run_id: str | None,
     task_id: str | None,
@@ -40,7 +40,7 @@ def to_deletions(
 
     Args:
         event: one of `DELETING`.
-        moment: when.
+        moment: when; a text where the database lost the column's type.
         dag_id: of what was deleted.
         run_id: likewise.
         task_id: likewise.
@@ -48,7 +48,7 @@ def to_deletions(
         extra: JSON: the body of a request, or a command's words.
     """
     told = _to_object(extra)
-    found: dict[str, Json] = {"time_us": to_us(moment), "who": owner}
+    found: dict[str, Json] = {"time_us": _to_us(moment), "who": owner}
     if event == "cli_cleanup_tables":
         before = _to_before_us(str(told.get("full_command", "")))
         tables = _TABLES.search(str(told.get("full_command", "")))
@@ -90,13 +90,18 @@ def _deleted_in_bulk(told: dict[str, Any]) -> Iterator[Any]:
 def _to_before_us(command: str) -> int | None:
     """Up to when a clean-up deleted; None if its words do not say so."""
     match = _BEFORE.search(command)
-    if match is None:
-        return None
+    return None if match is None else _to_us(match[1])
+
+
+def _to_us(moment: datetime | str | None) -> int | None:
+    """Microseconds since the epoch; of a time without a zone as of one in UTC."""
     try:
-        moment = datetime.fromisoformat(match[1])
+        found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     except ValueError:
         return None
-    return to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if found is not None and found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return to_us(found)
 
 
 def _to_object(extra: str | None) -> dict[str, Any]:

@@ -40,6 +40,13 @@ _DAG_RUN = (
 )
 _AT_ONCE = 2000
 _ARCHIVED = "_airflow_deleted__"
+_TOLD_BY = {
+    "dag_run": ("dag_id", "run_id"),
+    "task_instance": ("id",),
+    "task_instance_history": ("task_instance_id",),
+    "log": ("event", "dttm", "dag_id", "run_id", "task_id", "owner", "extra"),
+}
+"""Columns that tell of deletions, by table; of those that were put aside, too."""
 
 
 def read_lines(
@@ -53,8 +60,10 @@ def read_lines(
         dag_id: of one DAG only.
         since_us: leaves out runs that had ended before, in µs since the epoch.
     """
+    from airflow.models.log import Log
+
+    yield from _deletions(connection, Log.__table__)
     yield from _archived(connection)
-    yield from _deletions(connection)
     yield from _dag_runs(connection, policy, dag_id, since_us)
     yield from _tasks(connection, policy, dag_id, since_us, history=True)
     yield from _tasks(connection, policy, dag_id, since_us, history=False)
@@ -117,22 +126,18 @@ def _archived(connection: Any) -> Iterator[Line]:
     from sqlalchemy import MetaData, Table, inspect, select
 
     for name in sorted(inspect(connection).get_table_names()):
-        if not name.startswith(_ARCHIVED):
-            continue
         of = name.removeprefix(_ARCHIVED).split("__")[0]
-        wanted = {
-            "dag_run": ("dag_id", "run_id"),
-            "task_instance": ("id",),
-            "task_instance_history": ("task_instance_id",),
-        }.get(of)
-        if wanted is None:
+        if not name.startswith(_ARCHIVED) or of not in _TOLD_BY:
             continue
         table = Table(name, MetaData(), autoload_with=connection)
-        query = select(*(table.c[column] for column in wanted))
-        for row in _rows(connection, query):
-            yield (
-                ["archived_dag_run", *row] if of == "dag_run" else ["archived_task", _to_id(row[0])]
-            )
+        if of == "log":
+            yield from _deletions(connection, table)
+            continue
+        for row in _rows(connection, select(*(table.c[column] for column in _TOLD_BY[of]))):
+            if of == "dag_run":
+                yield ["archived_dag_run", *row]
+            else:
+                yield ["archived_task", _to_id(row[0])]
 
 
 def _to_id(value: Any) -> str:
@@ -142,14 +147,13 @@ def _to_id(value: Any) -> str:
     return str(uuid.UUID(str(value)))
 
 
-def _deletions(connection: Any) -> Iterator[Line]:
-    from airflow.models.log import Log
+def _deletions(connection: Any, table: Any) -> Iterator[Line]:
+    """What the audit log tells, or a part of it that was put aside."""
     from sqlalchemy import select
 
-    columns = Log.__table__.c
-    names = ("event", "dttm", "dag_id", "run_id", "task_id", "owner", "extra")
-    query = select(*(columns[name] for name in names)).where(columns.event.in_(DELETING))
-    for row in _rows(connection, query.order_by(columns.id)):
+    columns = [table.c[name] for name in _TOLD_BY["log"]]
+    query = select(*columns).where(table.c.event.in_(DELETING)).order_by(table.c.id)
+    for row in _rows(connection, query):
         for deletion in to_deletions(*row):
             yield ["deletion", deletion]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chain_client.events import Event
-from tests.airflow_home import AirflowHome, relayed_events
+from chain_client.hosts import Scope
+from tests.airflow_home import AirflowHome, open_chain, relayed_events
 
 _DAG = """
 from airflow.sdk import dag, task
@@ -109,3 +110,15 @@ def test_a_user_that_cant_be_found_out_is_nobody_and_the_mark_is_recorded(
 def test_a_fault_in_the_hook_leaves_the_mark_alone(asked: dict[str, Any]) -> None:
     run = asked["runs"][3]
     assert not [event for event in asked["events"] if event.subject.id.startswith(f"shop/{run}")]
+
+
+def test_verification_finds_only_the_mark_that_could_not_be_recorded(
+    asked: dict[str, Any], home: Path
+) -> None:
+    client = open_chain(home)
+    try:
+        report = client.verify(Scope())
+    finally:
+        client.close()
+    found = [(finding.kind, finding.subject) for finding in report.findings]
+    assert found == [("dag_run_unrecorded", f"dag shop/run {asked['runs'][3]}")]
