@@ -13,7 +13,10 @@ import chain_client
 import mlflow_chain
 from tests.unit.repository.checkout import ROOT
 
-LIGHT = "import chain_client, mlflow_chain, mlflow_chain.entrypoints, mlflow_chain.run_context"
+LIGHT = (
+    "import chain_client, mlflow_chain, mlflow_chain.entrypoints, mlflow_chain.run_context, "
+    "mlflow_chain.tracing.traces, airflow_chain.tracing"
+)
 HEAVY = ("mlflow", "airflow", "sqlalchemy", "alembic", "eth", "web3", "numpy", "pandas", "rich")
 
 
