@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from chain_client.errors import ChainError
 from chain_client.log import Lease
 from chain_client.relay.cross_anchoring import CrossAnchorer
-from chain_client.relay.ingest import Round
 from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.read_back import ReadBack
 from chain_client.relay.registry_sync import RegistrySync
+from chain_client.relay.round import Round
 
 _logger = logging.getLogger(__name__)
 

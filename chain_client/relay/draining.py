@@ -10,7 +10,7 @@ from chain_client.errors import NotInTime, Unavailable
 from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.companions import Companions
 from chain_client.relay.held_lease import LEASE
-from chain_client.relay.ingest import Round
+from chain_client.relay.round import Round
 from chain_client.relay.tenure import Tenure
 
 _POLL_S = 0.2

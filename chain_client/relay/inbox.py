@@ -9,8 +9,9 @@ from pathlib import Path
 from chain_client.clock import Clock
 from chain_client.errors import HomeNotWritable, SpoolUnavailable
 from chain_client.log import Lease
-from chain_client.relay.ingest import Ingester, Round
+from chain_client.relay.ingest import Ingester
 from chain_client.relay.lock import RelayLock
+from chain_client.relay.round import Round
 from chain_client.shipping.manifest import STAGED_PREFIX
 from chain_client.spool import remove_taken
 

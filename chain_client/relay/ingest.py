@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_client import records
@@ -27,6 +26,7 @@ from chain_client.relay.lineage import GIVING, Lineage, find_lineage
 from chain_client.relay.parcels import check_parcel
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
+from chain_client.relay.round import Round
 from chain_client.relay.sealing import seal_entry
 from chain_client.relay.source_cursor import SourceCursor, abandoned, forked
 from chain_client.relay.standing_alarms import StandingAlarms
@@ -37,34 +37,6 @@ _logger = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
 """Most bytes of one source that one round reads; bounds memory and the length of a commit."""
-
-
-@dataclass(slots=True)
-class Round:
-    """What one round did."""
-
-    entries: int = 0
-    """Entries that were added to the log."""
-    records: int = 0
-    """Records, and damaged places, that were read; 0 means that the spool's end was reached."""
-    live_sources: int = 0
-    in_doubt: int = 0
-    unread: bool = False
-    """Whether so much was read that more is likely there."""
-    oldest_us: int | None = None
-    """Claimed time of the oldest entry that was added."""
-    problems: list[str] = field(default_factory=list)
-
-    def add(self, other: Round) -> None:
-        """Count what another reading in the same round did."""
-        self.entries += other.entries
-        self.records += other.records
-        self.live_sources += other.live_sources
-        self.in_doubt += other.in_doubt
-        self.unread |= other.unread
-        ages = [age for age in (self.oldest_us, other.oldest_us) if age is not None]
-        self.oldest_us = min(ages, default=None)
-        self.problems += other.problems
 
 
 class Ingester:
@@ -238,7 +210,7 @@ class Ingester:
         if is_new:
             check_deployment_of(reader, self._deployment_id)
         if self._parcels:
-            check_parcel(reader, self._log)
+            check_parcel(reader, self._log, is_new=is_new)
         if is_new:
             return SourceCursor(reader.source_id, Position(0, 0), 0)
         lineage = find_lineage(reader, self._log)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from chain_client.log import Lease
 from chain_client.relay.inbox import Inbox
-from chain_client.relay.ingest import Ingester, Round
+from chain_client.relay.ingest import Ingester
+from chain_client.relay.round import Round
 from chain_client.spool import remove_taken, remove_unborn
 
 

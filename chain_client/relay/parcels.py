@@ -6,6 +6,7 @@ import hashlib
 
 from chain_client.errors import DamagedParcel, SpoolUnavailable
 from chain_client.log import Log
+from chain_client.owners import find_opening
 from chain_client.relay.lineage import GIVING
 from chain_client.shipping.manifest import MANIFEST_NAME, Manifest, Segment
 from chain_client.spool import Position, SourceReader
@@ -14,7 +15,7 @@ from chain_client.steps import step
 _READ_BYTES = 1 << 20
 
 
-def check_parcel(reader: SourceReader, log: Log) -> None:
+def check_parcel(reader: SourceReader, log: Log, *, is_new: bool) -> None:
     """See that a source that was handed over is what was sent, frame by frame and without a gap.
 
     A folder that was put here by hand, without the list of what was sent, is looked at as well.
@@ -22,6 +23,7 @@ def check_parcel(reader: SourceReader, log: Log) -> None:
     Args:
         reader: the source.
         log: may hold the beginning of a source that arrives without it.
+        is_new: the log has not met it, so it must say itself whose it is.
 
     Raises:
         DamagedParcel: it is not; the text says what is wrong.
@@ -35,6 +37,8 @@ def check_parcel(reader: SourceReader, log: Log) -> None:
     except OSError as exc:
         raise SpoolUnavailable(f"can't read what was handed over: {exc.strerror}") from exc
     _check_frames(reader, log)
+    if is_new and not isinstance(find_opening(reader).get("deployment"), str):
+        raise DamagedParcel(reader.source_id, "its first record names no deployment")
     step("relay.parcel.checked")
 
 

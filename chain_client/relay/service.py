@@ -16,10 +16,10 @@ from chain_client.relay.companions import Companions
 from chain_client.relay.draining import Draining, final_size
 from chain_client.relay.figures import Role, Tally
 from chain_client.relay.held_lease import LEASE
-from chain_client.relay.ingest import Round
 from chain_client.relay.intake import Intake
 from chain_client.relay.log_file import keep_small
 from chain_client.relay.pace import RelaySettings
+from chain_client.relay.round import Round
 from chain_client.relay.tenure import Tenure
 from chain_client.relay.watch import Watch
 

@@ -21,7 +21,7 @@ import psutil
 
 from chain_client import ChainClient
 from chain_client.relay.anchor import Anchored
-from chain_client.relay.ingest import Round
+from chain_client.relay.round import Round
 from tests.bench.bench_home import settings_of
 from tests.bench.fsyncs import FsyncCount
 from tests.bench.machine import pin_to_one_core

@@ -15,10 +15,12 @@ from chain_client.relay.inbox import LOCK_NAME
 from chain_client.relay.lock import RelayLock
 from chain_client.relay.service import Relay
 from chain_client.shipping.manifest import MANIFEST_NAME, STAGED_PREFIX
-from chain_client.spool import list_sources
+from chain_client.spool import Kind, list_sources
+from chain_client.types import SourceId
 from chain_client.verify import Verdict
 from tests.forked import fork, in_fork
 from tests.integration.core.conftest import Site
+from tests.unit.chain_client.spool.journals import make_source
 from tests.workers import note, ship, worker
 
 EVENTS = 30
@@ -202,7 +204,15 @@ def _empty(parcel: Path) -> None:
         path.unlink()
 
 
+def _say_nothing_of_whose_it_is(parcel: Path) -> None:
+    _empty(parcel)
+    parcel.rmdir()
+    source_id = SourceId(bytes.fromhex(parcel.name))
+    make_source(parcel.parent, [(Kind.NOTE, 0, 1, b"anything")], source_id=source_id)
+
+
 DAMAGES = [
+    _say_nothing_of_whose_it_is,
     _cut,
     _lose_a_segment,
     _lose_a_segment_and_the_list,

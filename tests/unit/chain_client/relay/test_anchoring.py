@@ -19,8 +19,8 @@ from chain_client.relay.companions import Companions
 from chain_client.relay.day_book import DayBook
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import LEASE
-from chain_client.relay.ingest import Round
 from chain_client.relay.pace import RelaySettings
+from chain_client.relay.round import Round
 from tests.unit.chain_client.log.logs import TurnedClock, make_entries
 
 PACE = RelaySettings(lease_s=15, max_batch=1, max_wait_s=5, idle_s=1, look_s=2)
