@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from airflow_chain import keys
-from airflow_chain.verifying.missing_events import BEGAN, END_OF, ENDED, PAUSED, by_mark_of_run, ran
+from airflow_chain.verifying.missing_events import (
+    BEGAN,
+    _END_OF,
+    ENDED,
+    PAUSED,
+    by_mark_of_run,
+    ran,
+)
 from airflow_chain.verifying.records import TIMED_OUT, Item, RunRecord, TaskTry
+
+_END_OF = {
+    "success": keys.TASK_SUCCEEDED,
+    "failed": keys.TASK_FAILED,
+    "skipped": keys.TASK_SKIPPED,
+}
 
 
 def find_lost(
@@ -19,7 +32,7 @@ def find_lost(
         history: whether a later try followed.
     """
     state = item["state"]
-    if state not in END_OF or not ran(item):
+    if state not in _END_OF or not ran(item):
         return []
     own = set() if known is None else set(known.own)
     lost = []
@@ -29,5 +42,5 @@ def find_lost(
     by_time_out = state == "skipped" and any(end.message == TIMED_OUT for end in run.ends)
     if not own & ENDED and not is_marked and not by_time_out and not by_mark_of_run(run, item):
         is_retried = history and state == "failed"
-        lost.append(keys.TASK_RETRY_SCHEDULED if is_retried else END_OF[state])
+        lost.append(keys.TASK_RETRY_SCHEDULED if is_retried else _END_OF[state])
     return lost

@@ -1,7 +1,8 @@
 """What the log alone shows to be missing: a run's end says that a task ran, and no event does.
 
 A try whose process was killed, that was marked by a person, or of which the reconciler said that
-its events were lost, is no finding: Airflow's hooks leave such holes.
+its events were lost, is no finding: Airflow's hooks leave such holes. Nor is a failure without its
+event: what was removed of one shows as a gap in its source, with the name of what stands beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from airflow_chain.keys import TaskKey
 from airflow_chain.verifying.names import name_task, to_parts
 from airflow_chain.verifying.records import (
     SKEW_US,
-    TIMED_OUT,
     Item,
     Recorded,
     RunRecord,
@@ -29,11 +29,6 @@ ENDED = frozenset(
     {keys.TASK_SUCCEEDED, keys.TASK_FAILED, keys.TASK_SKIPPED, keys.TASK_RETRY_SCHEDULED}
 )
 PAUSED = frozenset({keys.TASK_DEFERRED, keys.TASK_RESCHEDULED})
-END_OF = {
-    "success": keys.TASK_SUCCEEDED,
-    "failed": keys.TASK_FAILED,
-    "skipped": keys.TASK_SKIPPED,
-}
 _NO_RUN = RunRecord(keys.DagRunKey("", ""))
 
 
@@ -108,16 +103,16 @@ def _find_of(known: TaskTry, run: RunRecord, recorded: Recorded) -> Iterator[Fin
     if held is None or not known.sources <= recorded.closed:
         return
     item = held[1]
-    event_type = END_OF.get(item["state"])
-    by_time_out = item["state"] == "skipped" and any(e.message == TIMED_OUT for e in run.ends)
-    if event_type is None or by_time_out or by_mark_of_run(run, item):
+    # Only a task itself can make Airflow believe that it succeeded. That it failed, or is skipped,
+    # Airflow may decide without it: by `fail_fast`, by a time-out of the run.
+    if item["state"] != "success" or by_mark_of_run(run, item):
         return
     yield _missing(
         known.key,
         item["try_number"],
-        event_type,
-        "its process recorded that it began and ended in order, the end of its DAG run says "
-        f"{item['state']}, and what the process recorded of that is not in the log",
+        keys.TASK_SUCCEEDED,
+        "its process recorded that it began, and ended in order, the end of its DAG run says "
+        "success, and what the process recorded of that is not in the log",
         held[0],
     )
 

@@ -123,7 +123,9 @@ def _recorded(client: ChainClient, store_id: str) -> Recorded:
     from chain_client.verify import read_spooled
 
     in_log = recorded_in(client.log, store_id)
-    spooled = read_spooled(client.folder.spool, client.log, client.deployment_id).events.values()
+    spooled = read_spooled(
+        client.folder.spool, client.log, client.deployment_id, inbox=client.settings.inbox_path
+    ).events.values()
 
     def recorded(kind: str, subject_id: str, below: bool) -> Iterator[Event]:
         yield from in_log(kind, subject_id, below)
