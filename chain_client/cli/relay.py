@@ -28,8 +28,8 @@ from chain_client.log import EntryStatus, LogHead
 from chain_client.relay.anchor import Anchored
 from chain_client.relay.daemon import Daemon, stop_by_signal
 from chain_client.relay.http import HealthServer, parse_address
-from chain_client.relay.round import Round
 from chain_client.relay.notify import Notifier
+from chain_client.relay.round import Round
 from chain_client.relay.service import Relay
 from chain_client.types import SourceId, to_hex
 from chain_client.verify import read_spooled
