@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow_chain import keys
 from airflow_chain.verifying.missing_events import (
-    BEGAN,
     _END_OF,
+    BEGAN,
     ENDED,
     PAUSED,
     by_mark_of_run,
