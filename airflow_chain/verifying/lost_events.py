@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from airflow_chain import keys
 from airflow_chain.verifying.missing_events import (
-    _END_OF,
     BEGAN,
     ENDED,
     PAUSED,
