@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import shutil
 import sqlite3
@@ -70,16 +71,12 @@ async def first(trigger: Any) -> Any:
 
 
 def revived(trigger: Any) -> Any:
-    """What another triggerer makes of it, by way of Airflow's own encoding."""
-    from airflow.models.trigger import Trigger
-    from airflow.sdk._shared.module_loading import import_string
-    from airflow.serialization.decoders import smart_decode_trigger_kwargs
-
+    """What another triggerer makes of what is stored of it."""
     classpath, kwargs = trigger.serialize()
-    assert SECRET not in json.dumps(kwargs)
-    stored = Trigger._decrypt_kwargs(Trigger.encrypt_kwargs(kwargs))
-    decoded = {key: smart_decode_trigger_kwargs(value) for key, value in stored.items()}
-    again = import_string(classpath)(**decoded)
+    stored = json.dumps(kwargs)
+    assert SECRET not in stored
+    module, _, name = classpath.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**json.loads(stored))
     assert again.serialize() == trigger.serialize()
     return again
 
@@ -272,6 +269,7 @@ class Runner:
 
 
 def test_watchers_share_one_loop_and_each_has_a_cursor_of_its_own(office: Office) -> None:
+    pytest.importorskip("airflow.triggers.shared_stream", reason="comes with Airflow 3.3")
     from airflow_chain.triggers.promotion_event import PromotionEventTrigger
 
     async def main() -> None:
