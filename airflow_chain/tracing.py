@@ -22,6 +22,7 @@ from chain_client.traces import (
     Logged,
     Node,
     Traced,
+    by_time,
 )
 
 _RUN_TYPES: Final = (
@@ -128,7 +129,7 @@ def _told_by_tasks(
     run = Node(DAG_RUN, node.store, key.dag_run.to_id())
     began: int | None = None
     is_known = False
-    for found in logged.events(subject, types=_TASK_TYPES):
+    for found in by_time(logged.events(subject, types=_TASK_TYPES)):
         event = found.event
         if event is None:
             yield Gap(node, f"the payload of entry {found.index} was erased", found)
@@ -157,7 +158,7 @@ def _told_by_run(
     """What the end of the DAG run says of a try of which no hook was called."""
     subject = Subject(run.store, keys.DAG_RUN, run.id)
     is_known = False
-    for found in logged.events(subject, types=_RUN_TYPES):
+    for found in by_time(logged.events(subject, types=_RUN_TYPES)):
         for item in _items(found.event):
             same = (item.get("task_id"), item.get("map_index"), item.get("try_number"))
             if same != (key.task_id, key.map_index, try_number):
@@ -177,7 +178,7 @@ def _told_by_run(
 def _run_origins(node: Node, logged: Logged) -> Iterator[Traced]:
     subject = Subject(node.store, keys.DAG_RUN, node.id)
     is_known = has_graph = False
-    for found in logged.events(subject, types=_RUN_TYPES):
+    for found in by_time(logged.events(subject, types=_RUN_TYPES)):
         event = found.event
         if event is None:
             yield Gap(node, f"the payload of entry {found.index} was erased", found)

@@ -7,7 +7,7 @@ How links are followed, and shown, lives in `chain_client.lineage`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Final, Protocol, runtime_checkable
@@ -116,6 +116,21 @@ class Gap:
 
 
 Traced = Link | Fact | Gap
+
+
+def by_time(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
+    """In the order of their claimed times; what can't be read first.
+
+    Events of several processes stand in the log as they were brought there.
+    """
+    return sorted(
+        events,
+        key=lambda one: (
+            (0, 0, one.index)
+            if one.event is None
+            else (one.event.time_us, one.event.sequence, one.index)
+        ),
+    )
 
 
 class Logged(Protocol):

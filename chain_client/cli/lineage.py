@@ -9,7 +9,7 @@ import click
 
 from chain_client.cli.output import counted, json_option, open_client, print_json, print_note
 from chain_client.client import ChainClient
-from chain_client.errors import ChainError, HomeNotWritable, UnknownName
+from chain_client.errors import ChainError, ConfigurationError, UnknownName
 from chain_client.lineage import approval, asking
 from chain_client.lineage.asking import Asked
 from chain_client.lineage.document import to_document
@@ -114,6 +114,13 @@ def _asked(
 def _find(asked: Asked, tracers: Sequence[Traces], logged: Logged) -> list[Node]:
     for tracer in tracers:
         found = list(tracer.find_nodes(asked.kind, asked.text, logged))
+        if asked.kind == RUN and len(found) > 1:
+            exact = [node for node in found if node.id == asked.text]
+            if not exact:
+                raise UnknownName(
+                    f"the ids of {len(found):,} runs begin with {asked.text[:300]!r}; give more"
+                )
+            found = exact
         if found:
             return found
     raise UnknownName(
@@ -156,7 +163,9 @@ def _draw(
     try:
         file.write_text(to_svg(whole, title, note, status), encoding="utf-8")
     except OSError as exc:
-        raise HomeNotWritable(f"{file} can't be written: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"{file} can't be written: {exc.strerror or exc}; check --svg"
+        ) from exc
 
 
 def _print(

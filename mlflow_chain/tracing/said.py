@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from chain_client.events import APPLIED, Event, OutcomeStatus, Subject
-from chain_client.traces import Gap, Logged, LoggedEvent, Node
+from chain_client.traces import Gap, Logged, LoggedEvent, Node, by_time
 
 
 def parts_of(event: Event) -> dict[str, Any]:
@@ -31,8 +31,12 @@ def applied(
     below: bool = False,
     containing: Collection[str] = (),
 ) -> Iterator[tuple[LoggedEvent, Event]]:
-    """Events that changed something, of those that can be read; see `Logged.events`."""
-    for found in logged.events(subject, below=below, types=types, containing=containing):
+    """Events that changed something, of those that can be read; see `Logged.events`.
+
+    Those of one subject in the order of time, others in log order.
+    """
+    events = logged.events(subject, below=below, types=types, containing=containing)
+    for found in events if below else by_time(events):
         if found.event is not None and is_said(found.event):
             yield found, found.event
 

@@ -162,8 +162,9 @@ def test_a_dataset_is_followed_on_to_what_is_current_and_drawn(
     [
         (("fraud@nobody",), "the log knows no version that ever had it"),
         (("fraud/9",), "the log has no version 'fraud/9'"),
-        (("--run", "0"), "the log has no run"),
+        (("--run", "x"), "the log has no run"),
         (("--dag-run", "train"), "expected DAG_ID/RUN_ID"),
+        (("fraud@champion", "--svg", "nowhere/x.svg"), "nowhere/x.svg can't be written"),
         ((), "name one thing"),
         (("fraud@champion", "--run", "0"), "name one thing"),
     ],
