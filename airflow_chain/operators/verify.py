@@ -21,8 +21,8 @@ _SHOWN = 20
 class VerifyRunOperator(BaseOperator):
     """Verifies a run: chain, log and the host's entities say the same, and every file is as logged.
 
-    A difference fails the task without a retry, and the exception names each finding. The result
-    (XCom) is a short report; see `to_result`.
+    A difference fails the task without a retry, and the exception names each finding; a run of
+    which nothing was recorded differs. The result (XCom) is a short report; see `to_result`.
 
     Args:
         run_id: of the MLflow run.
@@ -51,18 +51,12 @@ class VerifyRunOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Verify, and fail where it does not hold."""
         from airflow_chain.hooks.chain import ChainHook
-        from chain_client.governing.verifying import governed_bindings
-        from chain_client.hosts import Scope
+        from chain_client.governing.verifying import verify_run
 
         hook = ChainHook(self.mlops_chain_conn_id)
         try:
             with raising_for_airflow():
-                client = hook.get_conn()
-                report = client.verify(
-                    Scope(run_id=self.run_id),
-                    bindings=governed_bindings(client),
-                    everything=False,
-                )
+                report = verify_run(hook.get_conn(), self.run_id)
         finally:
             hook.close()
         return decide({"run_id": self.run_id}, to_result(report), self.fail_on_unchecked)

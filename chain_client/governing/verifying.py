@@ -1,4 +1,4 @@
-"""Whether a version is what was registered and approved, and its model what was recorded."""
+"""Whether a version is what was registered and approved, and a model or run what was recorded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput, Unavailable
-from chain_client.events import Json
+from chain_client.events import Json, Subject
 from chain_client.governing.attesting import read_files
 from chain_client.governing.models import FoundModel, find_model
 from chain_client.hosts import Finding, Governs, Scope, StoreBinding, load_host
 from chain_client.registry.targets import Target
 from chain_client.types import Digest, to_hex
+from chain_client.verify import read_spooled
 from chain_client.verify.report import Check, Report
 
 CHECK = "version"
@@ -81,6 +82,37 @@ def verify_version(
     return VerifiedVersion(version, None if wanted is None else str(wanted), digest, report)
 
 
+def verify_run(client: ChainClient, run_id: str) -> Report:
+    """Verify a run; one of which nothing was ever recorded differs.
+
+    Args:
+        client: of the home.
+        run_id: of the run.
+
+    Raises:
+        Unavailable: chain, log or database do not answer.
+    """
+    bindings = governed_bindings(client)
+    report = client.verify(Scope(run_id=run_id), bindings=bindings, everything=False)
+    if _is_recorded(client, bindings, run_id):
+        check = Check("run", True, "the log or a spool holds events of the run")
+    else:
+        told = "nothing was recorded of the run in the databases that record into this home"
+        check, finding = _differs("run_not_recorded", f"run {run_id}", None, told, "run")
+        report.findings.insert(0, finding)
+    report.checks.insert(0, check)
+    return report
+
+
+def _is_recorded(client: ChainClient, bindings: list[StoreBinding], run_id: str) -> bool:
+    subjects = {Subject(binding.store_id, "run", run_id) for binding in bindings}
+    # The spool first: what leaves it meanwhile is in the log then.
+    spooled = read_spooled(client.folder.spool, client.log, client.deployment_id)
+    if any(event.subject in subjects for event in spooled.events.values()):
+        return True
+    return any(client.log.subject_indexes(subject.to_key()) for subject in subjects)
+
+
 def governed_bindings(client: ChainClient) -> list[StoreBinding]:
     """The databases of a home whose adapter knows runs and models."""
     return [
@@ -122,5 +154,7 @@ def _check(
     return files.digest, Check(CHECK, True, detail), None
 
 
-def _differs(kind: str, subject: str, actual: Json, told: str) -> tuple[Check, Finding]:
-    return Check(CHECK, False, f"1 finding; {told}"), Finding(kind, subject, None, actual, told)
+def _differs(
+    kind: str, subject: str, actual: Json, told: str, check: str = CHECK
+) -> tuple[Check, Finding]:
+    return Check(check, False, f"1 finding; {told}"), Finding(kind, subject, None, actual, told)
