@@ -123,17 +123,18 @@ def _tasks(
 
 def _archived(connection: Any) -> Iterator[Line]:
     """What ``airflow db clean`` has put aside, by the tables that it makes for it."""
-    from sqlalchemy import MetaData, Table, inspect, select
+    from sqlalchemy import column, inspect, select, table
 
     for name in sorted(inspect(connection).get_table_names()):
         of = name.removeprefix(_ARCHIVED).split("__")[0]
         if not name.startswith(_ARCHIVED) or of not in _TOLD_BY:
             continue
-        table = Table(name, MetaData(), autoload_with=connection)
+        # Without types: a table that was made of a query has others than the one it is of.
+        aside = table(name, column("id"), *(column(one) for one in _TOLD_BY[of] if one != "id"))
         if of == "log":
-            yield from _deletions(connection, table)
+            yield from _deletions(connection, aside)
             continue
-        for row in _rows(connection, select(*(table.c[column] for column in _TOLD_BY[of]))):
+        for row in _rows(connection, select(*(aside.c[one] for one in _TOLD_BY[of]))):
             if of == "dag_run":
                 yield ["archived_dag_run", *row]
             else:

@@ -135,16 +135,15 @@ class Comparison:
     def _remarks(self) -> Iterator[Remark]:
         lost = sum(len(run.lost) for run in self._recorded.runs.values())
         told = (
-            (self._before, "ended before recording began"),
-            (self._reconciled, "were recorded by the reconciler only, after they had ended"),
-            (self._gone, "were deleted on purpose, as Airflow tells"),
+            (self._before, "DAG run", "that ended before recording began"),
+            (self._reconciled, "DAG run", "that the reconciler alone recorded, after the end"),
+            (self._gone, "DAG run", "deleted on purpose, as Airflow tells"),
+            (lost, "try", "of a task of which the reconciler tells that events were lost"),
         )
-        for count, what in told:
+        for count, one, what in told:
             if count:
-                yield Remark(self._subject, f"{count} DAG runs {what}")
-        if lost:
-            text = f"of {lost} tries of tasks the reconciler tells that events were lost"
-            yield Remark(self._subject, text)
+                noun = one if count == 1 else {"try": "tries"}.get(one, f"{one}s")
+                yield Remark(self._subject, f"{count} {noun} {what}")
 
 
 def _compare_run(run: RunRecord, end: RunEnd, item: Item) -> Iterator[Finding]:

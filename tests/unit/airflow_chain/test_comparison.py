@@ -296,10 +296,10 @@ def test_what_the_reconciler_alone_recorded_is_told() -> None:
     lines = [*WHOLE, ["dag_run", {**OTHER_RUN, "run_id": "s", "state": "running"}, False]]
     assert compare(events, lines) == []
     told = " ".join(remarks(events, lines))
-    assert "1 DAG runs were recorded by the reconciler only" in told
-    assert "events were lost" in told
+    assert "1 DAG run that the reconciler alone recorded" in told
+    assert "1 try of a task of which the reconciler tells" in told
 
 
 def test_runs_that_were_deleted_on_purpose_are_counted() -> None:
     told = remarks(honest(), [["archived_dag_run", RUN.dag_id, RUN.run_id]])
-    assert told == ["1 DAG runs were deleted on purpose, as Airflow tells"]
+    assert told == ["1 DAG run deleted on purpose, as Airflow tells"]
