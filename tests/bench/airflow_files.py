@@ -46,7 +46,7 @@ with DAG("promote", schedule=None):
         VerifyModelOperator(task_id="verify", **version),
         RegisterModelVersionOperator(task_id="register", **version),
         ProposePromotionOperator(task_id="propose", **proposed),
-        PromotionApprovedSensor(task_id="wait", **proposed),
+        PromotionApprovedSensor(task_id="wait", target="@champion", **version),
         PromoteModelOperator(task_id="promote", **proposed),
     )
 """

@@ -49,12 +49,14 @@ def _task_hooks(calls: str, probed: str) -> Iterator[dict[str, Any]]:
         calls: how many after the first one.
         probed: a folder on whose disk a bare fsync is taken before each call; or nothing.
     """
+    from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
     from airflow.sdk.listener import get_listener_manager
 
     manager = get_listener_manager()
     with _without_ours(manager):
         instance = _a_task_instance(manager)
     hooks = _hooks_of_a_task(manager, instance)
+    start_s = _seconds(partial(manager.hook.on_starting, component=TaskRunnerMarker()))
     first_s = _seconds(hooks[0])
     taken, syncs = [], []
     if probed:
@@ -64,7 +66,7 @@ def _task_hooks(calls: str, probed: str) -> Iterator[dict[str, Any]]:
                 taken.append(_seconds(hooks[number % len(hooks)]))
     else:
         taken = [_seconds(hooks[number % len(hooks)]) for number in range(int(calls))]
-    yield {"first_s": first_s, "calls_s": taken, "fsyncs_s": syncs}
+    yield {"start_s": start_s, "first_s": first_s, "calls_s": taken, "fsyncs_s": syncs}
 
 
 def _hooks_of_a_task(manager: Any, instance: Any) -> list[Callable[[], object]]:

@@ -26,6 +26,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "anvil": ("anvil_events", "anvil_lag"),
     "gate": ("gate_check",),
     "registry": ("gas_register", "gas_promote"),
+    "airflow": (
+        "airflow_hook_process",
+        "airflow_hook_power",
+        "airflow_run_end",
+        "airflow_dag_test",
+        "airflow_parse",
+    ),
     "million": ("log_disk", "relay_memory", "gas", "verify"),
 }
 """Rows by group, in the order of the table."""
@@ -66,6 +73,10 @@ def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
         from tests.bench.registry_rows import registry_rows
 
         return registry_rows(options)
+    if name == "airflow":
+        from tests.bench.airflow_rows import airflow_rows
+
+        return airflow_rows(options)
     from tests.bench.million_rows import million_rows
 
     return million_rows(options)
