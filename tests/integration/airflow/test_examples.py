@@ -1,13 +1,15 @@
 """The example DAGs, run by a whole Airflow; and what may go wrong in one: retry, zombie, backfill.
 
-All of it goes on in one deployment at the same time, as it would: a module's fixture runs it once.
+All of it goes on in one deployment at the same time, as it would, once for all of pytest's workers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import pickle
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from chain_client.events import Event
 from tests.airflow_deployment import Deployment, running_airflow
 from tests.airflow_home import AirflowHome, Sections, relayed_events
 from tests.integration.airflow.embedded_team import EmbeddedTeam
-from tests.postgres import Postgres
+from tests.postgres import running_postgres
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -81,8 +83,7 @@ class Story:
     """What was seen when everything had ended.
 
     Args:
-        team: whose models they are.
-        airflow: the deployment; it runs no more when the tests look.
+        team: whose models they are; its home is still there.
         runs: ids of the DAG runs by DAG id.
         states: of their task instances: by DAG and run id, (task id, map index) → state and try.
         events: everything in the log.
@@ -91,7 +92,6 @@ class Story:
     """
 
     team: EmbeddedTeam
-    airflow: Deployment
     runs: dict[str, list[str]] = field(default_factory=dict)
     states: dict[tuple[str, str], dict[tuple[str, int], tuple[str, int]]] = field(
         default_factory=dict
@@ -119,13 +119,25 @@ def payload_of(event: Event) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def story(
-    airflow_template: AirflowHome,
-    founded_home: Path,
-    postgres: Postgres,
-    tmp_path_factory: pytest.TempPathFactory,
+    airflow_template: AirflowHome, founded_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Story:
+    """What came of it; whoever asks first, of pytest's workers, has it happen."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "examples"
+    folder.mkdir(exist_ok=True)
+    told = folder / "story"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            found = _tell(airflow_template, founded_home, folder / "company")
+            told.write_bytes(pickle.dumps(found))
+    loaded: Story = pickle.loads(told.read_bytes())  # noqa: S301 - written by this test
+    return loaded
+
+
+def _tell(template: AirflowHome, founded_home: Path, folder: Path) -> Story:
     """Everything is started, approved and killed, and has come to its end."""
-    folder = tmp_path_factory.mktemp("examples")
+    folder.mkdir()
     team = EmbeddedTeam(folder)
     team.found_from(founded_home)
     changes: Sections = {
@@ -137,23 +149,23 @@ def story(
         "MLOPS_CHAIN_RELAY_HTTP": "",
         "AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT": team.connection,
     }
-    with running_airflow(
-        airflow_template, folder / "airflow", postgres, changes, **variables
-    ) as airflow:
+    story = Story(team)
+    with (
+        running_postgres() as postgres,
+        running_airflow(template, folder / "airflow", postgres, changes, **variables) as airflow,
+    ):
         airflow.add("relay", "-m", "chain_client.cli", "relay")
         for example in EXAMPLES.glob("*.py"):
             airflow.home.put_dag(example.name, example)
         airflow.home.put_dag("faulty.py", FAULTY.format(folder=str(folder)))
-        story = Story(team, airflow)
-        _live(story, folder)
-        airflow.stop()
+        _live(story, airflow, folder)
     story.events = relayed_events(team.home)
     story.verified = team.verify()
     return story
 
 
-def _live(story: Story, folder: Path) -> None:
-    airflow, ada = story.airflow, story.airflow.ada
+def _live(story: Story, airflow: Deployment, folder: Path) -> None:
+    ada = airflow.ada
     dags = ("train_and_promote", "every_kind_of_task", "on_approval", "killed", "daily")
     airflow.wait(lambda: all(ada.knows(dag_id) for dag_id in dags), PATIENCE_S)
     for dag_id in ("killed", "train_and_promote", "every_kind_of_task"):
@@ -162,7 +174,7 @@ def _live(story: Story, folder: Path) -> None:
     airflow.home.run_airflow("backfill", "create", "--dag-id", "daily", *days)
     airflow.wait((folder / "pids").exists, PATIENCE_S)
     _kill(folder / "pids")
-    airflow.wait(partial(_is_proposed, story), PATIENCE_S)
+    airflow.wait(partial(_is_proposed, story, airflow), PATIENCE_S)
     [waiting] = story.team.waiting()
     story.team.approve(waiting["proposal"])
     for dag_id, begin, count in (("daily", "backfill", 2), ("on_approval", "asset", 1)):
@@ -178,9 +190,9 @@ def _live(story: Story, folder: Path) -> None:
         story.announced.append(ada.ask("GET", f"{path}?map_index=0")["value"])
 
 
-def _is_proposed(story: Story) -> bool:
+def _is_proposed(story: Story, airflow: Deployment) -> bool:
     [run_id] = story.runs["train_and_promote"]
-    assert story.airflow.ada.run_state("train_and_promote", run_id) != "failed"
+    assert airflow.ada.run_state("train_and_promote", run_id) != "failed"
     return len(story.team.waiting()) == 1
 
 
