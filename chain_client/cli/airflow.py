@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -123,18 +124,21 @@ def _recorded(client: ChainClient, store_id: str) -> Recorded:
     from chain_client.verify import read_spooled
 
     in_log = recorded_in(client.log, store_id)
-    spooled = read_spooled(
+    spooled: dict[tuple[str, str], list[Event]] = {}
+    for event in read_spooled(
         client.folder.spool, client.log, client.deployment_id, inbox=client.settings.inbox_path
-    ).events.values()
+    ).events.values():
+        if event.subject.store == store_id:
+            spooled.setdefault((event.subject.kind, event.subject.id), []).append(event)
+    known = sorted(spooled)
 
     def recorded(kind: str, subject_id: str, below: bool) -> Iterator[Event]:
         yield from in_log(kind, subject_id, below)
-        for event in spooled:
-            subject = event.subject
-            if (subject.store, subject.kind) == (store_id, kind) and (
-                subject.id.startswith(subject_id) if below else subject.id == subject_id
-            ):
-                yield event
+        for key in known[bisect_left(known, (kind, subject_id)) :]:
+            if key[0] != kind or not key[1].startswith(subject_id):
+                return
+            if below or key[1] == subject_id:
+                yield from spooled[key]
 
     return recorded
 

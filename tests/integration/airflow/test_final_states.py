@@ -25,6 +25,7 @@ def engine(airflow_in_process: AirflowHome) -> Any:
     from sqlalchemy import insert, select
 
     engine: Any = settings.engine
+    kind = TaskInstance.__table__.c.id.type.python_type  # a text in Airflow 3.1
     with engine.begin() as connection:
         if connection.execute(select(DagRun.__table__).where(DagRun.dag_id == "many")).first():
             return engine
@@ -38,7 +39,7 @@ def engine(airflow_in_process: AirflowHome) -> Any:
             rows = [
                 {
                     **run,
-                    "id": UUID(int=count * 10_000 + number),
+                    "id": kind(str(UUID(int=count * 10_000 + number))),
                     "task_id": f"t{number % 10}",
                     "map_index": number // 10,
                     "state": "success",
