@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,7 +24,11 @@ def engine(airflow_in_process: AirflowHome) -> Any:
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import insert, select
+    from sqlalchemy.orm import configure_mappers
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow 3.1 imports all of its models by old names
+        configure_mappers()
     engine: Any = settings.engine
     kind = TaskInstance.__table__.c.id.type.python_type  # a text in Airflow 3.1
     with engine.begin() as connection:
