@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from chain_client.cli.output import console, counted, json_option, print_json, safe, settings_of
-from chain_client.errors import ChainError, NotInTime
+from chain_client.client import no_home
+from chain_client.errors import ChainError, HomeMissing, NotInTime
+from chain_client.home import Home
 from chain_client.shipping import Sent, Shipper, open_shipper, ship_sources
 
 
@@ -38,6 +40,8 @@ def ship(context: click.Context, to: str, timeout_s: float, as_json: bool) -> No
       mlops-chain ship folder:/mnt/inbox
     """
     settings = settings_of(context.obj)
+    if not Home(settings.home).exists():
+        raise HomeMissing(no_home(settings))
     sent = _ship_in_time(settings.spool_path, open_shipper(to, base=settings.home), timeout_s)
     if as_json:
         left = {source_id.hex(): why for source_id, why in sent.left.items()}

@@ -24,6 +24,7 @@ NEEDED = {
     "model list": [],
     "policy show": [],
     "role list": [],
+    "ship": ["folder:inbox"],
     "tx list": [],
     "user list": [],
     "explain": ["--kind", "other", "--reason", "r", "--yes"],
