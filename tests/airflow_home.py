@@ -47,6 +47,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -328,7 +329,12 @@ def import_here(airflow_home: AirflowHome) -> None:
     handlers, level = root.handlers[:], root.level
     os.environ["AIRFLOW_HOME"] = str(airflow_home.folder)
     try:
-        import airflow.sdk  # noqa: F401 - the import is what is wanted
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Airflow 3.1 warns of its own imports
+            import airflow.sdk  # noqa: F401 - the import is what is wanted
+            from airflow.models import import_all_models
+
+            import_all_models()  # else SQLAlchemy does, whoever uses it first in this process
     finally:
         del os.environ["AIRFLOW_HOME"]
         root.handlers[:] = handlers
