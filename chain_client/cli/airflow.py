@@ -38,7 +38,12 @@ _REASONS = {
 
 @click.group()
 def airflow() -> None:
-    """What is done beside Airflow, outside of its processes."""
+    """What is done beside Airflow, outside of its processes.
+
+    \b
+    Example:
+      mlops-chain airflow reconcile --since 12h
+    """
 
 
 @airflow.command()
