@@ -62,7 +62,6 @@ def _faults(home: Path) -> dict[str, list[contextlib.AbstractContextManager[Any]
         "Exception": [patch.object(Recorder, "note", side_effect=RuntimeError("no"))],
         "SystemExit": [patch.object(Recorder, "note", side_effect=SystemExit(1))],
         "KeyboardInterrupt": [patch.object(Recorder, "note", side_effect=KeyboardInterrupt)],
-        "MemoryError": [patch.object(recording, "get_recording", side_effect=MemoryError)],
         "logging fails": [
             patch.object(Recorder, "note", side_effect=RuntimeError("no")),
             patch.object(guard._logger, "error", side_effect=SystemExit(1)),
@@ -74,16 +73,12 @@ def _faults(home: Path) -> dict[str, list[contextlib.AbstractContextManager[Any]
         ],
         "locked files": [_locked(home)],
         "missing home": [_configured(home=nowhere)],
-        "home is a file": [_configured(home=file)],
         "wrong setting": [patch.dict(os.environ, MLOPS_CHAIN_SPOOL_DURABILITY="often")],
         "wrong name": [_configured(name="../airflow")],
-        "wrong destination": [_configured(ship_to="nowhere:/x", ship_timeout_s="0.5")],
         "wrong patience": [_configured(ship_to=f"folder:{file}", ship_timeout_s="soon")],
-        "missing rules": [_configured(policy=nowhere)],
         "rules are a folder": [_configured(policy=folder)],
         "wrong rules": [_configured(policy=unreadable)],
         "damaged home": [_damaged(home / "deployment.json")],
-        "no more files": [_without_descriptors()],
         "none again": [],
     }
 
@@ -113,22 +108,6 @@ def _damaged(file: Path) -> Iterator[None]:
     file.write_text(text[: len(text) // 2])
     yield
     file.write_text(text)
-
-
-@contextlib.contextmanager
-def _without_descriptors() -> Iterator[None]:
-    """Only for the spool: Airflow itself could not work without any."""
-    with patch("os.mkdir", side_effect=_refused_in_spool(os.mkdir)):
-        yield
-
-
-def _refused_in_spool(mkdir: Any) -> Any:
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> None:
-        if "/spool/" in str(path):
-            raise OSError(errno.EMFILE, "Too many open files")
-        mkdir(path, *args, **kwargs)
-
-    return refuse
 
 
 def _forget() -> None:
