@@ -90,6 +90,7 @@ def test_only_edges_touch_the_environment() -> None:
     assert readers == {
         "airflow_chain/config.py",
         "airflow_chain/listener/task_environment.py",
+        "airflow_chain/reading/database.py",
         "chain_client/cli/output.py",
         "chain_client/cli/databases.py",
         "chain_client/client.py",
