@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ def _task_hooks(calls: str, probed: str) -> Iterator[dict[str, Any]]:
 
     Args:
         calls: how many after the first one.
-        probed: a folder on whose disk a bare fsync is taken before each call; or nothing.
+        probed: a folder on whose disk a bare fsync is taken before each call; or nothing: then
+            it is a bare computation.
     """
     from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
     from airflow.sdk.listener import get_listener_manager
@@ -58,15 +59,25 @@ def _task_hooks(calls: str, probed: str) -> Iterator[dict[str, Any]]:
     hooks = _hooks_of_a_task(manager, instance)
     start_s = _seconds(partial(manager.hook.on_starting, component=TaskRunnerMarker()))
     first_s = _seconds(hooks[0])
-    taken, syncs = [], []
-    if probed:
-        with SyncProbe(Path(probed)) as probe:
-            for number in range(int(calls)):
-                syncs.append(probe.take_s())
-                taken.append(_seconds(hooks[number % len(hooks)]))
-    else:
-        taken = [_seconds(hooks[number % len(hooks)]) for number in range(int(calls))]
-    yield {"start_s": start_s, "first_s": first_s, "calls_s": taken, "fsyncs_s": syncs}
+    taken: list[float] = []
+    cpu: list[float] = []
+    bare: list[float] = []
+    with ExitStack() as stack:
+        if probed:
+            beside = stack.enter_context(SyncProbe(Path(probed))).take_s
+        else:
+            beside = partial(_seconds, _compute)
+        for number in range(int(calls)):
+            bare.append(beside())
+            cpu_began = time.thread_time()
+            taken.append(_seconds(hooks[number % len(hooks)]))
+            cpu.append(time.thread_time() - cpu_began)
+    yield {"start_s": start_s, "first_s": first_s, "calls_s": taken, "cpu_s": cpu, "bare_s": bare}
+
+
+def _compute() -> None:
+    """About as long as a hook: what it takes tells of the machine and its load only."""
+    sum(range(6_000))
 
 
 def _hooks_of_a_task(manager: Any, instance: Any) -> list[Callable[[], object]]:

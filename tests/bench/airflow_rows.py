@@ -57,7 +57,10 @@ def _hook_process(options: Options) -> Row:
         notes=[
             "Left out are the start of a task's process (on_starting, which imports and opens the "
             "home; Airflow forks most processes from one that has done so): p50 "
-            f"{_p50_of(found, 'start_s')}; and the first hook after it: {_p50_of(found, 'first_s')}"
+            f"{_p50_of(found, 'start_s')}, and the first hook after it: "
+            f"{_p50_of(found, 'first_s')}.",
+            f"Its processor time: {_p50_and_p99(found, 'cpu_s')}. What load alone does, shown by a "
+            f"bare computation in turns with it: {_p50_and_p99(found, 'bare_s')}.",
         ],
         raw={"processes": found},
     )
@@ -73,7 +76,7 @@ def _hook_power(options: Options) -> Row:
     ]
     rounds = [each["calls_s"] for each in found]
     every = [seconds for times in rounds for seconds in times]
-    syncs = [seconds for each in found for seconds in each["fsyncs_s"]]
+    syncs = [seconds for each in found for seconds in each["bare_s"]]
     return Row(
         "airflow_hook_power",
         "Airflow, hook of a task instance (power), p99",
@@ -90,6 +93,11 @@ def _hook_power(options: Options) -> Row:
         ],
         raw={"processes": found},
     )
+
+
+def _p50_and_p99(found: list[dict[str, Any]], name: str) -> str:
+    every = [seconds for each in found for seconds in each[name]]
+    return f"p50 {time_text(p50(every))}, p99 {time_text(percentile(every, 99))}"
 
 
 def _p50_of(found: list[dict[str, Any]], name: str) -> str:
