@@ -71,7 +71,7 @@ def every_kind_of_task() -> None:
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
     )
 
-    @task.sensor(mode="reschedule", poke_interval=1, timeout=600)
+    @task.sensor(mode="reschedule", poke_interval=8, timeout=600)
     def wait_for_quiet(folder: str) -> PokeReturnValue:
         """Looks, ends, and is started again to look: `running` for each look, in one try."""
         seen = Path(folder, "seen")

@@ -150,17 +150,17 @@ def _tell(template: AirflowHome, founded_home: Path, folder: Path) -> Story:
         "AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT": team.connection,
     }
     story = Story(team)
-    with (
-        running_postgres() as postgres,
-        running_airflow(template, folder / "airflow", postgres, changes, **variables) as airflow,
-    ):
-        airflow.add("relay", "-m", "chain_client.cli", "relay")
-        for example in EXAMPLES.glob("*.py"):
-            airflow.home.put_dag(example.name, example)
-        airflow.home.put_dag("faulty.py", FAULTY.format(folder=str(folder)))
-        _live(story, airflow, folder)
-    story.events = relayed_events(team.home)
-    story.verified = team.verify()
+    with running_postgres() as postgres:
+        with running_airflow(
+            template, folder / "airflow", postgres, changes, **variables
+        ) as airflow:
+            airflow.add("relay", "-m", "chain_client.cli", "relay")
+            for example in EXAMPLES.glob("*.py"):
+                airflow.home.put_dag(example.name, example)
+            airflow.home.put_dag("faulty.py", FAULTY.format(folder=str(folder)))
+            _live(story, airflow, folder)
+        story.events = relayed_events(team.home)
+        story.verified = team.verify()  # reads Airflow's database, too
     return story
 
 
