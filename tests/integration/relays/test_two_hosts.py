@@ -15,6 +15,7 @@ from chain_client.log import EntryStatus
 from chain_client.relay.figures import Role
 from chain_client.relay.held_lease import LEASE, ingests_only
 from chain_client.status import read_status
+from tests.integration.core.conftest import Site
 from tests.integration.relays.conftest import PATIENCE_S, TwoHosts, wait_until
 
 Run = Callable[..., tuple[int, str, str]]
@@ -70,7 +71,9 @@ def test_once_beside_a_relay_of_another_host_waits_until_that_one_has_anchored(
 ) -> None:
     hosts.b.note(4, "b")
     hosts.b.end_source()
-    working = hosts.a.relay()
+    # Its lease has to last while another Python starts, however busy the machine is.
+    anchoring = Site(hosts.a.home, **{**hosts.settings, "RELAY_LEASE_S": 60})
+    working = anchoring.relay()
     working.start()
     once = hosts.relay_process(hosts.b, "--once", "--json", RELAY_LEASE_S=30)
     wait_until(lambda: hosts.a.client.log.size() == 6, "ingesting")
@@ -81,6 +84,7 @@ def test_once_beside_a_relay_of_another_host_waits_until_that_one_has_anchored(
     assert '"size": 6' in once.said()
     assert '"anchors": 0' in once.said()
     working.close()
+    anchoring.close()
     hosts.assert_whole({"b": 4})
 
 

@@ -21,6 +21,7 @@ NEEDED = {
     "alarm acknowledge": ["in_doubt", "--reason", "r"],
     "draft list": [],
     "key list": [],
+    "lineage": ["fraud@champion"],
     "model list": [],
     "policy show": [],
     "role list": [],
@@ -38,8 +39,10 @@ WORDS = {
     for name in [*COMMANDS, *NEEDED]
     if name not in GROUPS and name not in NETWORK
 }
+NOT_HERE = ("relay", "alarm acknowledge", "lineage")
+"""Commands that need what an empty home has not, or further words to end."""
 ENDING: list[tuple[str, list[str]]] = [
-    *((name, words) for name, words in WORDS.items() if name not in ("relay", "alarm acknowledge")),
+    *((name, words) for name, words in WORDS.items() if name not in NOT_HERE),
     ("relay", ["--once"]),
     ("relay", ["--until-idle"]),
 ]
