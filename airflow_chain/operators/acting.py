@@ -140,21 +140,6 @@ class ChainOperator(BaseOperator):
         return f"mlops-chain --home {home} model {self.shows_by} {quote_word(self.model_name)}"
 
 
-def to_version(value: int | str | None) -> int:
-    """The number of a version, however it was given.
-
-    Raises:
-        AirflowFailException: it is none.
-    """
-    text = str(value).strip()
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise AirflowFailException(
-            f"version: expected a whole number from 1 on, got {text[:80]!r}; where it comes from "
-            "XCom, see what that task returned"
-        )
-    return int(text)
-
-
 def to_target(alias: str | None, target: str | None) -> Target:
     """The target of an alias, or of a text such as ``@champion`` or ``stage:Production``.
 

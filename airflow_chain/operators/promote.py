@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_chain.operators.acting import ChainOperator, to_name, to_target, to_version
+from airflow_chain.operators.acting import ChainOperator, to_name, to_target
+from airflow_chain.parameters import to_version
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -77,7 +78,8 @@ class PromoteModelOperator(ChainOperator):
         from chain_client.registry.proposals import show_model
         from chain_client.types import to_hex
 
-        document, uri = self._find(client), hook.connection.tracking_uri
+        uri = hook.connection.tracking_uri
+        document = self._find(client, uri)
         model_name = show_model(document.names.model)
         act = promote_once(client, document, self.patience(), tracking_uri=uri, tell=self.tell)
         if self.wait_for_alias:
@@ -93,7 +95,7 @@ class PromoteModelOperator(ChainOperator):
         }
         return result, act
 
-    def _find(self, client: ChainClient) -> ProposalDocument:
+    def _find(self, client: ChainClient, tracking_uri: str | None) -> ProposalDocument:
         from chain_client.governing.promoting import find_proposal
 
         given = self.proposal_id
@@ -113,4 +115,5 @@ class PromoteModelOperator(ChainOperator):
             name=to_name(self.model_name),
             version=to_version(self.version),
             target=to_target(self.alias, self.target),
+            tracking_uri=tracking_uri,
         )

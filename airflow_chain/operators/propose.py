@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_chain.operators.acting import ChainOperator, actor_of, to_name, to_target, to_version
+from airflow_chain.operators.acting import ChainOperator, actor_of, to_name, to_target
+from airflow_chain.parameters import to_version
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

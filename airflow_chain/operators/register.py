@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_chain.operators.acting import ChainOperator, actor_of, to_name, to_version
+from airflow_chain.operators.acting import ChainOperator, actor_of, to_name
+from airflow_chain.parameters import to_version
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

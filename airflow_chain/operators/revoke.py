@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_chain.operators.acting import ChainOperator, to_name, to_version
+from airflow_chain.operators.acting import ChainOperator, to_name
+from airflow_chain.parameters import to_version
 from airflow_chain.raising import AirflowFailException
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_chain.hooks.chain import ChainHook
+from airflow_chain.parameters import to_version
 from airflow_chain.raising import (
     AirflowException,
     AirflowFailException,
@@ -36,21 +38,25 @@ else:
         from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 _OPEN_POLL_S = 10.0
+_ID = "(?:0x)?[0-9A-Fa-f]{8,64}"
 
 
 class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
     """Waits until a proposal is approved: its quorum and its policy's delay are reached.
 
-    A proposal that was promoted meanwhile, as a relay does by itself, is approved as well. Nothing
-    counts as approved whose text in the log is not what was signed. What can never be approved any
-    more (rejected, withdrawn, expired, its version revoked, its policy changed) ends the wait: the
-    task is skipped, and with it what depends on it, or it fails (``fail_on_reject``).
+    It is the proposal that `PromoteModelOperator` would use: by its id, or the latest for a version
+    of the model that has the name now. One that was promoted meanwhile, as a relay does by itself,
+    is approved as well, as long as its version is current. Nothing counts as approved whose text in
+    the log is not what was signed. What can never be approved any more (rejected, withdrawn,
+    expired, its version revoked or replaced, its policy changed, its model deleted) ends the wait:
+    the task is skipped, and with it what depends on it, or it fails (``fail_on_reject``).
 
     While chain or log do not answer, it waits on. The result (XCom) names proposal, model, version,
     target, block, verdict and cause.
 
     Args:
-        proposal_id: that `ProposePromotionOperator` gave (its whole result, too); or
+        proposal_id: that `ProposePromotionOperator` gave (its whole result, too). It stands for
+            the following three, or has to fit them, else the task fails. Or
         model_name: ``fraud`` or ``workspace/fraud``, with
         version: its number, and
         target: such as ``@champion`` or ``stage:Production``.
@@ -158,17 +164,23 @@ class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
 
     def _wanted(self) -> Wanted:
         given = self.proposal_id
-        if isinstance(given, dict):
-            given = given.get("proposal_id")
-        if given:
-            return Wanted(proposal_id=str(given), confirmations=self.confirmations)
-        if not (self.model_name and self.version and self.target):
+        if isinstance(given, Mapping):
+            given = given.get("proposal_id") or "nothing"
+        # What is empty was not given, or rendered from nothing.
+        proposal_id = str(given or "").strip()
+        if proposal_id and not re.fullmatch(_ID, proposal_id):
+            raise AirflowFailException(
+                f"proposal_id: expected 8 to 64 hex digits, got {proposal_id[:80]!r}; where it "
+                "comes from XCom, see what that task returned"
+            )
+        if not proposal_id and not (self.model_name and self.version and self.target):
             raise AirflowFailException(
                 "name the proposal by proposal_id, or by model_name, version and target"
             )
         return Wanted(
-            model_name=self.model_name,
-            version=int(self.version),
-            target=self.target,
+            proposal_id=proposal_id,
+            model_name=self.model_name or "",
+            version=0 if self.version in (None, "") else to_version(self.version),
+            target=self.target or "",
             confirmations=self.confirmations,
         )

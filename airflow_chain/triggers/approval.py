@@ -24,10 +24,11 @@ WAITING = "waiting"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which approval is waited for: that of a proposal, or of any for a version and a target.
+    """Which approval is waited for: that of a proposal, or of the one for a version and a target.
 
     Args:
-        proposal_id: hex, or as much of it as names one; empty: the others name it.
+        proposal_id: hex, or as much of it as names one; the others then have to fit it, or be
+            empty. Empty: the others name it.
         model_name: ``fraud`` or ``workspace/fraud``.
         version: of the model.
         target: such as ``alias:champion``, ``@champion`` or ``stage:Production``.
@@ -41,34 +42,27 @@ class Wanted:
     target: str = ""
     confirmations: int | None = None
 
-    def look(self, client: ChainClient) -> dict[str, Any]:
-        """How the proposal stands, as `Approval.to_json`; blocks.
+    def look(self, client: ChainClient, tracking_uri: str | None = None) -> dict[str, Any]:
+        """How the proposal stands that a promotion would use, as `Approval.to_json`; blocks.
 
-        Of several for the version, an approved one counts, then one that waits, the newest first.
+        Args:
+            client: of the home.
+            tracking_uri: the database of models; default: all that record into the home.
 
         Raises:
             ChainError: it can't be told; `Unavailable` if it can later.
         """
-        from chain_client.registry.approval import Approval, Verdict, find_wanted, read_approval
-        from chain_client.registry.documents import proposals
+        from chain_client.governing.choosing import Meant, read_meant
+        from chain_client.registry.targets import Target
 
-        reader = client.registry
-        if self.proposal_id:
-            prefix = "0x" + self.proposal_id.removeprefix("0x").lower()
-            found = list({one.id: one for one in proposals(client.log, prefix)}.values())
-            if len(found) > 1:
-                found = [reader.find_document(self.proposal_id)]  # says so
-        else:
-            found = find_wanted(client.log, self.model_name, self.version, self.target)
-        if not found:
-            told = "the log holds no such proposal (yet)"
-            return Approval(Verdict.WAITING, "text_unknown", told).to_json()
+        meant = Meant(
+            self.model_name or None,
+            self.version or None,
+            Target.parse(self.target) if self.target else None,
+            self.proposal_id,
+        )
         at = self._block(client)
-        looks = [read_approval(reader, document, at) for document in reversed(found)]
-        order = (Verdict.APPROVED, Verdict.WAITING, Verdict.CLOSED)
-        # What was never proposed on chain says nothing while another was.
-        looks.sort(key=lambda one: (one.cause == "not_proposed", order.index(one.verdict)))
-        return looks[0].to_json()
+        return read_meant(client, meant, at, tracking_uri=tracking_uri).to_json()
 
     def _block(self, client: ChainClient) -> Any:
         if self.confirmations is None:
@@ -83,7 +77,7 @@ class Wanted:
 def look_once(hook: ChainHook, wanted: Wanted) -> dict[str, Any]:
     """The same through a hook, which is closed again."""
     try:
-        return wanted.look(hook.get_conn())
+        return wanted.look(hook.get_conn(), hook.connection.tracking_uri)
     finally:
         hook.close()
 

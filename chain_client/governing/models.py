@@ -59,6 +59,43 @@ def find_model(client: ChainClient, text: str, tracking_uri: str | None) -> Foun
     )
 
 
+def model_now(
+    client: ChainClient, text: str, tracking_uri: str | None, store_id: str | None = None
+) -> ModelIncarnation | None:
+    """The incarnation that has the name now; None if none has, for a model can be deleted.
+
+    Where no database of models records into the home, it is the newest that governance ever met.
+
+    Args:
+        client: of the home.
+        text: ``fraud`` or ``workspace/fraud``.
+        tracking_uri: the database; default: all that record into the home.
+        store_id: the database, where several may have such a model.
+
+    Raises:
+        UnknownName: several databases have one.
+        HostUnavailable: a database does not answer.
+    """
+    if tracking_uri or any(
+        isinstance(load_host(binding.adapter), Governs) for binding in client.folder.bindings()
+    ):
+        found = [one.model for one in _find(client, text, tracking_uri)]
+    else:
+        place, known = split_name(text), client.registry.names().models.values()
+        newest: dict[str, ModelIncarnation] = {}
+        for model in sorted(known, key=lambda one: one.creation_ms):
+            if (model.workspace, model.name) == place:
+                newest[model.store_id] = model
+        found = list(newest.values())
+    found = [model for model in found if store_id in (None, model.store_id)]
+    if len(found) > 1:
+        raise UnknownName(
+            f"several databases have a model {text!r}: name one by the tracking URI, or the "
+            "proposal by its id"
+        )
+    return found[0] if found else None
+
+
 def find_models(
     client: ChainClient, names: Iterable[str], tracking_uri: str | None
 ) -> dict[str, ModelIncarnation]:

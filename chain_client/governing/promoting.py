@@ -17,18 +17,15 @@ from chain_client.errors import (
 )
 from chain_client.governing.acts import Act, get_act
 from chain_client.governing.attesting import Tell, read_files, tell_nobody
-from chain_client.governing.models import FoundModel, find_model, split_name
+from chain_client.governing.choosing import Meant, choose, written
+from chain_client.governing.models import FoundModel, find_model, model_now
 from chain_client.ledger.model_registry_values import ProposalStatus
-from chain_client.registry import documents
 from chain_client.registry.proposals import ProposalDocument, short_id, show_model
-from chain_client.registry.state import ProposalRecord
 from chain_client.registry.targets import Target
 from chain_client.shown_text import quote_word
 
 Wait = Callable[[float], None]
 """Waits so many seconds; may raise where the waiting is to end."""
-
-_CLOSED = (ProposalStatus.REJECTED, ProposalStatus.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +54,12 @@ def find_proposal(
     version: int | None = None,
     target: Target | None = None,
     proposal_id: str | None = None,
+    tracking_uri: str | None = None,
 ) -> ProposalDocument:
     """The proposal that is meant: by its id, or else the latest of a version for a target.
 
-    What is given beside an id has to fit it.
+    What is given beside an id has to fit it. Without one it is the latest that can be promoted, or
+    is current, for the model that has the name now; else the latest that was made.
 
     Args:
         client: of the home.
@@ -68,35 +67,30 @@ def find_proposal(
         version: its number.
         target: the alias or stage.
         proposal_id: hex, of which the beginning is enough.
+        tracking_uri: the database; default: any.
 
     Raises:
         UnknownProposal: there is none, or it is another model's, version's or target's.
+        UnknownName: several databases have a model of that name.
     """
+    meant = Meant(name, version, target, proposal_id or "")
+    found = written(client, meant)
     if proposal_id:
-        document = client.registry.find_document(proposal_id.removeprefix("0x"))
-        if not _fits(document, name, version, target):
-            raise UnknownProposal(
-                f"proposal {short_id(document.id)} is for version {document.version} of "
-                f"{show_model(document.names.model)!r} and {document.names.target}, not for "
-                f"version {version} of {name!r} and {target}"
-            )
-        return document
-    known = {d.id: d for d in documents.proposals(client.log) if _fits(d, name, version, target)}
-    records = client.registry.state().proposals
-    made = [records[key] for key in known if key in records]
-    if not made:
+        return found[0] if found else client.registry.find_document(proposal_id)  # says so
+    if name is not None:
+        model = model_now(client, name, tracking_uri)
+        key = None if model is None else client.registry.model_id(model)
+        found = [document for document in found if document.fields.model == key]
+    contract = client.registry.contract
+    made = [d for d in found if contract.proposal(d.id).status is not ProposalStatus.NONE]
+    document = choose(client.registry, made)
+    if document is None:
         raise UnknownProposal(
             f"nobody proposed version {version} of {name!r} for {target}: propose it first "
             f"(ProposePromotionOperator, or mlops-chain model propose {quote_word(name or '')} "
             f"{version} --target {target} --key …)"
         )
-    now_s = client.registry.now_s()
-
-    def rank(record: ProposalRecord) -> tuple[bool, int]:
-        is_expired = record.status is ProposalStatus.OPEN and record.fields.deadline_s < now_s
-        return record.status not in _CLOSED and not is_expired, record.made_at_s
-
-    return known[max(made, key=rank).id]
+    return document
 
 
 def promote_once(
@@ -272,14 +266,3 @@ def _held(found: FoundModel, target: Target) -> tuple[int, ...]:
         ):
             return state.versions
     return ()
-
-
-def _fits(
-    document: ProposalDocument, name: str | None, version: int | None, target: Target | None
-) -> bool:
-    model = document.names.model
-    return (
-        (name is None or split_name(name) == (model.workspace, model.name))
-        and (version is None or version == document.version)
-        and (target is None or target == document.names.target)
-    )

@@ -8,16 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chain_client.errors import InvalidInput, SummaryMismatch
+from chain_client.errors import SummaryMismatch
 from chain_client.events import Json
-from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.base import BlockTag
 from chain_client.ledger.model_registry_values import ProposalStatus
-from chain_client.log import Log
-from chain_client.registry import documents
 from chain_client.registry.proposals import ProposalDocument, show_model
 from chain_client.registry.reading import RegistryReader
-from chain_client.registry.targets import Target
 from chain_client.types import to_hex
 
 
@@ -27,7 +23,7 @@ class Verdict(StrEnum):
     WAITING = "waiting"
     """Something is missing that can still come."""
     APPROVED = "approved"
-    """Nothing is missing, or it was promoted already."""
+    """Nothing is missing, or it was promoted already and is current."""
     CLOSED = "closed"
     """It never can be promoted any more."""
 
@@ -48,8 +44,9 @@ class Approval:
     Args:
         verdict: what can be said.
         cause: why: ``quorum`` or ``promoted``; ``rejected``, ``withdrawn``, ``expired``,
-            ``revoked``, ``policy_changed``, ``registry_succeeded``, ``text_untrue``; while it
-            waits, the contract's own reason, ``not_proposed`` or ``text_unknown``.
+            ``revoked``, ``policy_changed``, ``registry_succeeded``, ``text_untrue``, ``replaced``
+            (it was promoted, and is current no more), ``model_replaced``; while it waits, the
+            contract's own reason, ``not_proposed`` or ``text_unknown``.
         text: one line for people.
         document: the proposal, if the log holds it.
         block_number: at which it was looked.
@@ -138,35 +135,10 @@ def read_approval(
         obstacle=None if obstacle is None else obstacle.name,
         obstacle_text="" if obstacle is None else str(obstacle),
     )
+    if cause == "promoted":
+        now = contract.current(fields.model, fields.target, at)
+        if now.version != fields.version:
+            verdict, cause = Verdict.CLOSED, "replaced"
+            since = f"version {now.version} is current" if now.version else "nothing is current"
+            text = f"the version was promoted, and since then {since}"
     return Approval(verdict, cause, text, document, number)
-
-
-def find_wanted(log: Log, model_name: str, version: int, target: str) -> list[ProposalDocument]:
-    """Every proposal that the log holds for a version and a target, in the order of writing.
-
-    Args:
-        log: the home's.
-        model_name: as in `show_model`.
-        version: its number.
-        target: alias or stage, as people write it.
-
-    Raises:
-        InvalidInput: several models have that name; name the proposal by its id.
-    """
-    wanted = Target.parse(target)
-    found = [
-        document
-        for document in documents.proposals(log)
-        if document.version == version
-        and document.names.target == wanted
-        and show_model(document.names.model) == model_name
-    ]
-    if len({_place(document.names.model) for document in found}) > 1:
-        raise InvalidInput(
-            f"several databases have a model named {model_name[:200]!r}; name the proposal by id"
-        )
-    return found
-
-
-def _place(model: ModelIncarnation) -> tuple[str, str]:
-    return model.store_id, model.workspace

@@ -62,7 +62,7 @@ with DAG("waiting", schedule=None) as dag:
         mode="reschedule",
         **quick,
     )
-    PromotionApprovedSensor(
+    deferred = PromotionApprovedSensor(
         task_id="approved_deferred",
         proposal_id={{"proposal_id": ids["approved_soon"], "other": 1}},
         deferrable=True,
@@ -97,6 +97,25 @@ with DAG("waiting", schedule=None) as dag:
     )
     PromotionApprovedSensor(task_id="late", proposal_id=ids["waiting"], timeout=0.3, **quick)
     PromotionApprovedSensor(task_id="nameless", model_name="fraud", version=1, **quick)
+    for name, other in (
+        ("model", {{"model_name": "other"}}),
+        ("version", {{"version": 2}}),
+        ("target", {{"target": "stage:Production", "deferrable": True}}),
+    ):
+        PromotionApprovedSensor(
+            task_id="another_" + name, proposal_id=ids["approved"], **other, **quick
+        )
+    fitting = PromotionApprovedSensor(
+        task_id="fitting", proposal_id=ids["approved"], model_name="fraud", version=1,
+        target="@champion", **quick,
+    )
+    # The relay promotes what is approved, and what replaces a version ends its approval.
+    [dag.get_task("approved"), dag.get_task("approved_by_name"), fitting] >> deferred
+    for name, odd in (("none", "None"), ("empty", "0x"), ("lacking", {{"other": 1}})):
+        PromotionApprovedSensor(
+            task_id="odd_" + name, proposal_id=odd, model_name="fraud", version=1,
+            target="@champion", **quick,
+        )
     AnchorOperator(task_id="anchored", timeout=120, poll_interval=0.2)
     AnchorOperator(task_id="anchored_deferred", until="included", deferrable=True,
                    timeout=timedelta(seconds=120), poll_interval=0.2)
@@ -231,6 +250,17 @@ def test_what_can_not_be_waited_for_is_said(waited: Waited) -> None:
     assert "by model_name, version and target" in waited.tested.output
     assert waited.state("wrong") == "failed"
     assert "expected included or finalized, got 'soon'" in waited.tested.output
+
+
+def test_an_approval_of_something_else_than_is_asked_for_opens_nothing(waited: Waited) -> None:
+    for name in ("model", "version", "target"):
+        assert waited.state(f"another_{name}") == "failed", name
+    for name in ("none", "empty", "lacking"):
+        assert waited.state(f"odd_{name}") == "failed", name
+    assert "is for version 1 of 'fraud' and alias:champion, not for" in waited.tested.output
+    assert "expected 8 to 64 hex digits, got 'None'" in waited.tested.output
+    assert waited.state("fitting") == "success"
+    assert waited.result("fitting")["proposal_id"] == waited.ids["approved"]
 
 
 def test_what_was_recorded_is_anchored_by_a_relay_and_by_nothing_else(waited: Waited) -> None:

@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from chain_client.errors import InvalidInput
 from chain_client.ledger.model_registry import Policy, ProposalStatus
-from chain_client.registry.approval import Verdict, find_wanted, judge, read_approval
+from chain_client.registry.approval import Verdict, judge, read_approval
 from chain_client.registry.documents import note_document
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.summaries import complete_proposal, new_salt_line
@@ -138,18 +137,3 @@ def test_a_quorum_for_a_text_that_lies_is_no_approval(office: Office) -> None:
     assert contract.is_promotable(lying.fields) is None
     found = read_approval(office.client, lying)
     assert (found.verdict, found.cause) == (Verdict.CLOSED, "text_untrue")
-
-
-def test_proposals_are_found_by_what_they_ask_for(office: Office) -> None:
-    first, second = office.propose(1), office.propose(2)
-    assert [d.id for d in find_wanted(office.log, "fraud", 1, "@champion")] == [first.id]
-    assert [d.id for d in find_wanted(office.log, "fraud", 2, "alias:champion")] == [second.id]
-    assert find_wanted(office.log, "fraud", 2, "@other") == []
-    assert find_wanted(office.log, "other", 2, "@champion") == []
-    elsewhere = replace(FRAUD, store_id="7e" * 16)
-    other = office.client.write_proposal(
-        elsewhere, 2, CHAMPION, second.names.digest, ALICE.address()
-    )
-    note_document(office.records, other)
-    with pytest.raises(InvalidInput, match="several databases"):
-        find_wanted(office.log, "fraud", 2, "@champion")
