@@ -60,11 +60,7 @@ def find_databases(client: ChainClient, options: Sequence[str]) -> Databases:
             # Nobody else says which databases there are: what is not named is told.
             everything = True
         found += [binding for binding in here if binding not in found]
-    if not options:
-        # A variable of MLflow's says which of its databases is meant, and nothing of other hosts.
-        meant = {binding.adapter for binding in found}
-        found += [binding for binding in known if binding.adapter not in meant]
-    return Databases(found, everything)
+    return Databases(found if options else _with_other_hosts(found, known), everything)
 
 
 def _named(client: ChainClient, uri: str, known: list[StoreBinding]) -> StoreBinding:
@@ -92,7 +88,21 @@ def _check(option: str | None) -> None:
 
 
 def bindings_of(client: ChainClient, option: str | None) -> list[StoreBinding] | None:
-    """The database that is asked for; None if all are."""
+    """The database that is asked for; None if all are.
+
+    MLFLOW_TRACKING_URI names the MLflow database only, as in `find_databases`.
+    """
     uri = option or os.environ.get("MLFLOW_TRACKING_URI", "")
     _check(option)
-    return bindings_at(client, uri) if "://" in uri else None
+    if "://" not in uri:
+        return None
+    found = bindings_at(client, uri)
+    return found if option else _with_other_hosts(found, client.folder.bindings())
+
+
+def _with_other_hosts(
+    found: list[StoreBinding], known: Sequence[StoreBinding]
+) -> list[StoreBinding]:
+    """A variable of MLflow's says which of its databases is meant, and nothing of other hosts."""
+    meant = {binding.adapter for binding in found}
+    return found + [binding for binding in known if binding.adapter not in meant]

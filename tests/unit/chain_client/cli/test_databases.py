@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chain_client import ChainClient, Settings
-from chain_client.cli.databases import find_databases
+from chain_client.cli.databases import bindings_of, find_databases
 from chain_client.hosts import StoreBinding
 
 AIRFLOW = StoreBinding("airflow", "airflow", "airflow:///srv/airflow")
@@ -42,3 +42,12 @@ def test_an_option_names_all_that_is_compared(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"chain+{CHURN.uri}")
     assert find_databases(client, [f"chain+{FRAUD.uri}"]).bindings == [FRAUD]
+
+
+def test_what_is_explained_is_found_in_every_other_host_too(
+    client: ChainClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bindings_of(client, None) is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"chain+{CHURN.uri}")
+    assert bindings_of(client, None) == [CHURN, AIRFLOW]
+    assert bindings_of(client, f"chain+{FRAUD.uri}") == [FRAUD]
