@@ -6,6 +6,7 @@ contain ``secret``, for by such words Airflow itself masks values in logs and an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CONN_TYPE = "mlops_chain"
 _PREFIX = f"extra__{CONN_TYPE}__"
+_HEADERS = "secret_ledger_headers"
 _TX = "{tx_hash}"
 
 
@@ -61,7 +63,7 @@ FIELDS: Mapping[str, Field] = {
     ),
     "secret_ledger_headers": Field(
         "Ledger headers",
-        "HTTP headers for the chain's endpoints, one `Name: value` a line.",
+        'HTTP headers for the chain\'s endpoints: `Name: value`; several as {"Name": "value", …}.',
         "ledger.headers",
         is_hidden=True,
     ),
@@ -153,6 +155,7 @@ class ChainConnection:
         overrides: values of settings that are not as the home says, by key.
         requester_key: URI of the key that asks for promotions; None if there is none here.
         breaker_key: URI of the key that revokes; None if there is none here.
+        is_home_named: whether the connection itself names the home.
         password: of these keys; None: from the file beside each.
         tracking_uri: database in which models are looked for; None: all of the home.
         explorer_url: of the block explorer; None if there is none.
@@ -161,8 +164,9 @@ class ChainConnection:
     conn_id: str
     home: Path
     overrides: Mapping[str, str] = field(default_factory=dict, repr=False)
-    requester_key: str | None = None
-    breaker_key: str | None = None
+    is_home_named: bool = True
+    requester_key: str | None = field(default=None, repr=False)
+    breaker_key: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     tracking_uri: str | None = field(default=None, repr=False)
     explorer_url: str | None = None
@@ -182,6 +186,20 @@ class ChainConnection:
         except ConfigurationError as exc:
             raise ConfigurationError(f"connection {self.conn_id!r}: {exc}") from exc
         return replace(found, relay_autostart=False)
+
+    def tell_no_home(self) -> str:
+        """That there is no home where it should be, who says so, and what to do."""
+        named = (
+            f"its field {FIELDS['home'].label!r}"
+            if self.is_home_named
+            else ("[mlops_chain] home, or MLOPS_CHAIN_HOME, as it names none itself")
+        )
+        return (
+            f"connection {self.conn_id!r}: there is no home at {self.home}, of which it knows by "
+            f"{named}: correct that; or make the home, by `mlops-chain join` on a machine that "
+            "takes part in a deployment, else by `mlops-chain init`, or `mlops-chain deploy` for "
+            "a network"
+        )
 
     def open_requester(self) -> Signer:
         """The key that asks for promotions; nothing is read yet.
@@ -241,7 +259,8 @@ def read_connection(
     """
     where = f"connection {conn_id!r}"
     texts = _texts(where, stored.extra_dejson)
-    home = _home(where, texts.pop("home", ""), default_home)
+    named_home = texts.pop("home", "")
+    home = _home(where, named_home, default_home)
     if "ledger_url" in texts and "secret_ledger_url" in texts:
         raise ConfigurationError(
             f"{where}: give {FIELDS['ledger_url'].label!r} or "
@@ -251,10 +270,13 @@ def read_connection(
     for name, item in FIELDS.items():
         if item.setting and name in texts:
             overrides[item.setting] = texts[name]
+    if _HEADERS in texts:
+        overrides[FIELDS[_HEADERS].setting] = _to_lines(where, texts[_HEADERS])
     return ChainConnection(
         conn_id,
         home,
         overrides,
+        bool(named_home),
         texts.get("requester_key"),
         texts.get("breaker_key"),
         stored.password or None,
@@ -300,6 +322,25 @@ def _home(where: str, text: str, default: Path | None) -> Path:
             f"folders; got {text[:200]!r}"
         )
     return path.resolve()
+
+
+def _to_lines(where: str, text: str) -> str:
+    """Headers as the setting takes them; the form has one line, in which an object has room."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(
+        isinstance(value, str) and not (set("\r\n") & set(name + value))
+        for name, value in found.items()
+    ):
+        raise ConfigurationError(
+            f"{where}, field {FIELDS[_HEADERS].label!r}: expected `Name: value`, or several as a "
+            'JSON object of texts, {"Name": "value"}'
+        )
+    return "\n".join(f"{name}: {value}" for name, value in found.items())
 
 
 def _explorer(where: str, url: str | None) -> str | None:

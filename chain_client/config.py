@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chain_client.errors import ConfigurationError
+from chain_client.shown_uri import refuse_key
 
 HOME_VARIABLE = "MLOPS_CHAIN_HOME"
 DEFAULT_HOME = ".mlops-chain"
@@ -41,7 +42,12 @@ def _setting(key: str, default: Any, help_text: str, choices: tuple[str, ...] = 
     return field(
         default=default,
         repr=not key.endswith(("url", "headers")),
-        metadata={"key": key, "help": help_text, "choices": choices},
+        metadata={
+            "key": key,
+            "help": help_text,
+            "choices": choices,
+            "names_key": isinstance(default, str) and default.startswith("keystore:"),
+        },
     )
 
 
@@ -411,8 +417,14 @@ def _convert(item: Field[Any], value: Any, origin: str) -> Any:
         if not isinstance(value, str):
             raise ValueError("a text")
     except ValueError as exc:
-        got = repr(value) if item.repr else "something else"
+        is_shown = item.repr and not item.metadata["names_key"]
+        got = repr(value) if is_shown else "something else"
         raise ConfigurationError(f"{origin}: expected {exc}, got {got}") from exc
+    if item.metadata["names_key"]:
+        try:
+            refuse_key(value)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{origin}: {exc}") from None
     if choices and value not in choices:
         raise ConfigurationError(f"{origin}: expected one of {', '.join(choices)}, got {value!r}")
     if item.name == "mlflow_record":

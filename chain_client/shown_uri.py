@@ -1,8 +1,10 @@
-"""Addresses of databases, servers and files as people and records may see them. Pure."""
+"""Addresses of databases, servers, files and keys as people and records may see them. Pure."""
 
 from __future__ import annotations
 
 import re
+
+from chain_client.errors import ConfigurationError
 
 _HIDDEN = "***"
 
@@ -17,6 +19,12 @@ _CONTAINERS = ("abfs://", "abfss://", "wasb://", "wasbs://")
 """Where a container's name stands in the place of a user's."""
 
 _WEB = ("http://", "https://")
+
+_DIGITS = re.compile(r"[0-9a-f]{48,}(?![0-9a-f.])", re.IGNORECASE)
+"""More than an address has (40), perhaps cut short when it was copied, and no name of a file."""
+
+_FEWEST_WORDS = 12
+"""Of a seed phrase (BIP 39)."""
 
 
 def to_shown_uri(uri: str) -> str:
@@ -54,6 +62,28 @@ def without_userinfo(uri: str) -> str:
         return uri
     userinfo = _USERINFO.match(uri, found.end())
     return uri if userinfo is None else found.group() + uri[userinfo.end() :]
+
+
+def refuse_key(uri: str) -> None:
+    """Let pass what may name a key; whoever pastes the key itself is told, and it is not shown.
+
+    Args:
+        uri: of a key, as somebody gave it.
+
+    Raises:
+        ConfigurationError: its last part looks like a private key, or all of it like a phrase of
+            words that stands for one.
+    """
+    words = uri.split()
+    if _DIGITS.search(uri.rpartition("/")[2]) or (
+        len(words) >= _FEWEST_WORDS and all(word.isalpha() for word in words[1:])
+    ):
+        raise ConfigurationError(
+            "what was given looks like a private key itself, so it is not shown here; expected "
+            "the URI of a key, such as keystore:/path/to/key.json. A key that stood in a "
+            "configuration is known to whoever could read that: make a new one with "
+            "`mlops-chain key new`"
+        )
 
 
 def _split(uri: str) -> tuple[str, str]:

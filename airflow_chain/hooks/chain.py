@@ -67,8 +67,12 @@ class ChainHook(BaseHook):
         """
         if self._client is None:
             from chain_client.client import ChainClient
+            from chain_client.errors import HomeMissing
 
-            self._client = ChainClient.open(self.settings)
+            try:
+                self._client = ChainClient.open(self.settings)
+            except HomeMissing as exc:
+                raise HomeMissing(self.connection.tell_no_home()) from exc
             # Made here, so that nothing else of this process makes one that starts a relay.
             self._client.recorder  # noqa: B018
         return self._client

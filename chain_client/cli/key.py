@@ -28,6 +28,7 @@ from chain_client.cli.signing_key import (
 from chain_client.client import no_home
 from chain_client.errors import ChainError, ConfigurationError, HomeMissing
 from chain_client.home import Home
+from chain_client.shown_uri import refuse_key
 from chain_client.signing import create_keystore
 from chain_client.types import from_hex, to_hex
 
@@ -200,6 +201,7 @@ def _home_keys(home: Path | None) -> Path:
 
 
 def _checked(name: str) -> str:
+    refuse_key(name)
     stem = name.removesuffix(".json")
     if not _NAME.fullmatch(stem):
         raise click.UsageError(

@@ -15,6 +15,7 @@ import click
 
 from chain_client.cli.output import read_variable
 from chain_client.errors import ConfigurationError, InvalidInput
+from chain_client.shown_uri import refuse_key
 from chain_client.signing import Signer, open_signer
 from chain_client.signing.keystore import PASSWORD_FILE
 
@@ -121,8 +122,9 @@ def keystore_path(uri: str, home: Path | None) -> Path:
     """Where the keystore is that a person named.
 
     Raises:
-        ConfigurationError: there is none, or the scheme is not ``keystore:``.
+        ConfigurationError: there is none, the scheme is not ``keystore:``, or it is the key itself.
     """
+    refuse_key(uri)
     name = uri.removeprefix(_SCHEME)
     if not uri.startswith(_SCHEME) and ":" in uri.partition("/")[0]:
         open_signer(uri, base=Path.cwd())  # says which schemes are known

@@ -18,6 +18,7 @@ from chain_client.ledger.deployment import Deployment
 from chain_client.log import Log
 from chain_client.registry.documents import Records
 from chain_client.shown_text import escape_unprintable
+from chain_client.shown_uri import refuse_key
 from chain_client.signing import Signer
 from chain_client.signing.eip712 import Domain, StructType, find_signer, sign_digest, sign_hash_of
 from chain_client.types import Address, from_hex, to_hex
@@ -137,10 +138,12 @@ def resolve_address(text: str, found: Mapping[str, Address]) -> Address:
     Raises:
         UnknownName: no such name is bound.
         InvalidInput: hex of another length.
+        ConfigurationError: it looks like a private key.
     """
     if text.startswith("0x"):
         return Address(from_hex(text, size=20))
     if text not in found:
+        refuse_key(text)
         known = ", ".join(sorted(found)) or "none"
         raise UnknownName(
             f"no address is bound to the user {text[:80]!r} (bound: {known}); bind one with "

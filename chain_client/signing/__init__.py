@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from chain_client.errors import ConfigurationError
+from chain_client.shown_uri import refuse_key
 from chain_client.signing.base import Signer
 from chain_client.signing.keystore import KeystoreSigner, create_keystore
 from chain_client.signing.transaction import (
@@ -35,9 +37,11 @@ __all__ = [
 def _open_keystore(uri: str, base: Path, password: str | None) -> Signer:
     path = uri.partition(":")[2]
     if not path:
-        raise ConfigurationError(f"the signer {uri!r} names no file; expected keystore:<path>")
+        raise ConfigurationError("keystore: names no file; expected keystore:<path>")
     return KeystoreSigner(uri, base / path, password=password)
 
+
+_SCHEME = re.compile("[a-z][a-z0-9+.-]{0,19}(?=:)", re.IGNORECASE)
 
 _SCHEMES: dict[str, Callable[[str, Path, str | None], Signer]] = {"keystore": _open_keystore}
 
@@ -52,10 +56,20 @@ def open_signer(uri: str, *, base: Path, password: str | None = None) -> Signer:
             beside the keystore.
 
     Raises:
-        ConfigurationError: the scheme is not known.
+        ConfigurationError: the scheme is not known. The text shows no more than the scheme, for
+            people paste keys where their URIs belong.
     """
-    factory = _SCHEMES.get(uri.partition(":")[0]) if ":" in uri else None
+    refuse_key(uri)
+    scheme = _SCHEME.match(uri)
+    factory = _SCHEMES.get(scheme.group()) if scheme else None
     if factory is None:
         known = ", ".join(f"{name}:" for name in sorted(_SCHEMES))
-        raise ConfigurationError(f"no signer is known for {uri!r}; known schemes: {known}")
+        if scheme is None:
+            raise ConfigurationError(
+                f"what was given is no URI of a key, for it has no scheme (known schemes: {known})"
+                ": for a file write keystore: before its path, as keystore:/path/to/key.json"
+            )
+        raise ConfigurationError(
+            f"no signer is known for '{scheme.group()}:'; known schemes: {known}"
+        )
     return factory(uri, base, password)

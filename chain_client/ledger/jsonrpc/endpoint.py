@@ -188,7 +188,7 @@ class Endpoint:
         try:
             reply = self._connected().exchange(method, params, self._timeout_s)
         except NoReply as exc:
-            raise self.failed(f"{exc} to {method}", reached=exc.reached) from None
+            raise self.failed(f"{exc} (asked for {method})", reached=exc.reached) from None
         except TooLarge:
             return _Refusal(None, "query returned more than can be read", 200, None, "error", None)
         found = _understood(reply)

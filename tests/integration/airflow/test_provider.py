@@ -212,7 +212,10 @@ def test_the_test_button_says_in_a_sentence_what_is_there(asked: Asked) -> None:
     ("connection", "words"),
     [
         ("stranger", ["no such role", "mlops-chain role grant requester 0x"]),
-        ("empty", ["HomeMissing", "there is no home at", "mlops-chain deploy"]),
+        (
+            "empty",
+            ["HomeMissing", "there is no home at", "field 'Home folder'", "mlops-chain join"],
+        ),
         ("typo", ["unknown field 'hone'", "expected home,"]),
         ("missing", ["isn't defined", "missing"]),
     ],

@@ -161,7 +161,9 @@ def test_a_missing_key_is_named_by_its_field(tmp_path: Path, name: str, label: s
 
 def test_a_key_of_an_unknown_scheme_names_its_field(tmp_path: Path) -> None:
     found = read({"home": str(tmp_path), "requester_key": "vault:x"})
-    with pytest.raises(ConfigurationError, match=r"Requester's key.*no signer is known"):
+    with pytest.raises(
+        ConfigurationError, match=r"Requester's key.*no signer is known for 'vault:'"
+    ):
         found.open_requester()
 
 
@@ -179,3 +181,64 @@ def test_a_transaction_has_a_link_where_there_is_an_explorer(
 ) -> None:
     found = read({"home": str(tmp_path), "explorer_url": explorer})
     assert found.link_of(TxHash(b"\xab" * 32)) == link
+
+
+@pytest.mark.parametrize("name", ["requester_key", "breaker_key"])
+@pytest.mark.parametrize("scheme", ["", "0x", "keystore:", "keystore:0x"])
+def test_a_pasted_private_key_is_refused_and_shown_nowhere(
+    tmp_path: Path, name: str, scheme: str
+) -> None:
+    private = "1f" * 32
+    found = read({"home": str(tmp_path), name: scheme + private})
+    open_key = found.open_requester if name == "requester_key" else found.open_breaker
+    with pytest.raises(
+        ConfigurationError, match=r"'prod', field .* looks like a private"
+    ) as raised:
+        open_key()
+    assert private[:12] not in str(raised.value) + repr(found)
+
+
+@pytest.mark.parametrize("name", ["registrar_key", "registry.submitter"])
+def test_a_pasted_private_key_of_a_setting_is_refused_and_not_shown(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"'prod'.* looks like a private") as raised:
+        read({"home": str(tmp_path), name: "1f" * 32}).to_settings()
+    assert "1f1f" not in str(raised.value)
+
+
+def test_a_key_without_a_scheme_is_told_how_a_file_is_named(tmp_path: Path) -> None:
+    found = read({"home": str(tmp_path), "requester_key": "/keys/ada.json"})
+    with pytest.raises(ConfigurationError, match="write keystore: before its path"):
+        found.open_requester()
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        (f"Authorization: {SECRET}", f"Authorization: {SECRET}"),
+        (f"A: b\nX-Key: {SECRET}", f"A: b\nX-Key: {SECRET}"),
+        (f'{{"A": "b, c; d", "X-Key": "{SECRET}"}}', f"A: b, c; d\nX-Key: {SECRET}"),
+    ],
+)
+def test_several_headers_fit_into_one_line(tmp_path: Path, text: str, setting: str) -> None:
+    settings = read({"home": str(tmp_path), "secret_ledger_headers": text}).to_settings()
+    assert settings.ledger_headers == setting
+
+
+@pytest.mark.parametrize(
+    "text", [f'{{"A": "{SECRET}"', f'{{"A": ["{SECRET}"]}}', f'{{"A": "b\\nX-Key: {SECRET}"}}']
+)
+def test_headers_that_are_no_object_of_texts_are_refused_and_not_shown(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"'prod', field 'Ledger headers'.*JSON") as raised:
+        read({"home": str(tmp_path), "secret_ledger_headers": text})
+    assert SECRET not in str(raised.value)
+
+
+def test_a_home_that_is_not_there_is_told_with_who_names_it(tmp_path: Path) -> None:
+    named = read({"home": str(tmp_path)}).tell_no_home()
+    assert all(word in named for word in ("'prod'", "'Home folder'", "mlops-chain join"))
+    assert "MLOPS_CHAIN_HOME" not in named
+    assert "[mlops_chain] home, or MLOPS_CHAIN_HOME" in read({}, home=tmp_path).tell_no_home()

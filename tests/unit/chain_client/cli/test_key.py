@@ -15,6 +15,7 @@ from chain_client.types import to_hex
 
 Run = Callable[..., tuple[int, str, str]]
 PASSWORD = "a long password of bob"
+ADDRESS = "0x" + "a" * 40
 
 
 @pytest.fixture
@@ -139,3 +140,24 @@ def test_a_key_is_found_in_the_home_before_the_current_folder(
     assert code == 2
     assert f"no keystore at {home}/none.json or {bob.parent}/none.json" in err
     assert "known schemes: keystore:" in mlops_chain("key", "address", "ledger:0")[2]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("key", "address", "{}"),
+        ("key", "new", "{}"),
+        ("role", "grant", "requester", "{}"),
+        ("role", "grant", "requester", ADDRESS, "--key", "{}"),
+        ("role", "grant", "requester", ADDRESS, "--key", "keystore:{}"),
+        ("explain", "--kind", "other", "--reason", "so", "--key", "{}"),
+    ],
+)
+def test_a_key_given_in_the_place_of_its_uri_is_refused_and_not_shown(
+    mlops_chain: Run, home: Path, words: tuple[str, ...]
+) -> None:
+    private = "1f" * 32
+    code, out, err = mlops_chain("--home", home, *(word.format(private) for word in words))
+    assert code != 0
+    assert "looks like a private key" in " ".join(err.split())
+    assert private[:12] not in out + err

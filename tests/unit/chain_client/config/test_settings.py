@@ -158,3 +158,15 @@ def test_a_repr_of_the_settings_shows_no_header(tmp_path: Path, name: str) -> No
     settings = Settings.from_environment({f"MLOPS_CHAIN_{name}": header}, tmp_path)
     assert getattr(settings, name.lower()) == header
     assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("key", ["registry.registrar", "registry.submitter", "cross.key"])
+@pytest.mark.parametrize("value", [f"0x{'1f' * 32}", f"keystore:{'1f' * 32}", 0x1F1F1F1F1F1F1F1F])
+def test_a_key_in_the_place_of_its_uri_is_refused_and_not_shown(
+    tmp_path: Path, key: str, value: Any
+) -> None:
+    section, name = key.split(".")
+    with pytest.raises(ConfigurationError, match=key) as raised:
+        settings(tmp_path, f"[{section}]\n{name} = {_toml(value)}\n")
+    assert "1f1f" not in str(raised.value)
+    assert str(value) not in str(raised.value)

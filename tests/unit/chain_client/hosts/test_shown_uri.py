@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from chain_client.shown_uri import to_shown_uri, without_userinfo
+from chain_client.errors import ConfigurationError
+from chain_client.shown_uri import refuse_key, to_shown_uri, without_userinfo
+
+PRIVATE = "1f" * 32
+WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,40 @@ def test_passwords_tokens_and_queries_are_masked(uri: str, shown: str) -> None:
 )
 def test_a_place_stays_the_same_without_its_user(uri: str, place: str) -> None:
     assert without_userinfo(uri) == place
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"0x{PRIVATE}",
+        PRIVATE.upper(),
+        f" '{PRIVATE}'\n",
+        f"0x{PRIVATE[:-3]}",
+        f"keystore:{PRIVATE}",
+        f"keystore:keys/0x{PRIVATE}",
+        f"vault:{PRIVATE}",
+        WORDS,
+        f"keystore:{WORDS}",
+    ],
+)
+def test_a_key_in_the_place_of_its_uri_is_refused_and_not_shown(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match="looks like a private key") as raised:
+        refuse_key(uri)
+    assert not any(part in str(raised.value).lower() for part in (PRIVATE[:12], "sausage"))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "keystore:keys/ada.json",
+        f"keystore:/var/lib/{PRIVATE}/key.json",
+        f"keystore:{PRIVATE}.json",
+        f"keystore:/k/UTC--2026-03-22T12-57-55.920751759Z--{'7e' * 20}",
+        f"awskms:arn:aws:kms:eu-1:1:key/{'0a' * 16}",
+        "keystore:/srv/a folder of many words with a key in it for ada and bob.json",
+        "0x" + "7e" * 20,
+        "",
+    ],
+)
+def test_what_names_a_key_passes(uri: str) -> None:
+    refuse_key(uri)

@@ -265,6 +265,13 @@ def test_an_unknown_scheme_names_the_known_ones(uri: str) -> None:
         open_signer(uri, base=Path())
 
 
+def test_of_what_names_no_known_key_only_the_scheme_is_shown() -> None:
+    for uri, shown in (("hunter2", "write keystore: before"), ("vault:hunter2", "'vault:'")):
+        with pytest.raises(ConfigurationError, match=shown) as raised:
+            open_signer(uri, base=Path())
+        assert "hunter2" not in str(raised.value)
+
+
 def test_a_keystore_without_a_file_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="expected keystore:<path>"):
         open_signer("keystore:", base=Path())
