@@ -86,6 +86,7 @@ def _to_task(task: Any) -> dict[str, Json]:
         "teardown": getattr(task, "is_teardown", False),
         "mapped": getattr(task, "is_mapped", False),
         "empty": getattr(task, "inherits_from_empty_operator", False),
+        "starts_in_trigger": _starts_in_trigger(task),
     }
     found.update({name: True for name, is_set in flags.items() if is_set})
     if found.get("teardown") and getattr(task, "on_failure_fail_dagrun", False):
@@ -94,6 +95,13 @@ def _to_task(task: Any) -> dict[str, Json]:
     if isinstance(retries, int) and retries:
         found["retries"] = retries
     return found
+
+
+def _starts_in_trigger(task: Any) -> bool:
+    """Whether Airflow hands it to a trigger before any process runs it."""
+    partial = getattr(task, "partial_kwargs", None) or {}
+    default = getattr(task, "start_from_trigger", False)
+    return bool(partial.get("start_from_trigger", default))
 
 
 def _groups(group: Any, parent: str | None = None) -> Iterator[dict[str, Json]]:

@@ -31,7 +31,7 @@ def find_lost(
         history: whether a later try followed.
     """
     state = item["state"]
-    if state not in _END_OF or not ran(item):
+    if state not in _END_OF or not ran(item) or (known is None and run.is_before(item)):
         return []
     own = set() if known is None else set(known.own)
     lost = []

@@ -49,7 +49,7 @@ def find_missing_events(recorded: Recorded) -> Iterator[Finding]:
                 )
     for known in recorded.tries.values():
         run = recorded.runs.get(known.key.dag_run, _NO_RUN)
-        if known.own and known.ti_id not in run.lost and not known.sources & recorded.lossy:
+        if known.own and known.ti_id not in run.lost and not known.sources & recorded.lossy.keys():
             yield from _find_of(known, run, recorded)
 
 
@@ -77,14 +77,20 @@ def _must_have_run(run: RunRecord, item: Item, known: TaskTry | None) -> bool:
         and item["ti_id"] not in run.lost
         and not (known is not None and known.marks)
         and not by_mark_of_run(run, item)
+        and not run.is_before(item)
         and ran(item)
     )
 
 
 def by_mark_of_run(run: RunRecord, item: Item) -> bool:
-    """Whether a person may have ended it by giving the whole run a state."""
+    """Whether a person may have ended it by giving the whole run a state.
+
+    Airflow 3.1 gives that state to tasks that had ended before, too, and leaves the times of those.
+    """
     ended_us = item["ended_us"]
-    return any(ended_us is None or ended_us >= mark - SKEW_US for mark in run.marks)
+    return run.is_marked(item) or any(
+        ended_us is None or ended_us >= mark - SKEW_US for mark in run.marks
+    )
 
 
 def _find_of(known: TaskTry, run: RunRecord, recorded: Recorded) -> Iterator[Finding]:

@@ -59,6 +59,7 @@ class RunEnd:
         message: Airflow's words for the reason.
         marked: whether a person gave it the state.
         reconciled: whether the reconciler found it.
+        component: of Airflow, that recorded it.
     """
 
     time_us: int
@@ -67,6 +68,7 @@ class RunEnd:
     message: str = ""
     marked: bool = False
     reconciled: bool = False
+    component: str = ""
 
 
 @dataclass(slots=True)
@@ -75,8 +77,10 @@ class RunRecord:
 
     Args:
         key: which one.
-        last_us: claimed time of the latest event about itself.
+        first_us: claimed time of the earliest event about itself; 0 if there is none.
+        last_us: of the latest one.
         started_us: claimed time of its latest recorded start; 0 if none was.
+        whole: whether it was recorded from its very beginning, before anything of it was cleared.
         ends: every recorded end, in the order of their times.
         items: the latest that was recorded of each try, by Airflow's id of it.
         latest: ids of the tries that its latest end has.
@@ -85,11 +89,16 @@ class RunRecord:
         denied: how many task instances of its latest end the policy left out.
         lost: what the reconciler said to be lost, by Airflow's id of the try.
         marks: claimed times of what people did to it.
+        marked: ids of tries, with the states that they had right after a person did it.
+        marked_unread: whether a person did it while there were too many to be read.
+        graphs: that it had, each by its SHA-256.
     """
 
     key: DagRunKey
+    first_us: int = 0
     last_us: int = 0
     started_us: int = 0
+    whole: bool = False
     ends: list[RunEnd] = field(default_factory=list)
     items: dict[str, tuple[int, Item]] = field(default_factory=dict)
     latest: set[str] = field(default_factory=set)
@@ -98,6 +107,9 @@ class RunRecord:
     denied: int = 0
     lost: set[str] = field(default_factory=set)
     marks: list[int] = field(default_factory=list)
+    marked: set[tuple[str, str | None]] = field(default_factory=set)
+    marked_unread: bool = False
+    graphs: set[str] = field(default_factory=set)
 
     @property
     def end(self) -> RunEnd | None:
@@ -112,6 +124,28 @@ class RunRecord:
         """Whether anybody but the reconciler recorded it."""
         return self.started_us > 0 or any(not end.reconciled for end in self.ends)
 
+    def is_before(self, item: Item) -> bool:
+        """Whether a try may have run before anybody recorded anything of its run."""
+        started_us = item["started_us"]
+        return not self.whole and (started_us is None or started_us < self.first_us)
+
+    def is_marked(self, item: Item) -> bool:
+        """Whether a try may have its state of a person who gave the whole run a state."""
+        return self.marked_unread or (item["ti_id"], item["state"]) in self.marked
+
+
+@dataclass(frozen=True, slots=True)
+class GraphTask:
+    """A task, as a graph has it.
+
+    Args:
+        operator: name of the class, without its module.
+        idle: whether it may succeed though no process ever runs it.
+    """
+
+    operator: str
+    idle: bool
+
 
 @dataclass(slots=True)
 class Recorded:
@@ -122,14 +156,18 @@ class Recorded:
         tries: by Airflow's id of the try.
         began_us: claimed time of the first event about a DAG run; None if there is none.
         closed: sources whose process ended in order.
-        lossy: sources that say that they lost records.
+        lossy: sources that say that they lost records, with the latest claimed time.
+        graphs: the tasks of each graph, by its SHA-256.
+        idle: tasks that were idle in any graph of a DAG, by the DAG.
     """
 
     runs: dict[DagRunKey, RunRecord] = field(default_factory=dict)
     tries: dict[str, TaskTry] = field(default_factory=dict)
     began_us: int | None = None
     closed: set[bytes] = field(default_factory=set)
-    lossy: set[bytes] = field(default_factory=set)
+    lossy: dict[bytes, int] = field(default_factory=dict)
+    graphs: dict[str, dict[str, GraphTask]] = field(default_factory=dict)
+    idle: dict[str, set[str]] = field(default_factory=dict)
 
     def run(self, key: DagRunKey) -> RunRecord:
         """The record of a run, made when it is first met."""

@@ -7,7 +7,14 @@ from typing import Any
 
 from airflow_chain import keys
 from airflow_chain.keys import DagRunKey, TaskKey
-from airflow_chain.verifying.records import FINAL, Recorded, RunEnd, RunRecord, TaskTry
+from airflow_chain.verifying.records import (
+    FINAL,
+    GraphTask,
+    Recorded,
+    RunEnd,
+    RunRecord,
+    TaskTry,
+)
 from chain_client import records
 from chain_client.events import Event
 
@@ -21,6 +28,8 @@ _ENDED = frozenset(
 )
 _OWN = "task"
 """The component whose events are those of a task's own process."""
+LOCAL = "local"
+"""The component that is none of Airflow's, such as a process that calls ``dag.test()``."""
 
 
 def replay(events: Iterable[Event]) -> Recorded:
@@ -48,19 +57,26 @@ def take(found: Recorded, event: Event) -> None:
         _take_run(found, event)
     elif event.subject.kind == keys.TASK_INSTANCE:
         _take_task(found, event)
+    elif event.type == keys.DAG_VERSION_RECORDED:
+        _take_graph(found, event.payload)
     elif event.type == records.SOURCE_CLOSED:
         found.closed.add(bytes(event.source_id))
     elif event.type == records.RECORDS_LOST:
-        found.lossy.add(bytes(event.source_id))
+        source = bytes(event.source_id)
+        found.lossy[source] = max(found.lossy.get(source, 0), event.time_us)
 
 
 def _take_run(found: Recorded, event: Event) -> None:
     run = found.run(DagRunKey.from_id(event.subject.id))
     payload: Mapping[str, Any] = event.payload
+    run.first_us = min(run.first_us or event.time_us, event.time_us)
     run.last_us = max(run.last_us, event.time_us)
+    if "graph" in payload:
+        run.graphs.add(str(payload["graph"]))
     is_first = found.began_us is None or event.time_us < found.began_us
     if event.type == keys.DAG_RUN_STARTED:
         run.started_us = max(run.started_us, event.time_us)
+        run.whole = run.whole or not payload["dag_run"].get("clear_number")
     elif event.type in (
         keys.DAG_RUN_SUCCEEDED,
         keys.DAG_RUN_FAILED,
@@ -76,8 +92,11 @@ def _take_run(found: Recorded, event: Event) -> None:
 def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
     marked = event.type == keys.DAG_RUN_MARKED
     reconciled = event.type == keys.DAG_RUN_RECONCILED
+    component = str(payload["observer"]["component"]) if "observer" in payload else ""
+    run.whole = run.whole or component == LOCAL
     if marked:
         run.marks.append(event.time_us)
+        _take_marked(run, payload)
     for lost in payload.get("lost", ()):
         run.lost.add(lost["ti_id"])
     item = payload["dag_run"]
@@ -104,10 +123,31 @@ def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
         run.unread = "task_instances" not in payload or count > 1
         run.denied = int(payload.get("task_instances_denied", 0))
     message = str(payload.get("message", ""))
-    end = RunEnd(event.time_us, bytes(event.source_id), item, message, marked, reconciled)
+    source = bytes(event.source_id)
+    end = RunEnd(event.time_us, source, item, message, marked, reconciled, component)
     run.ends.append(end)
     if not is_new:
         run.ends.sort(key=lambda end: end.time_us)
+
+
+def _take_marked(run: RunRecord, payload: Mapping[str, Any]) -> None:
+    run.marked_unread = run.marked_unread or "task_instances" not in payload
+    for task in payload.get("task_instances", ()):
+        run.marked.add((task["ti_id"], task["state"]))
+
+
+def _take_graph(found: Recorded, payload: Mapping[str, Any]) -> None:
+    graph = payload["graph"]
+    tasks = {
+        str(task["id"]): GraphTask(
+            str(task["operator"]).rpartition(".")[2],
+            bool(task.get("empty") or task.get("starts_in_trigger")),
+        )
+        for task in graph["tasks"]
+    }
+    found.graphs[str(payload["sha256"])] = tasks
+    idle = found.idle.setdefault(str(graph["dag_id"]), set())
+    idle.update(name for name, task in tasks.items() if task.idle)
 
 
 def _take_task(found: Recorded, event: Event) -> None:

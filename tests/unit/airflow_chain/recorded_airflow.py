@@ -11,6 +11,7 @@ from airflow_chain.keys import DagRunKey, TaskKey
 from airflow_chain.verifying.comparison import Comparison
 from airflow_chain.verifying.missing_events import find_missing_events
 from airflow_chain.verifying.replay import replay
+from airflow_chain.verifying.unexplained_states import find_unexplained_states
 from chain_client import records
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing, new_event_id
 from chain_client.hosts import Finding, Remark
@@ -130,6 +131,17 @@ def run_event(
     return event(type, Subject("airflow", "dag_run", key.to_id()), payload, at_s=at_s, of=of)
 
 
+def graph_event(sha256: str = "aa", *, at_s: float = 0.5, **tasks: Json) -> Event:
+    """The graph that the DAG had; of each task its class, or more of what a graph says of it."""
+    found: list[Json] = [
+        {"id": name, **(told if isinstance(told, dict) else {"operator": told})}
+        for name, told in tasks.items()
+    ]
+    payload: dict[str, Json] = {"graph": {"dag_id": RUN.dag_id, "tasks": found}, "sha256": sha256}
+    subject = Subject("airflow", "dag_version", f"{RUN.dag_id}/{sha256}")
+    return event(keys.DAG_VERSION_RECORDED, subject, payload, at_s=at_s)
+
+
 def closed(of: int) -> Event:
     """A process ended in order."""
     subject = Subject("", records.SOURCE, source(of).hex())
@@ -186,6 +198,7 @@ def remarks(events: Iterable[Event], lines: Iterable[list[Any]]) -> list[str]:
 def _compare(events: Iterable[Event], lines: Iterable[list[Any]]) -> Iterator[Finding | Remark]:
     recorded = replay(events)
     yield from find_missing_events(recorded)
+    yield from find_unexplained_states(recorded)
     comparison = Comparison(recorded, "Airflow airflow")
     for line in lines:
         yield from comparison.take(line)

@@ -52,7 +52,7 @@ def test_a_removed_task_event_is_named_by_dag_run_task_and_try(
 
 def test_a_mapped_task_is_named_with_its_index() -> None:
     mapped = item(map_index=3)
-    events = [run_event(RUNS_END, run_item(), [mapped])]
+    events = without(honest(mapped), SUCCEEDED, BEGAN)
     (finding,) = find_missing_events(replay(events))
     assert finding.subject == "dag train/run r/task fit[3]/try 1"
 
@@ -165,6 +165,27 @@ def test_a_mapped_task_is_named_with_its_index() -> None:
             id="begun in the triggerer",
         ),
         pytest.param([task_event(BEGAN)], id="it runs"),
+        pytest.param(
+            [run_event(RUNS_END, run_item(), [item()])],
+            id="it ran before recording began: nobody recorded the beginning of its run",
+        ),
+        pytest.param(
+            [
+                run_event(
+                    keys.DAG_RUN_STARTED, run_item("running", ended_s=None, clear_number=1), at_s=90
+                ),
+                run_event(RUNS_END, run_item(ended_s=95), [item()], at_s=95),
+            ],
+            id="it ran before recording began, and its run was cleared since",
+        ),
+        pytest.param(
+            [
+                run_event(keys.DAG_RUN_STARTED, run_item("running", ended_s=None), at_s=1),
+                run_event(RUNS_END, run_item("failed"), [item(state="failed")]),
+                run_event(keys.DAG_RUN_MARKED, run_item(), [item()], at_s=900, of=9),
+            ],
+            id="failed before its first hook, and Airflow 3.1 marked it with its run later",
+        ),
     ],
 )
 def test_honest_holes_are_no_finding(events: list[Event]) -> None:

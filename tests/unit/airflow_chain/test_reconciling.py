@@ -131,6 +131,7 @@ def test_what_a_killed_task_left_out_is_told_once() -> None:
 def test_earlier_tries_are_looked_at_too() -> None:
     second = item(ti=ti_id(2, 90), try_number=2, started_s=110, ended_s=120, pid=3)
     events = [
+        run_event(keys.DAG_RUN_STARTED, run_item("running", ended_s=None), at_s=1),
         *(task_event(type_, ti=ti_id(2, 90), try_number=2, of=3, at_s=110) for type_ in (
             keys.TASK_STARTED, keys.TASK_SUCCEEDED
         )),
@@ -151,6 +152,14 @@ def test_nothing_is_lost_of_what_no_process_ran_or_a_person_ended() -> None:
     assert readings(events, rows(run_item(), [item(), item("empty", ti=ti_id(2), pid=None)])) == []
 
 
+def test_nothing_is_lost_of_what_ran_before_recording_began() -> None:
+    events = [
+        run_event(keys.DAG_RUN_STARTED, run_item("running", ended_s=None, clear_number=1), at_s=90),
+        run_event(END, run_item(), [item()], at_s=95),
+    ]
+    assert readings(events, rows(run_item(), [item()])) == []
+
+
 def test_what_differs_is_left_to_verification() -> None:
     lines = rows(run_item("failed"), [item(state="failed")])
     assert readings(honest(), lines) == []
@@ -168,7 +177,8 @@ def test_events_of_a_run_whose_id_begins_alike_are_not_taken_for_its_own() -> No
     strange = task_event(keys.TASK_STARTED)
     subject = Subject("airflow", "task_instance", longer)
     other = event(strange.type, subject, strange.payload, at_s=2, of=2)
-    (payload,) = payloads([other, run_event(END, run_item(), [item()])], rows(run_item(), [item()]))
+    its_own = without(honest(), keys.TASK_STARTED, keys.TASK_SUCCEEDED)
+    (payload,) = payloads([other, *its_own], rows(run_item(), [item()]))
     assert payload["lost"][0]["events"] == ["task_instance.started", "task_instance.succeeded"]
 
 
