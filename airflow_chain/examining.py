@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chain_client.errors import ConfigurationError
+from airflow_chain.connection import FIELDS
+from chain_client.errors import ChainError, ConfigurationError
 from chain_client.types import to_hex
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def examine(client: ChainClient, connection: ChainConnection) -> str:
         f"chain {deployment.chain_id} answers at block {client.ledger.block().number:,}",
         f"the log has {client.log.size():,} entries, {head.size:,} of them anchored",
     ]
+    parts.append(_look_for_databases(client, connection))
     if deployment.registry is None:
         parts.append("the home has no model registry yet (mlops-chain init makes it)")
         return f"Deployment {deployment.deployment_id}: {'; '.join(parts)}."
@@ -55,3 +57,26 @@ def examine(client: ChainClient, connection: ChainConnection) -> str:
             )
         parts.append(f"the {what}'s key is {to_hex(address)}")
     return f"Deployment {deployment.deployment_id}: {'; '.join(parts)}."
+
+
+def _look_for_databases(client: ChainClient, connection: ChainConnection) -> str:
+    """In which databases models are looked for; they are not opened."""
+    from chain_client.governing.databases import file_of, model_databases, tell_no_database
+
+    try:
+        found = [binding for binding, _ in model_databases(client, connection.tracking_uri)]
+    except ChainError as exc:
+        where = f"connection {connection.conn_id!r}, field {FIELDS['tracking_uri'].label!r}"
+        raise ConfigurationError(f"{where}: {exc}") from exc
+    if not found:
+        return tell_no_database(client.home)
+    missing = [
+        file
+        for file in (file_of(binding.uri) for binding in found)
+        if file is not None and not file.exists()
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"the MLflow database {missing[0]}, in which models are looked for, is not there"
+        )
+    return f"models are looked for in {', '.join(binding.to_shown_uri() for binding in found)}"

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from chain_client.client import ChainClient
 from chain_client.errors import ConfigurationError, InvalidInput
-from chain_client.hosts import StoreBinding, to_database_address, to_server_uri
+from chain_client.hosts import (
+    Governs,
+    StoreBinding,
+    load_host,
+    to_database_address,
+    to_server_uri,
+)
 from chain_client.shown_uri import to_shown_uri
 
 _SHOWN = 50
@@ -26,13 +32,50 @@ def bindings_at(client: ChainClient, uri: str) -> list[StoreBinding]:
     """
     if "://" not in uri:
         raise InvalidInput(
-            f"--tracking-uri takes a URI such as chain+sqlite:///mlflow.db, got {uri[:80]!r}"
+            "a tracking URI is expected, such as chain+sqlite:///mlflow.db, got "
+            f"{to_shown_uri(uri)[:80]!r}"
         )
     known = client.folder.bindings()
     found = find_among(uri, known)
     if not found:
-        raise ConfigurationError(tell_unknown(uri, known, client.home))
+        of_models = [binding for binding, _ in model_databases(client)]
+        raise ConfigurationError(tell_unknown(uri, of_models, client.home))
     return found
+
+
+def model_databases(
+    client: ChainClient, tracking_uri: str | None = None
+) -> list[tuple[StoreBinding, Governs]]:
+    """The databases in which models are looked for, each with who reads it.
+
+    Args:
+        client: of the home.
+        tracking_uri: the only one; default: all that record into the home, which may be none.
+
+    Raises:
+        InvalidInput: the tracking URI is none.
+        ConfigurationError: it records no models into the home.
+    """
+    chosen = bindings_at(client, tracking_uri) if tracking_uri else client.folder.bindings()
+    found: list[tuple[StoreBinding, Governs]] = []
+    for binding in chosen:
+        host = load_host(binding.adapter)
+        if isinstance(host, Governs):
+            found.append((binding, host))
+        elif tracking_uri:
+            raise ConfigurationError(
+                f"the adapter {binding.adapter!r} has no models that can be governed"
+            )
+    return found
+
+
+def tell_no_database(home: Path) -> str:
+    """That no database of models records into a home, and how one comes to."""
+    return (
+        f"no database with models records into {home} yet: let what logs models do it, by its "
+        f"tracking URI, such as MLFLOW_TRACKING_URI=chain+{_SQLITE}/srv/mlflow.db or "
+        "chain+http://mlflow.example:5000"
+    )
 
 
 def find_among(uri: str, known: list[StoreBinding]) -> list[StoreBinding]:

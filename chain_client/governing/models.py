@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from chain_client.client import ChainClient
-from chain_client.errors import ConfigurationError, UnknownName
-from chain_client.governing.databases import bindings_at
-from chain_client.hosts import Governs, ModelIncarnation, StoreBinding, load_host
+from chain_client.errors import UnknownName
+from chain_client.governing.databases import model_databases, tell_no_database
+from chain_client.hosts import Governs, ModelIncarnation, StoreBinding
 from chain_client.registry.client import RegistryClient
 from chain_client.registry.proposals import show_model
 from chain_client.types import Digest
@@ -47,11 +47,13 @@ def find_model(client: ChainClient, text: str, tracking_uri: str | None) -> Foun
     if found:
         shown = ", ".join(one.binding.to_shown_uri() for one in found)
         raise UnknownName(
-            f"there is a model {text!r} in several databases ({shown}): name one with "
-            "--tracking-uri"
+            f"there is a model {text!r} in several databases ({shown}): name one by "
+            "the tracking URI"
         )
-    asked = client.folder.bindings()
-    shown = ", ".join(binding.to_shown_uri() for binding in asked) or "none yet"
+    asked = model_databases(client, tracking_uri)
+    if not asked:
+        raise UnknownName(f"there is no model {text!r}: {tell_no_database(client.home)}")
+    shown = ", ".join(binding.to_shown_uri() for binding, _ in asked)
     hint = "; in a workspace, name it workspace/name" if "/" not in text else ""
     raise UnknownName(
         f"there is no registered model {text!r} in the databases that record into "
@@ -76,9 +78,7 @@ def model_now(
         UnknownName: several databases have one.
         HostUnavailable: a database does not answer.
     """
-    if tracking_uri or any(
-        isinstance(load_host(binding.adapter), Governs) for binding in client.folder.bindings()
-    ):
+    if model_databases(client, tracking_uri):
         found = [one.model for one in _find(client, text, tracking_uri)]
     else:
         place, known = split_name(text), client.registry.names().models.values()
@@ -136,15 +136,7 @@ def known_incarnations(registry: RegistryClient, text: str) -> dict[Digest, Mode
 
 def _find(client: ChainClient, text: str, tracking_uri: str | None) -> Iterator[FoundModel]:
     workspace, name = split_name(text)
-    chosen = bindings_at(client, tracking_uri) if tracking_uri else client.folder.bindings()
-    for binding in chosen:
-        host = load_host(binding.adapter)
-        if not isinstance(host, Governs):
-            if tracking_uri is not None:
-                raise ConfigurationError(
-                    f"the adapter {binding.adapter!r} has no models that can be governed"
-                )
-            continue
+    for binding, host in model_databases(client, tracking_uri):
         model = host.find_model(binding, name, workspace)
         if model is not None:
             yield FoundModel(binding, host, model)

@@ -8,8 +8,9 @@ from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput, Unavailable
 from chain_client.events import Json, Subject
 from chain_client.governing.attesting import read_files
+from chain_client.governing.databases import model_databases
 from chain_client.governing.models import FoundModel, find_model
-from chain_client.hosts import Finding, Governs, Scope, StoreBinding, load_host
+from chain_client.hosts import Finding, Scope, StoreBinding
 from chain_client.registry.targets import Target
 from chain_client.types import Digest, to_hex
 from chain_client.verify import read_spooled
@@ -115,11 +116,7 @@ def _is_recorded(client: ChainClient, bindings: list[StoreBinding], run_id: str)
 
 def governed_bindings(client: ChainClient) -> list[StoreBinding]:
     """The databases of a home whose adapter knows runs and models."""
-    return [
-        binding
-        for binding in client.folder.bindings()
-        if isinstance(load_host(binding.adapter), Governs)
-    ]
+    return [binding for binding, _ in model_databases(client)]
 
 
 def _check(
