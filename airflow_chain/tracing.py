@@ -128,7 +128,7 @@ def _told_by_tasks(
     subject = Subject(node.store, keys.TASK_INSTANCE, key.to_id())
     run = Node(DAG_RUN, node.store, key.dag_run.to_id())
     began: int | None = None
-    is_known = False
+    is_known = has_ended = False
     for found in by_time(logged.events(subject, types=_TASK_TYPES)):
         event = found.event
         if event is None:
@@ -147,17 +147,24 @@ def _told_by_tasks(
             facts[BEGAN] = event.payload["started_us"]
         if event.type in _ENDS:
             facts[ENDED] = event.time_us
+            has_ended = True
         yield Fact(node, facts, found)
-    if not is_known:
-        yield from _told_by_run(node, run, key, try_number, logged)
+    if not has_ended:  # of a task that was killed no hook tells
+        yield from _told_by_run(node, run, key, try_number, logged, is_known=is_known)
 
 
 def _told_by_run(
-    node: Node, run: Node, key: TaskKey, try_number: int | None, logged: Logged
+    node: Node,
+    run: Node,
+    key: TaskKey,
+    try_number: int | None,
+    logged: Logged,
+    *,
+    is_known: bool,
 ) -> Iterator[Traced]:
-    """What the end of the DAG run says of a try of which no hook was called."""
+    """What the end of the DAG run says of a try of whose end no hook told, or of nothing of it."""
     subject = Subject(run.store, keys.DAG_RUN, run.id)
-    is_known = False
+    has_begun = is_known
     for found in by_time(logged.events(subject, types=_RUN_TYPES)):
         for item in _items(found.event):
             same = (item.get("task_id"), item.get("map_index"), item.get("try_number"))
@@ -165,11 +172,12 @@ def _told_by_run(
                 continue
             is_known = True
             facts = {name: item.get(name) for name in ("state", "operator") if item.get(name)}
-            if isinstance(item.get("started_us"), int):
+            if isinstance(item.get("started_us"), int) and not has_begun:
                 facts[BEGAN] = item["started_us"]
             if isinstance(item.get("ended_us"), int):
                 facts[ENDED] = item["ended_us"]
-            yield Link(node, run, "part of", found, note="told by the end of the DAG run only")
+            if not has_begun:
+                yield Link(node, run, "part of", found, note="told by the end of the DAG run only")
             yield Fact(node, facts, found)
     if not is_known:
         yield Gap(node, "no event of this try was recorded")

@@ -48,4 +48,6 @@ def _judge(graph: Graph, link: Link) -> tuple[bool, str]:
         return True, "only its tags say so: it was made after that try had ended"
     if is_same:
         return False, "the task's own process recorded both"
+    if not isinstance(ended, int):
+        return True, "only its tags say so: no event tells when that try ended"
     return False, "the task was running when it was made"

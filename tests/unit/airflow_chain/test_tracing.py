@@ -143,6 +143,31 @@ def test_a_try_without_events_is_told_by_the_end_of_its_dag_run() -> None:
     assert gaps(origins(log, try_node(2))) == ["no event of this try was recorded"]
 
 
+def test_the_end_of_a_try_that_was_killed_is_told_by_the_end_of_its_dag_run() -> None:
+    log = LogInMemory()
+    note(log, map_start(task(1)))
+    item: dict[str, Any] = {
+        "task_id": "fit",
+        "map_index": -1,
+        "try_number": 1,
+        "state": "failed",
+        "operator": "PythonOperator",
+        "started_us": START_US - 5,
+        "ended_us": START_US + 5,
+    }
+    states = FinalStates((item,), False, 9)
+    note(log, map_dag_run_row(ROW, keys.DAG_RUN_FAILED, states=states))
+    found = origins(log, try_node(1))
+    assert facts(found) == {
+        "state": "failed",
+        "operator": "PythonOperator",
+        BEGAN: START_US,
+        ENDED: START_US + 5,
+    }
+    assert links(found) == [("part of", RUN, 0)]
+    assert gaps(found) == []
+
+
 @pytest.mark.parametrize(
     ("node", "text"),
     [

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from chain_client.events import Subject
+from airflow_chain.keys import TaskKey
+from airflow_chain.mapping.dag_runs import map_dag_run_row
+from airflow_chain.mapping.final_states import FinalStates
+from airflow_chain.mapping.tasks import TaskFacts, map_start
+from chain_client.events import Json, Subject
 from chain_client.lineage.graph import Graph
 from chain_client.lineage.walking import Direction, walk
 from chain_client.traces import (
@@ -23,8 +27,8 @@ from chain_client.traces import (
     Traced,
     installed_traces,
 )
-from tests.lineages import CHAMPION, LOGGED, THE_RUN, VERSION, add_task, whole_log
-from tests.logged_events import AIRFLOW, MLFLOW, LogInMemory, task_tags
+from tests.lineages import CHAMPION, LOGGED, ROW, THE_RUN, VERSION, add_task, whole_log
+from tests.logged_events import AIRFLOW, MLFLOW, START_US, LogInMemory, task_tags
 
 
 def back(log: Logged, *starts: Node, **more: Any) -> Graph:
@@ -102,6 +106,40 @@ def test_a_run_is_only_believed_to_be_of_a_try_that_was_running(
     log = LogInMemory()
     add_task(log, 1, source=2)
     log.add("run.created", "r1", {"tags": task_tags()}, at_s=made_s, source=source)
+    graph = back(log, Node(RUN, MLFLOW, "r1"))
+    (link,) = [link for link in graph.links.values() if link.relation == "ran in"]
+    assert (link.is_claimed, link.note) == (claimed, note)
+
+
+@pytest.mark.parametrize(
+    ("run_ended", "made_s", "source", "claimed", "note"),
+    [
+        (True, 3.0, 7, False, "the task was running when it was made"),
+        (True, 86_400.0, 7, True, "only its tags say so: it was made after that try had ended"),
+        (False, 3.0, 2, False, "the task's own process recorded both"),
+        (False, 3.0, 7, True, "only its tags say so: no event tells when that try ended"),
+        (False, 86_400.0, 7, True, "only its tags say so: no event tells when that try ended"),
+    ],
+)
+def test_a_try_that_was_killed_lends_its_name_to_no_later_run(
+    run_ended: bool, made_s: float, source: int, claimed: bool, note: str
+) -> None:
+    log = LogInMemory()
+    began = map_start(TaskFacts(TaskKey("train", "manual/1", "fit"), try_number=1))
+    log.add(began.type, began.id, began.payload, store=AIRFLOW, at_s=0.0, source=2)
+    if run_ended:
+        item: dict[str, Json] = {
+            "task_id": "fit",
+            "map_index": -1,
+            "try_number": 1,
+            "state": "failed",
+            "started_us": START_US,
+            "ended_us": START_US + 5_000_000,
+        }
+        states = FinalStates((item,), False, 1)
+        end = map_dag_run_row({**ROW, "state": "failed"}, "dag_run.failed", states=states)
+        log.add(end.type, end.id, end.payload, store=AIRFLOW, at_s=10.0, source=3)
+    log.add("run.created", "r1", {"tags": task_tags(try_number=1)}, at_s=made_s, source=source)
     graph = back(log, Node(RUN, MLFLOW, "r1"))
     (link,) = [link for link in graph.links.values() if link.relation == "ran in"]
     assert (link.is_claimed, link.note) == (claimed, note)
