@@ -1,8 +1,4 @@
-"""An Airflow connection of type ``mlops_chain``, as settings and keys. Knows no Airflow.
-
-What the fields mean is in `FIELDS`; the provider's form is made of them. The names of hidden ones
-contain ``secret``, for by such words Airflow itself masks values in logs and answers of its API.
-"""
+"""An Airflow connection of type ``mlops_chain``, as settings and keys. Knows no Airflow."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from airflow_chain.form import CONN_TYPE, FIELDS
 from chain_client.config import Settings, setting_keys, variable_of
 from chain_client.errors import ConfigurationError
 from chain_client.types import TxHash, to_hex
@@ -20,124 +17,15 @@ from chain_client.types import TxHash, to_hex
 if TYPE_CHECKING:
     from chain_client.signing import Signer
 
-CONN_TYPE = "mlops_chain"
 _PREFIX = f"extra__{CONN_TYPE}__"
 _HEADERS = "secret_ledger_headers"
 _TX = "{tx_hash}"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of the form; its value stands in the connection's extra.
-
-    Args:
-        label: what people see.
-        help: what belongs there.
-        setting: key of the setting that it sets; empty: none.
-        is_hidden: whether it may hold a secret.
-    """
-
-    label: str
-    help: str
-    setting: str = ""
-    is_hidden: bool = False
-
-
-FIELDS: Mapping[str, Field] = {
-    "home": Field(
-        "Home folder",
-        "Absolute path of the deployment's home on the workers. Empty: that of [mlops_chain] home, "
-        "else MLOPS_CHAIN_HOME.",
-    ),
-    "ledger_url": Field(
-        "Ledger URL",
-        "Where the chain is, if not as the home's config.toml says: https://…, several separated "
-        "by commas.",
-        "ledger.url",
-    ),
-    "secret_ledger_url": Field(
-        "Ledger URL with an access key",
-        "Instead of Ledger URL, where a URL holds an access key.",
-        "ledger.url",
-        is_hidden=True,
-    ),
-    "secret_ledger_headers": Field(
-        "Ledger headers",
-        'HTTP headers for the chain\'s endpoints: `Name: value`; several as {"Name": "value", …}.',
-        "ledger.headers",
-        is_hidden=True,
-    ),
-    "secret_log_url": Field(
-        "Log URL",
-        "SQLAlchemy URL of the log's database, if not as the home's config.toml says.",
-        "log.url",
-        is_hidden=True,
-    ),
-    "requester_key": Field(
-        "Requester's key",
-        "Key that asks for promotions, by URI: keystore:<path>, a relative path belongs to the "
-        "home. The connection's password unlocks it; empty: the file `password` beside it.",
-    ),
-    "breaker_key": Field(
-        "Breaker's key",
-        "Key that revokes versions, by URI; unlocked like the requester's.",
-    ),
-    "registrar_key": Field(
-        "Registrar's key",
-        "Key that registers versions, by URI; empty: the home's.",
-        "registry.registrar",
-    ),
-    "submitter_key": Field(
-        "Submitter's key",
-        "Key that sends what others signed, by URI; empty: the home's.",
-        "registry.submitter",
-    ),
-    "tracking_uri": Field(
-        "Tracking URI",
-        "MLflow database in which models are looked for; empty: all that record into the home. "
-        "Without a password.",
-    ),
-    "explorer_url": Field(
-        "Explorer URL",
-        "Address of the chain's block explorer, such as https://etherscan.io, for the link of "
-        "each task. {tx_hash} stands for a transaction's hash where it does not follow /tx/.",
-    ),
-}
-"""The fields of the form, in their order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How the form shows Airflow's own fields.
-
-    Args:
-        hidden: fields of which nothing is used.
-        relabelled: what another one is called here.
-        placeholders: what an empty field shows.
-    """
-
-    hidden: tuple[str, ...]
-    relabelled: Mapping[str, str]
-    placeholders: Mapping[str, str]
-
-
-FORM = Form(
-    hidden=("host", "port", "login", "schema"),
-    relabelled={"password": "Password of the keys"},
-    placeholders={
-        "home": "/srv/mlops-chain",
-        "ledger_url": "https://rpc.example",
-        "requester_key": "keystore:keys/requester.json",
-        "tracking_uri": "http://mlflow.example:5000",
-        "explorer_url": "https://etherscan.io",
-        "password": "empty: the file `password` beside the key",
-    },
-)
-
-
 class StoredConnection(Protocol):
     """What is needed of an Airflow connection."""
 
+    conn_type: str | None
     password: str | None
 
     @property
@@ -254,10 +142,14 @@ def read_connection(
         default_home: home of a connection that names none.
 
     Raises:
-        ConfigurationError: a field is unknown, of the wrong kind, or says two things; the text
-            names connection and field, and never a hidden value.
+        ConfigurationError: it is of another type, or a field is unknown, of the wrong kind, or
+            says two things; the text names connection and field, and never a hidden value.
     """
     where = f"connection {conn_id!r}"
+    if stored.conn_type and stored.conn_type != CONN_TYPE:
+        raise ConfigurationError(
+            f"{where} is of type {stored.conn_type[:80]!r}; expected one of type {CONN_TYPE!r}"
+        )
     texts = _texts(where, stored.extra_dejson)
     named_home = texts.pop("home", "")
     home = _home(where, named_home, default_home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_chain.connection import FIELDS
+from airflow_chain.form import FIELDS
 from chain_client.errors import ChainError, ConfigurationError
 from chain_client.types import to_hex
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_chain.connection import CONN_TYPE, FIELDS, FORM
+from airflow_chain.form import CONN_TYPE, FIELDS, FORM
 
 NAME = "MLOps chain"
 _SINCE = "0.1.0"

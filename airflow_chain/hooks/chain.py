@@ -111,7 +111,7 @@ class ChainHook(BaseHook):
         """The fields of the form, for Airflow before 3.2; later ones read the provider's info."""
         from wtforms import PasswordField, StringField
 
-        from airflow_chain.connection import FIELDS
+        from airflow_chain.form import FIELDS
 
         return {
             name: (PasswordField if item.is_hidden else StringField)(
@@ -123,7 +123,7 @@ class ChainHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """What the form hides and relabels, likewise."""
-        from airflow_chain.connection import FORM
+        from airflow_chain.form import FORM
 
         return {
             "hidden_fields": list(FORM.hidden),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_chain.connection import FIELDS
+from airflow_chain.form import FIELDS
 from tests.airflow_home import AirflowHome
 from tests.integration.airflow.model import QuickTeam, to_connection
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_chain.connection import FIELDS, ChainConnection, read_connection
+from airflow_chain.connection import ChainConnection, read_connection
+from airflow_chain.form import FIELDS
 from chain_client.errors import ConfigurationError
 from chain_client.signing import create_keystore
 from chain_client.types import TxHash
@@ -22,6 +23,7 @@ class Stored:
 
     extra_dejson: Any = field(default_factory=dict)
     password: str | None = None
+    conn_type: str | None = "mlops_chain"
 
 
 def read(extra: Any, password: str | None = None, home: Path | None = None) -> ChainConnection:
@@ -242,3 +244,13 @@ def test_a_home_that_is_not_there_is_told_with_who_names_it(tmp_path: Path) -> N
     assert all(word in named for word in ("'prod'", "'Home folder'", "mlops-chain join"))
     assert "MLOPS_CHAIN_HOME" not in named
     assert "[mlops_chain] home, or MLOPS_CHAIN_HOME" in read({}, home=tmp_path).tell_no_home()
+
+
+def test_a_connection_of_another_type_is_refused_and_one_without_a_type_is_taken(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'prod' is of type 'http'; expected .*mlops_chain"
+    ):
+        read_connection("prod", Stored(conn_type="http"), tmp_path)
+    assert read_connection("prod", Stored(conn_type=None), tmp_path).home == tmp_path

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from airflow_chain import config
-from airflow_chain.connection import FIELDS
+from airflow_chain.form import FIELDS
 from airflow_chain.get_provider_info import get_provider_info
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_chain import keys
-from airflow_chain.connection import FIELDS
+from airflow_chain.form import FIELDS
 from airflow_chain.get_provider_info import get_provider_info
 from tests.unit.repository.checkout import ROOT
 
