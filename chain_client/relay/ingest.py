@@ -9,9 +9,11 @@ from pathlib import Path
 from chain_client import records
 from chain_client.clock import Clock
 from chain_client.errors import (
+    ChainError,
     DamagedParcel,
     ForeignSource,
     InvalidEvent,
+    InvalidInput,
     SchemaTooNew,
     SourceForked,
     SpoolUnavailable,
@@ -23,7 +25,7 @@ from chain_client.relay.belonging import check_deployment_of
 from chain_client.relay.doubts import Doubts
 from chain_client.relay.leftovers import is_left_behind, says_nothing_new, was_given_up
 from chain_client.relay.lineage import GIVING, Lineage, find_lineage
-from chain_client.relay.parcels import check_parcel
+from chain_client.relay.parcels import check_parcel, check_plain
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
 from chain_client.relay.round import Round
@@ -31,6 +33,7 @@ from chain_client.relay.sealing import seal_entry
 from chain_client.relay.source_cursor import SourceCursor, abandoned, forked
 from chain_client.relay.standing_alarms import StandingAlarms
 from chain_client.spool import Position, Record, SourceReader, keep_aside, list_sources
+from chain_client.spool.opening import move_into
 from chain_client.steps import step
 
 _logger = logging.getLogger(__name__)
@@ -108,14 +111,27 @@ class Ingester:
                 self._set_aside(reader, "unreadable", str(exc), done)
             except DamagedParcel as exc:
                 self._set_aside(reader, "damaged", str(exc), done)
-            except (SchemaTooNew, SpoolUnavailable) as exc:
-                self._alarms.raise_once("source_unreadable", reader.source_id, str(exc))
-                done.problems.append(str(exc))
+            except (SchemaTooNew, SpoolUnavailable, InvalidInput) as exc:
+                self._note_unreadable(reader, str(exc), done)
+            except ChainError:
+                raise  # it concerns more than this source
+            except Exception as exc:
+                # What it holds may be anybody's: it must not end the relay of all others.
+                _logger.exception("can't take from source %s", reader.source_id.hex())
+                self._note_unreadable(reader, f"unexpected {type(exc).__name__}", done)
             else:
                 self._alarms.clear("source_unreadable", reader.source_id)
         return done
 
+    def _note_unreadable(self, reader: SourceReader, text: str, done: Round) -> None:
+        self._alarms.raise_once("source_unreadable", reader.source_id, text)
+        done.problems.append(text)
+
     def _take_from(self, reader: SourceReader, lease: Lease, done: Round) -> None:
+        if self._parcels:
+            check_plain(reader)
+        elif reader.directory.is_symlink():
+            raise SpoolUnavailable(f"{reader.directory} is a link, and so nobody's spool")
         folder = reader.identity()
         if self._folders.get(reader.source_id, folder) != folder:
             self._forget(reader)
@@ -363,11 +379,14 @@ class Ingester:
     def _set_aside(self, reader: SourceReader, why: str, detail: str, done: Round) -> None:
         """Move a source that is not taken into ``<spool>/aside``: nothing of it is lost."""
         # Before it is moved: a relay that dies in between raises it once more.
-        self._alarm(f"source_{why}", reader.source_id.hex(), detail)
-        aside = self._root / "aside"
-        aside.mkdir(mode=0o700, exist_ok=True)
-        name = f"{reader.directory.name}.{why}"
-        count = sum(1 for path in aside.iterdir() if path.name.startswith(name))
-        reader.directory.rename(aside / (f"{name}.{count}" if count else name))
+        self._alarms.raise_once(f"source_{why}", reader.source_id, detail)
+        try:
+            move_into(reader.directory, self._root / "aside", f"{reader.directory.name}.{why}")
+        except OSError as exc:
+            text = f"source {reader.source_id.hex()} can't be set aside: {exc.strerror}"
+            self._note_unreadable(reader, text, done)
+            return
+        self._alarms.forget(f"source_{why}", reader.source_id)
+        self._alarms.clear("source_unreadable", reader.source_id)
         self._forget(reader)
         done.problems.append(f"source {reader.source_id.hex()} was set aside: {detail}")

@@ -11,6 +11,8 @@ from chain_client.errors import HomeNotWritable
 
 _TRIES = 10
 _PAUSE_S = 0.005
+# Others may write to an inbox, too: no link is followed, and no pipe waited for.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class RelayLock:
@@ -33,7 +35,7 @@ class RelayLock:
         """
         if self._descriptor is None:
             try:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._descriptor = os.open(self._path, _FLAGS, 0o600)
             except OSError as exc:
                 raise HomeNotWritable(
                     f"{self._path} can't be written ({exc.strerror or exc}); make the home writable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 from chain_client.errors import DamagedParcel, SpoolUnavailable
 from chain_client.log import Log
@@ -10,9 +11,14 @@ from chain_client.owners import find_opening
 from chain_client.relay.lineage import GIVING
 from chain_client.shipping.manifest import MANIFEST_NAME, Manifest, Segment
 from chain_client.spool import Position, SourceReader
+from chain_client.spool.opening import NotPlainError, find_odd, open_plain_file
+from chain_client.spool.reader import SEGMENT_NAME
 from chain_client.steps import step
 
 _READ_BYTES = 1 << 20
+_MOST_BYTES = 1 << 30
+"""No segment is longer: a relay reads damage whole, and whoever may write here is not believed."""
+_MOST_LIST_BYTES = 1 << 24
 
 
 def check_parcel(reader: SourceReader, log: Log, *, is_new: bool) -> None:
@@ -34,6 +40,8 @@ def check_parcel(reader: SourceReader, log: Log, *, is_new: bool) -> None:
         _check_files(reader)
     except FileNotFoundError as exc:
         raise DamagedParcel(reader.source_id, "a segment is missing") from exc
+    except NotPlainError as exc:
+        raise DamagedParcel(reader.source_id, str(exc.strerror)) from exc
     except OSError as exc:
         raise SpoolUnavailable(f"can't read what was handed over: {exc.strerror}") from exc
     _check_frames(reader, log)
@@ -42,9 +50,25 @@ def check_parcel(reader: SourceReader, log: Log, *, is_new: bool) -> None:
     step("relay.parcel.checked")
 
 
+def check_plain(reader: SourceReader) -> None:
+    """See that a source that was handed over is a folder of plain files, before any is opened.
+
+    Raises:
+        DamagedParcel: it is not: whoever put it there would lead a relay elsewhere, or stop it.
+        SpoolUnavailable: it can't be looked at now.
+    """
+    try:
+        odd = find_odd(reader.directory, at_most_bytes=_MOST_BYTES)
+    except OSError as exc:
+        raise SpoolUnavailable(f"can't read what was handed over: {exc.strerror}") from exc
+    if odd is not None:
+        raise DamagedParcel(reader.source_id, odd)
+
+
 def _check_files(reader: SourceReader) -> None:
     try:
-        data = (reader.directory / MANIFEST_NAME).read_bytes()
+        with open_plain_file(reader.directory / MANIFEST_NAME) as file:
+            data = file.read(_MOST_LIST_BYTES)
     except FileNotFoundError:
         return
     try:
@@ -54,9 +78,11 @@ def _check_files(reader: SourceReader) -> None:
     if manifest.source_id != reader.source_id:
         raise DamagedParcel(reader.source_id, "the list of its segments is another source's")
     for name, wanted in manifest.segments.items():
-        if "/" in name:
+        if not SEGMENT_NAME.fullmatch(name):
             raise DamagedParcel(reader.source_id, "the list of its segments is damaged")
-        with (reader.directory / name).open("rb") as file:
+        with open_plain_file(reader.directory / name) as file:
+            if os.fstat(file.fileno()).st_size != wanted.size_bytes:
+                raise DamagedParcel(reader.source_id, f"{name} is not what was sent")
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             found = Segment(file.tell(), digest)
         if found != wanted:

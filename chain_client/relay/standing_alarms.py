@@ -31,6 +31,10 @@ class StandingAlarms:
         if (kind, source_id) in self._raised:
             self.clear_any(kind, source_id)
 
+    def forget(self, kind: str, source_id: bytes) -> None:
+        """Let it stand, and raise it anew when its cause begins anew."""
+        self._raised.discard((kind, source_id))
+
     def clear_any(self, kind: str, source_id: bytes) -> None:
         """Clear it, also if an earlier relay raised it."""
         self._clear(kind, source_id.hex())

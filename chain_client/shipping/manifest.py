@@ -68,7 +68,7 @@ class Manifest:
                 for name, item in content["segments"].items()
             }
             return cls(SourceId(bytes.fromhex(content["source"])), segments)
-        except (KeyError, TypeError, AttributeError, RecursionError) as exc:
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             raise ValueError("the manifest is damaged") from exc
 
 

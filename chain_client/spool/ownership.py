@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from chain_client.spool.opening import open_plain
 from chain_client.types import SourceId
 
 LOCK_NAME = "owner.lock"
@@ -135,7 +136,7 @@ def is_owned(directory: Path) -> bool:
         OSError: the lock file can't be opened.
     """
     try:
-        fd = os.open(directory / LOCK_NAME, os.O_RDONLY)
+        fd = open_plain(directory / LOCK_NAME)
     except FileNotFoundError:
         return False
     try:

@@ -17,6 +17,7 @@ from chain_client.spool.frames import (
     Record,
 )
 from chain_client.spool.journal import segment_name
+from chain_client.spool.opening import open_plain_file, remove_folder
 from chain_client.spool.segments import Scan, SegmentReader
 from chain_client.steps import step
 from chain_client.types import SourceId
@@ -24,7 +25,8 @@ from chain_client.types import SourceId
 CORRUPT_FOLDER = "corrupt"
 TAKEN_PREFIX = ".taken-"
 _SOURCE_NAME = re.compile(r"[0-9a-f]{32}")
-_SEGMENT_NAME = re.compile(r"([0-9]{8,})\.spool")
+SEGMENT_NAME = re.compile(r"([0-9]{8,})\.spool", re.ASCII)
+"""What a segment's file is called; the group is its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,7 @@ class SourceReader:
             raise InvalidInput(f"source {self.source_id.hex()} has a live owner")
         with _disk_errors("can't remove"):
             target = self.directory.with_name(f"{TAKEN_PREFIX}{self.directory.name}")
-            if target.exists():
-                remove_folder(target)
+            remove_folder(target)
             try:
                 self.directory.rename(target)
             except FileNotFoundError:
@@ -181,7 +182,7 @@ class SourceReader:
     def identity(self) -> tuple[int, int] | None:
         """Changes when another folder is put in the place of this one; None if that can't show."""
         try:
-            found = (self.directory / ownership.LOCK_NAME).stat()
+            found = (self.directory / ownership.LOCK_NAME).lstat()
         except OSError:
             return None
         return found.st_ino, found.st_ctime_ns
@@ -211,7 +212,7 @@ class SourceReader:
             names = [path.name for path in self.directory.iterdir()]
         except FileNotFoundError:
             return []
-        found = (_SEGMENT_NAME.fullmatch(name) for name in names)
+        found = (SEGMENT_NAME.fullmatch(name) for name in names)
         return sorted(int(match[1]) for match in found if match)
 
 
@@ -237,7 +238,7 @@ def keep_aside(source: SourceReader, corruption: Corruption) -> Path:
     name = f"{source.source_id.hex()}-{corruption.segment:08d}-{corruption.offset}.bin"
     with _disk_errors("can't keep the damaged bytes of"):
         folder.mkdir(mode=0o700, exist_ok=True)
-        with (source.directory / segment_name(corruption.segment)).open("rb") as segment:
+        with open_plain_file(source.directory / segment_name(corruption.segment)) as segment:
             segment.seek(corruption.offset)
             data = segment.read(corruption.length)
         unnamed = folder / f"{name}.{os.getpid()}"
@@ -267,20 +268,14 @@ def remove_taken(root: Path) -> None:
     """Clear away what a relay left that died in `SourceReader.take_away`; the log holds it."""
     with _disk_errors("can't clear"):
         for folder in root.glob(f"{TAKEN_PREFIX}*"):
-            remove_folder(folder)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder that holds files only. Two may do so at once."""
-    with contextlib.suppress(FileNotFoundError):
-        for path in list(folder.iterdir()):
-            path.unlink(missing_ok=True)
-        folder.rmdir()
+            # What a relay can't have left there stops nothing.
+            with contextlib.suppress(OSError):
+                remove_folder(folder)
 
 
 def _sync_path(path: Path) -> None:
     try:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:  # removed meanwhile, so it is in the log
         return
     try:

@@ -23,6 +23,7 @@ from chain_client.spool.frames import (
     find_frame,
     frame_seed,
 )
+from chain_client.spool.opening import open_plain_file
 from chain_client.types import SourceId
 
 
@@ -70,7 +71,7 @@ class SegmentReader:
             OSError: the disk refuses.
             SchemaTooNew: the segment was written by a later version.
         """
-        with self._path.open("rb", buffering=0) as file:
+        with open_plain_file(self._path) as file:
             fd = file.fileno()
             if offset < HEADER_BYTES:
                 offset, ended = self._pass_header(fd, scan)

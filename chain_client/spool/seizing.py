@@ -9,7 +9,8 @@ from pathlib import Path
 from chain_client.errors import SpoolUnavailable
 from chain_client.spool import ownership
 from chain_client.spool.journal import segment_name
-from chain_client.spool.reader import TAKEN_PREFIX, SourceReader, remove_folder
+from chain_client.spool.opening import remove_folder
+from chain_client.spool.reader import TAKEN_PREFIX, SourceReader
 from chain_client.steps import step
 
 

@@ -7,15 +7,17 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chain_client.relay import inbox as inbox_module
+from chain_client.relay import ingest as ingest_module
 from chain_client.relay.inbox import LOCK_NAME
 from chain_client.relay.lock import RelayLock
 from chain_client.relay.service import Relay
 from chain_client.shipping.manifest import MANIFEST_NAME, STAGED_PREFIX
-from chain_client.spool import Kind, list_sources
+from chain_client.spool import Kind, SourceReader, list_sources
 from chain_client.types import SourceId
 from chain_client.verify import Verdict
 from tests.forked import fork, in_fork
@@ -211,7 +213,54 @@ def _say_nothing_of_whose_it_is(parcel: Path) -> None:
     make_source(parcel.parent, [(Kind.NOTE, 0, 1, b"anything")], source_id=source_id)
 
 
+def _name_segments(name: str) -> Callable[[Path], None]:
+    def damage(parcel: Path) -> None:
+        path = parcel / MANIFEST_NAME
+        content = json.loads(path.read_text())
+        content["segments"] = {name: {"size": 1, "sha256": "00" * 32}}
+        path.write_text(json.dumps(content))
+
+    return damage
+
+
+def _put_an_endless_number(parcel: Path) -> None:
+    path = parcel / MANIFEST_NAME
+    content = json.loads(path.read_text())
+    for segment in content["segments"].values():
+        segment["size"] = float("inf")
+    path.write_text(json.dumps(content))
+
+
+def _replace(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
+    def damage(parcel: Path) -> None:
+        (parcel / name).unlink(missing_ok=True)
+        make(parcel / name)
+
+    return damage
+
+
+def _link_to_zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _link_the_whole(parcel: Path) -> None:
+    elsewhere = parcel.parent.with_name(f"elsewhere-{parcel.name}")
+    parcel.rename(elsewhere)
+    parcel.symlink_to(elsewhere)
+
+
 DAMAGES = [
+    _name_segments("a\0b"),
+    _name_segments("\ud800"),
+    _name_segments(".."),
+    _put_an_endless_number,
+    _replace(MANIFEST_NAME, os.mkfifo),
+    _replace(MANIFEST_NAME, _link_to_zeros),
+    _replace(MANIFEST_NAME, Path.mkdir),
+    _replace("00000000.spool", os.mkfifo),
+    _replace("00000000.spool", _link_to_zeros),
+    _replace("owner.lock", os.mkfifo),
+    _link_the_whole,
     _say_nothing_of_whose_it_is,
     _cut,
     _lose_a_segment,
@@ -249,6 +298,61 @@ def test_what_did_not_arrive_whole_is_set_aside_with_an_alarm_and_holds_up_nothi
     handed.ship()
     site.drain()
     handed.assert_once()
+
+
+def test_what_can_not_even_be_set_aside_stops_nothing_else(
+    handed: HandedOver, site: Site, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "thesis.txt").write_text("years of work")
+    handed.inbox.mkdir()
+    (handed.inbox / f".taken-{'ab' * 16}").symlink_to(victim)
+    (handed.inbox / "aside").symlink_to(victim)
+    handed.ship()
+    _damage_the_list(handed.parcel)
+    relay = site.relay()
+    relay.start()
+    try:
+        _read(relay)
+        _read(relay)
+        assert handed.alarms() == ["source_damaged", "source_unreadable"]
+        assert handed.parcel.is_dir()
+        # As soon as there is a place for it, it is put there.
+        (handed.inbox / "aside").unlink()
+        _read(relay)
+        assert handed.alarms() == ["source_damaged"]
+        assert [path.name for path in (handed.inbox / "aside").iterdir()] == [
+            f"{handed.source.name}.damaged"
+        ]
+        shutil.copytree(handed.kept, handed.spool, dirs_exist_ok=True)
+        handed.ship()
+        _read(relay)
+    finally:
+        relay.close()
+    assert [path.name for path in victim.iterdir()] == ["thesis.txt"]
+    seen = [e.payload["number"] for e in site.events() if e.type == "task.seen"]
+    assert seen == list(range(EVENTS))
+
+
+def test_one_source_that_nobody_foresaw_stops_no_other(
+    handed: HandedOver, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed.ship()
+    (handed.inbox / ("00" * 16)).mkdir()
+    (handed.inbox / ("00" * 16) / "00000000.spool").write_bytes(b"anything")
+    check = vars(ingest_module)["check_parcel"]
+
+    def check_oddly(reader: SourceReader, *rest: Any, **more: Any) -> None:
+        if not any(reader.source_id):
+            raise UnicodeError("a fault that nobody foresaw")
+        check(reader, *rest, **more)
+
+    monkeypatch.setattr(ingest_module, "check_parcel", check_oddly)
+    site.drain()
+    seen = [e.payload["number"] for e in site.events() if e.type == "task.seen"]
+    assert seen == list(range(EVENTS))
+    assert handed.alarms() == ["source_unreadable"]
 
 
 def test_a_damaged_one_that_is_moved_into_the_spool_gives_what_is_whole(
