@@ -286,11 +286,13 @@ def test_a_failure_says_what_is_wrong_and_what_was_expected(
     assert all(word in said for word in words), said
 
 
-def test_the_link_is_the_explorers_or_else_a_command(decided: Decided) -> None:
+def test_the_link_is_the_explorers_or_else_stays_on_the_page_and_shows_a_command(
+    decided: Decided,
+) -> None:
     found = decided.result("promote")
     explorer = f"https://chain.example/tx/{found['tx_hash']}"
     assert decided.result("promote", LINK) == explorer
-    command = f"mlops-chain --home {decided.team.home} model history fraud"
+    command = f"#mlops-chain --home {decided.team.home} model history fraud"
     assert decided.result("register_3", LINK) == command
 
 
