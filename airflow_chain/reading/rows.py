@@ -150,12 +150,15 @@ def _to_id(value: Any) -> str:
 
 def _deletions(connection: Any, table: Any) -> Iterator[Line]:
     """What the audit log tells, or a part of it that was put aside."""
+    from airflow.cli import cli_config
     from sqlalchemy import select
+
+    parse: Any = vars(cli_config)["parsedate"]
 
     columns = [table.c[name] for name in _TOLD_BY["log"]]
     query = select(*columns).where(table.c.event.in_(DELETING)).order_by(table.c.id)
     for row in _rows(connection, query):
-        for deletion in to_deletions(*row):
+        for deletion in to_deletions(*row, parse=parse):
             yield ["deletion", deletion]
 
 

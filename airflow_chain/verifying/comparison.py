@@ -43,6 +43,7 @@ class Comparison:
         self._present: set[DagRunKey] = set()
         self._moments: set[tuple[str, int]] = set()
         self._final: set[DagRunKey] = set()
+        self._cancelled: dict[DagRunKey, tuple[Item, bool]] = {}
         self._before = 0
         self._reconciled = 0
         self._gone = 0
@@ -60,8 +61,12 @@ class Comparison:
         elif kind == "dag_run":
             yield from self._take_run(line[1], denied=line[2])
         elif kind in ("history", "task"):
-            key = DagRunKey(line[1], line[2])
-            yield from self._tasks.take(key, line[3], history=kind == "history", denied=line[4])
+            key, item = DagRunKey(line[1], line[2]), line[3]
+            is_newest = kind == "task"
+            if is_newest and key in self._cancelled and item["state"] not in (None, "removed"):
+                # Of a run that was cancelled before it began, no task has a state.
+                yield from self._judge(key, *self._cancelled.pop(key))
+            yield from self._tasks.take(key, item, history=not is_newest, denied=line[4])
 
     def finish(self) -> Iterator[Finding | Remark]:
         """What was recorded and is not there, and what people should know beside it."""
@@ -79,6 +84,13 @@ class Comparison:
             self._moments.add((key.dag_id, item["logical_us"]))
         if item.get("state") not in FINAL:
             return
+        if _is_cancelled(item):
+            self._cancelled[key] = item, denied
+            return
+        yield from self._judge(key, item, denied)
+
+    def _judge(self, key: DagRunKey, item: Item, denied: bool) -> Iterator[Finding]:
+        run = self._recorded.runs.get(key)
         self._final.add(key)
         if run is None or not (run.ends or run.started_us):
             if not denied:
@@ -138,12 +150,19 @@ class Comparison:
             (self._before, "DAG run", "that ended before recording began"),
             (self._reconciled, "DAG run", "that the reconciler alone recorded, after the end"),
             (self._gone, "DAG run", "deleted on purpose, as Airflow tells"),
+            (len(self._cancelled), "DAG run", "of a backfill that was cancelled before it began"),
             (lost, "try", "of a task of which the reconciler tells that events were lost"),
         )
         for count, one, what in told:
             if count:
                 noun = one if count == 1 else {"try": "tries"}.get(one, f"{one}s")
                 yield Remark(self._subject, f"{count} {noun} {what}")
+
+
+def _is_cancelled(item: Item) -> bool:
+    """Whether a run waited for its turn in a backfill that was cancelled: no hook is called."""
+    never_began = item.get("started_us") is None and item.get("ended_us") is None
+    return item["state"] == "failed" and item.get("backfill_id") is not None and never_began
 
 
 def _compare_run(run: RunRecord, end: RunEnd, item: Item) -> Iterator[Finding]:

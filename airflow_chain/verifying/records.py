@@ -16,6 +16,9 @@ FINAL = frozenset({"success", "failed"})
 FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States in which a task instance has ended."""
 
+LOCAL = "local"
+"""The component that is none of Airflow's, such as a process that calls ``dag.test()``."""
+
 TIMED_OUT = "timed_out"
 """Airflow's word for a DAG run that took too long; what was not finished is skipped then."""
 

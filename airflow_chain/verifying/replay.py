@@ -9,6 +9,7 @@ from airflow_chain import keys
 from airflow_chain.keys import DagRunKey, TaskKey
 from airflow_chain.verifying.records import (
     FINAL,
+    LOCAL,
     GraphTask,
     Recorded,
     RunEnd,
@@ -28,8 +29,6 @@ _ENDED = frozenset(
 )
 _OWN = "task"
 """The component whose events are those of a task's own process."""
-LOCAL = "local"
-"""The component that is none of Airflow's, such as a process that calls ``dag.test()``."""
 
 
 def replay(events: Iterable[Event]) -> Recorded:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from airflow_chain import keys
 from airflow_chain.keys import DagRunKey, TaskKey
 from airflow_chain.verifying.deleted import Deleted
-from airflow_chain.verifying.missing_events import to_key
+from airflow_chain.verifying.missing_events import ran, to_key
 from airflow_chain.verifying.names import name_task, to_parts
 from airflow_chain.verifying.records import (
     FINISHED,
+    LOCAL,
     SKEW_US,
     Item,
     Recorded,
@@ -68,6 +69,7 @@ class TaskComparison:
         self._final = final
         self._seen: set[str] = set()
         self._history: set[tuple[TaskKey, int]] = set()
+        self._moved: set[TaskKey] = set()
         self._others: list[_Other] = []
         self._denied: dict[DagRunKey, int] = {}
 
@@ -90,6 +92,8 @@ class TaskComparison:
         held, known = run.items.get(ti_id), self._recorded.tries.get(ti_id)
         if history:
             self._history.add((key, item["try_number"]))
+        elif ti_id not in run.latest:
+            self._moved.add(key)
         if held is not None or known is not None:
             self._seen.add(ti_id)
             yield from self._compare(key, item, run, held, known, history)
@@ -104,9 +108,11 @@ class TaskComparison:
         """
         replaced = set()
         for other in self._others:
-            if other.recorded["ti_id"] not in self._seen and not self._has_history(
-                other.key, other.recorded["try_number"]
-            ):
+            is_moved = other.recorded["ti_id"] in self._seen or self._has_history(
+                other.key, other.recorded["ti_id"], other.recorded
+            )
+            # In a run that has ended, another id has a state only with another recorded end.
+            if not is_moved or other.item["state"] in FINISHED - {_REMOVED}:
                 replaced.add(other.recorded["ti_id"])
                 yield self._changed(
                     other.key, other.item, {"ti_id": other.recorded["ti_id"]},
@@ -119,13 +125,19 @@ class TaskComparison:
             for ti_id, (time_us, item) in run.items.items():
                 if ti_id not in self._seen and ti_id not in replaced:
                     key = to_key(run, item)
-                    yield from self._find_missing(key, ti_id, item, time_us)
+                    yield from self._find_missing(run, key, item, time_us)
         for ti_id, known in self._recorded.tries.items():
-            run = self._recorded.runs.get(known.key.dag_run)
-            is_told = run is not None and ti_id in run.items
-            if ti_id not in self._seen and not is_told and known.key.dag_run in present:
-                item = {"try_number": known.try_number, "started_us": None, "state": None}
-                yield from self._find_missing(known.key, ti_id, item, known.last_own[0])
+            run = self._recorded.runs.get(known.key.dag_run) or RunRecord(known.key.dag_run)
+            is_told = ti_id in self._seen or ti_id in run.items
+            if not is_told and run.key in present:
+                item = {
+                    "ti_id": ti_id,
+                    "try_number": known.try_number,
+                    "started_us": None,
+                    "pid": None,
+                    "state": None,
+                }
+                yield from self._find_missing(run, known.key, item, known.last_own[0])
 
     def _compare(
         self,
@@ -180,12 +192,17 @@ class TaskComparison:
         )
 
     def _find_missing(
-        self, key: TaskKey, ti_id: str, item: Item, when_us: int
+        self, run: RunRecord, key: TaskKey, item: Item, when_us: int
     ) -> Iterator[Finding]:
-        try_number = item["try_number"]
-        if self._has_history(key, try_number):
+        ti_id, try_number = item["ti_id"], item["try_number"]
+        if self._has_history(key, ti_id, item):
             return
-        if self._deleted.has_try(key, ti_id, item["started_us"], when_us):
+        is_current = run.end is not None and ti_id in run.latest
+        if not is_current and any(
+            end.component == LOCAL and end.time_us >= when_us for end in run.ends
+        ):
+            return  # `dag.test()` deletes a run whose place it takes
+        if self._deleted.has_try(key, ti_id, item["started_us"], when_us, is_current=is_current):
             return
         yield Finding(
             TASK_MISSING,
@@ -197,9 +214,26 @@ class TaskComparison:
             when_us,
         )
 
-    def _has_history(self, key: TaskKey, try_number: int | None) -> bool:
-        """Whether another row stands for the try: one that was cleared twice is kept once."""
-        return try_number is not None and (key, try_number) in self._history
+    def _has_history(self, key: TaskKey, ti_id: str, item: Item) -> bool:
+        """Whether another row stands for a try, as of one that was cleared before it ran.
+
+        Airflow keeps one row for each number of a try, and gives a try another number when it
+        is to run; so of two with one number, only the one that never ran may have no row.
+        """
+        known = self._recorded.tries.get(ti_id)
+        return (
+            (key, item["try_number"]) in self._history
+            and not ran(item)
+            and (known is None or not known.own)
+            and (key in self._moved or self._is_there(key))
+        )
+
+    def _is_there(self, key: TaskKey) -> bool:
+        """Whether the task instance has its newest row, under an id that was recorded."""
+        run = self._recorded.runs.get(key.dag_run)
+        return run is not None and any(
+            ti_id in self._seen and to_key(run, run.items[ti_id][1]) == key for ti_id in run.latest
+        )
 
     def _changed(
         self,

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from airflow_chain import keys
 from airflow_chain.verifying.missing_events import PAUSED, ran, to_key
 from airflow_chain.verifying.names import name_task, to_parts
-from airflow_chain.verifying.records import SKEW_US, Item, Recorded, RunRecord, TaskTry
-from airflow_chain.verifying.replay import LOCAL
+from airflow_chain.verifying.records import LOCAL, SKEW_US, Item, Recorded, RunRecord, TaskTry
 from chain_client.events import Json
 from chain_client.hosts import Finding
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_chain import keys
-from chain_client.events import Event
+from chain_client.events import Event, Json
 from tests.unit.airflow_chain.recorded_airflow import (
     BEGIN_US,
     RUN,
@@ -37,6 +37,9 @@ def names(events: list[Event], lines: Rows) -> list[tuple[str, str]]:
 
 NAME_RUN = "dag train/run r"
 NAME_TASK = f"{NAME_RUN}/task fit/try 1"
+WHOSE = [RUN.dag_id, RUN.run_id]
+FORGED = item(ti=ti_id(8))
+CHANGED = item(ti=ti_id(9))
 OTHER_RUN = {**run_item(), "run_id": "forged", "row_id": 2}
 
 
@@ -117,6 +120,29 @@ ENDED_AGAIN = [
     run_event(END, run_item(ended_s=130), [SECOND], at_s=130),
 ]
 WAITING = item(ti=ti_id(2, 90), state=None, try_number=1)
+DELETED = {"time_us": BEGIN_US + 90 * S, "who": "ada"}
+ANEW = item(ti=ti_id(2, 95), started_s=110, ended_s=120, pid=3)
+"""Of a run that was made anew."""
+ANEW_EVENTS = [
+    task_event(keys.TASK_STARTED, ti=ti_id(2, 95), at_s=110, of=3),
+    task_event(keys.TASK_SUCCEEDED, ti=ti_id(2, 95), at_s=120, of=3),
+    closed(3),
+]
+AGAIN = [*RESTARTED, *ANEW_EVENTS, run_event(END, run_item(ended_s=130), [ANEW], at_s=130)]
+BY_DAG_TEST: dict[str, Json] = {"component": "local", "pid": 1, "host": "h"}
+CANCELLED = {
+    **run_item("failed", ended_s=None, backfill_id=4, started_us=None, run_type="backfill"),
+    "run_id": "b",
+}
+CLEANED = {
+    "time_us": BEGIN_US + 99 * S,
+    "who": "root",
+    "before_us": BEGIN_US + 50 * S,
+    "tables": [],
+    "dag_ids": [],
+    "excluded": [],
+    "is_sure": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -210,17 +236,60 @@ WAITING = item(ti=ti_id(2, 90), state=None, try_number=1)
         pytest.param(
             honest(),
             [
-                [
-                    "deletion",
-                    {
-                        "time_us": BEGIN_US + 99 * S,
-                        "who": "root",
-                        "before_us": BEGIN_US + 50 * S,
-                        "tables": [],
-                    },
-                ]
+                ["deletion", CLEANED],
             ],
             id="cleaned up without an archive",
+        ),
+        pytest.param(
+            honest(),
+            [
+                ["deletion", {**CLEANED, "is_sure": False}],
+                ["deletion", {"time_us": BEGIN_US + 100 * S, "who": "root", "dropped": True}],
+            ],
+            id="cleaned up, and the tables that told it were dropped",
+        ),
+        *(
+            pytest.param(AGAIN, rows(run_item(ended_s=130), [ANEW], first=[told]), id=id_)
+            for told, id_ in (
+                (["deletion", {**DELETED, "dag_id": "train"}], "a DAG deleted, and run again"),
+                (
+                    ["deletion", {**DELETED, "dag_id": "train", "run_id": "r"}],
+                    "a run deleted, and another one with its id",
+                ),
+                (["archived_dag_run", "train", "r"], "a run cleaned up, and run again"),
+            )
+        ),
+        pytest.param(
+            honest(),
+            rows(
+                run_item("queued", ended_s=None),
+                first=[["deletion", {**DELETED, "dag_id": "train"}]],
+            ),
+            id="a DAG deleted, and a run with the same id waits",
+        ),
+        pytest.param(
+            [
+                *honest(),
+                *ANEW_EVENTS,
+                run_event(END, run_item(ended_s=130), [ANEW], at_s=130, observer=BY_DAG_TEST),
+            ],
+            rows(run_item(ended_s=130), [ANEW]),
+            id="dag.test() took the place of a run",
+        ),
+        pytest.param(
+            honest(),
+            [["dag_run", CANCELLED, False], *WHOLE, ["task", "train", "b", WAITING, False]],
+            id="a backfill cancelled before its run began",
+        ),
+        pytest.param(
+            honest(),
+            rows({**CANCELLED, "run_id": "r"}, [WAITING], [item()]),
+            id="a backfill that was to run a run again, cancelled",
+        ),
+        pytest.param(
+            RESTARTED,
+            rows({**CANCELLED, "run_id": "r"}, [WAITING], [item()]),
+            id="the same of a run that had begun",
         ),
         pytest.param(
             honest(),
@@ -254,17 +323,76 @@ def test_honest_use_gives_no_finding(events: list[Event], lines: Rows) -> None:
         {"time_us": BEGIN_US + 99 * S, "who": "ada", "dag_id": "other"},
         {"time_us": BEGIN_US - 999 * S, "who": "ada", "dag_id": "train"},
         {"time_us": BEGIN_US + 99 * S, "who": "ada", "dag_id": "train", "run_id": "other"},
-        {"time_us": BEGIN_US + 99 * S, "who": "x", "before_us": BEGIN_US - S, "tables": []},
-        {
-            "time_us": BEGIN_US + 99 * S,
-            "who": "x",
-            "before_us": BEGIN_US + S * 9,
-            "tables": ["log"],
-        },
+        {**CLEANED, "before_us": BEGIN_US - S},
+        {**CLEANED, "tables": ["log"]},
+        {**CLEANED, "dag_ids": ["toy"]},
+        {**CLEANED, "excluded": ["train"]},
+        {**CLEANED, "is_sure": False},
     ],
 )
 def test_a_deletion_of_something_else_excuses_nothing(deletion: dict[str, Any]) -> None:
     assert names(honest(), [["deletion", deletion]]) == [("dag_run_missing", NAME_RUN)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param(
+            rows(run_item(), [{**CHANGED, "state": "failed"}], [FORGED]),
+            [("task_instance_changed", NAME_TASK)],
+            id="another id and another state",
+        ),
+        pytest.param(
+            rows(run_item(), [], [FORGED]), [("task_instance_missing", NAME_TASK)], id="row removed"
+        ),
+        pytest.param(
+            rows(run_item(), [{**CHANGED, "state": None}], [FORGED]),
+            [("task_instance_changed", NAME_TASK)],
+            id="as if it had been cleared",
+        ),
+    ],
+)
+def test_a_forged_row_of_an_earlier_try_covers_nothing(
+    lines: Rows, expected: list[tuple[str, str]]
+) -> None:
+    assert names(honest(), lines) == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(rows(run_item(), [CHANGED], [FORGED]), id="it got a state"),
+        pytest.param(rows(run_item(), [], [FORGED]), id="it was removed"),
+    ],
+)
+def test_nor_of_one_that_never_ran(lines: Rows) -> None:
+    recorded = item(state="upstream_failed", pid=None, started_s=None)
+    events = [run_event(END, run_item(), [recorded])]
+    assert len(compare(events, lines)) == 1
+
+
+def test_a_deletion_covers_nothing_that_ran_later() -> None:
+    early = {**DELETED, "dag_id": "train", "time_us": BEGIN_US + 20 * S}
+    lines = rows(run_item(ended_s=130), first=[["deletion", early], ["archived_dag_run", *WHOSE]])
+    found = names(AGAIN, lines)
+    assert found == [("task_instance_missing", NAME_TASK)]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {**CANCELLED, "run_id": "r"},
+        {**CANCELLED, "run_id": "r", "backfill_id": None},
+        {**CANCELLED, "run_id": "r", "ended_us": BEGIN_US},
+    ],
+)
+def test_a_run_whose_tasks_ran_was_not_cancelled(run: dict[str, Any]) -> None:
+    assert names(honest(), rows(run, [item()])) == [("dag_run_changed", NAME_RUN)]
+
+
+def test_cancelled_runs_are_counted() -> None:
+    told = remarks(honest(), [["dag_run", CANCELLED, False], *WHOLE])
+    assert told == ["1 DAG run of a backfill that was cancelled before it began"]
 
 
 def test_a_run_whose_place_another_run_of_the_same_date_took_is_not_missing() -> None:

@@ -63,21 +63,59 @@ def test_several_at_once_but_not_what_was_only_changed() -> None:
     ]
 
 
+ALL = {"before_us": WHEN_US, "tables": [], "dag_ids": [], "excluded": [], "is_sure": True}
+BEFORE = ["--clean-before-timestamp", "2026-11-20"]
+
+
+def cleaned(*words: str, command: str = "clean", event: str = "cli_cleanup_tables") -> Any:
+    """What a command of ``airflow db`` says was deleted."""
+    full = ["/usr/bin/airflow", "db", command, *words]
+    return told(event, {"host_name": "h", "full_command": str(full)})
+
+
 @pytest.mark.parametrize(
-    ("words", "before", "tables"),
+    ("words", "more"),
     [
-        (["--clean-before-timestamp", "2026-11-20", "--yes"], WHEN_US, []),
-        (["--clean-before-timestamp=2026-11-20T00:00:00+00:00"], WHEN_US, []),
-        (["--clean-before-timestamp", "2026-11-20 00:00:00"], WHEN_US, []),
-        (["--clean-before-timestamp", "2026-11-20", "-t", "log,xcom"], WHEN_US, ["log", "xcom"]),
+        ([*BEFORE, "--yes"], {}),
+        (["-y", "--clean-before-timestamp=2026-11-20T00:00:00+00:00"], {}),
+        (["-y", "--clean-before-timestamp", "2026-11-20 00:00:00"], {}),
+        (["-y", "--clean-before", "2026-11-20"], {}),
+        ([*BEFORE, "-yv", "-t", "log, xcom"], {"tables": ["log", "xcom"]}),
+        ([*BEFORE, "-y", "--dag-ids", "toy,other"], {"dag_ids": ["toy", "other"]}),
+        ([*BEFORE, "-y", "--exclude-dag-ids=paid"], {"excluded": ["paid"]}),
+        ([*BEFORE, "--skip-archive", "--batch-size", "9"], {}),
+        (BEFORE, {"is_sure": False}),
     ],
 )
-def test_a_clean_up_says_until_when_and_of_what(
-    words: list[str], before: int, tables: list[str]
+def test_a_clean_up_says_until_when_and_of_what(words: list[str], more: dict[str, Any]) -> None:
+    assert cleaned(*words) == [{**ALL, **more}]
+
+
+@pytest.mark.parametrize("words", [[*BEFORE, "--dry-run"], ["-y"], [*BEFORE, "-y", "--invented"]])
+def test_a_clean_up_that_deletes_nothing_or_is_not_understood_tells_nothing(
+    words: list[str],
 ) -> None:
-    command = ["/usr/bin/airflow", "db", "clean", *words]
-    extra = {"host_name": "h", "full_command": str(command)}
-    assert told("cli_cleanup_tables", extra) == [{"before_us": before, "tables": tables}]
+    assert cleaned(*words) == []
+
+
+def test_its_times_are_read_as_airflow_reads_them() -> None:
+    def parse(text: str) -> datetime:
+        assert text == "2026-12"
+        return WHEN
+
+    full = ["airflow", "db", "clean", "--clean-before-timestamp", "2026-12", "-y"]
+    extra = json.dumps({"full_command": str(full)})
+    row = ("cli_cleanup_tables", WHEN, None, None, None, "ada", extra)
+    (one,) = to_deletions(*row, parse=parse)
+    assert one["before_us"] == WHEN_US
+    assert list(to_deletions(*row)) == []
+
+
+def test_tables_of_clean_ups_that_were_dropped() -> None:
+    assert cleaned("-y", command="drop-archived", event="cli_drop_archived") == [{"dropped": True}]
+    exported = {"command": "export-archived", "event": "cli_export_archived"}
+    assert cleaned("--drop-arch", "--output-path", "/x", **exported) == [{"dropped": True}]
+    assert cleaned("--output-path", "/x", **exported) == []
 
 
 @pytest.mark.parametrize("extra", ["", "no json", "[]", '{"full_command": "airflow db clean"}'])

@@ -154,7 +154,7 @@ def test_a_success_without_any_process_is_found(row: dict[str, Any]) -> None:
                 *of_task(keys.TASK_STARTED, keys.TASK_SUCCEEDED, try_number=2, of=3),
                 ended(item(try_number=2)),
             ],
-            id="cleared while it ran: Airflow keeps the id for the next try",
+            id="two processes told how the try ended",
         ),
         pytest.param(
             [began(), *of_task(keys.TASK_STARTED, keys.TASK_DEFERRED), ended(item())],
