@@ -59,7 +59,9 @@ class VerifyRunOperator(BaseOperator):
                 report = verify_run(hook.get_conn(), self.run_id)
         finally:
             hook.close()
-        return decide({"run_id": self.run_id}, to_result(report), self.fail_on_unchecked)
+        result = decide({"run_id": self.run_id}, to_result(report), self.fail_on_unchecked)
+        self.log.info("mlops-chain: %s", tell(f"run {self.run_id}", report))
+        return result
 
 
 class VerifyModelOperator(BaseOperator):
@@ -126,7 +128,10 @@ class VerifyModelOperator(BaseOperator):
         finally:
             hook.close()
         what = {"model_name": self.model_name, **checked.to_json()}
-        return decide(what, to_result(checked.report), self.fail_on_unchecked)
+        result = decide(what, to_result(checked.report), self.fail_on_unchecked)
+        shown = f"version {what['version']} of {self.model_name!r}"
+        self.log.info("mlops-chain: %s", tell(shown, checked.report))
+        return result
 
 
 def to_result(report: Report) -> dict[str, Any]:
@@ -148,6 +153,14 @@ def to_result(report: Report) -> dict[str, Any]:
         "unchecked_count": len(unchecked),
         "unchecked": [{"name": c.name, "detail": bounded(c.detail)} for c in unchecked[:_SHOWN]],
     }
+
+
+def tell(what: str, report: Report) -> str:
+    """What was compared, in a line. Pure."""
+    is_whole = all(check.ok for check in report.checks)
+    verdict = "holds" if is_whole else "holds as far as it could be checked"
+    details = "; ".join(f"{check.name}: {check.detail}" for check in report.checks)
+    return bounded(f"{what} {verdict}: {details}")
 
 
 def decide(what: dict[str, Any], result: dict[str, Any], fail_on_unchecked: bool) -> dict[str, Any]:

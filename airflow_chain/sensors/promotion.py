@@ -24,6 +24,7 @@ from airflow_chain.triggers.approval import (
     PromotionApprovalTrigger,
     Wanted,
     look_once,
+    tell,
 )
 from airflow_chain.triggers.patience import bounded
 from chain_client.errors import ChainError, Unavailable
@@ -117,7 +118,7 @@ class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
         except ChainError as exc:
             raise to_airflow(exc) from None
         if found["verdict"] == WAITING:
-            self.log.info("mlops-chain: waiting for the approval: %s", found["text"])
+            self.log.info("mlops-chain: %s", tell(found))
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=found)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_chain.triggers.aside import Aside
-from airflow_chain.triggers.connecting import connect
+from airflow_chain.triggers.connecting import Connecting
 from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
 from chain_client.errors import ChainError, Unavailable
 
@@ -131,15 +131,17 @@ class AnchorTrigger(BaseTrigger):
         from chain_client.anchored import Mark
 
         aside, patience = Aside("mlops-chain-anchor"), Patience(self.poll_interval)
+        connecting = Connecting(self.mlops_chain_conn_id)
         wait, told = AnchorWait(self.ends_at, self.relay_patience_s), ""
         marked = Mark.from_json(self.mark)
         while True:
             try:
-                hook = await connect(self.mlops_chain_conn_id)
+                hook = await connecting.hook()
                 found = await aside.run(partial(look_once, hook, marked, self.until), LOOK_S)
             except Unavailable as exc:
                 self.log.warning("mlops-chain: can't look at the anchor now: %s", exc)
                 patience.failed()
+                connecting.failed()
                 told = told or patience.told
                 verdict = "timeout" if time.time() >= self.ends_at else "waiting"
             except ChainError as exc:

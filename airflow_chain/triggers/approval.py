@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_chain.triggers.aside import Aside
-from airflow_chain.triggers.connecting import connect
+from airflow_chain.triggers.connecting import Connecting
 from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
 from chain_client.errors import ChainError, Unavailable
 
@@ -82,6 +82,24 @@ def look_once(hook: ChainHook, wanted: Wanted) -> dict[str, Any]:
         hook.close()
 
 
+def tell(found: dict[str, Any]) -> str:
+    """What is waited for, and what people can do about it, in a line. Pure.
+
+    Args:
+        found: as `Wanted.look` gave it.
+    """
+    if "proposal_id" not in found:
+        return f"waiting for a proposal: {bounded(found['text'])}"
+    short = found["proposal_id"].removeprefix("0x")[:12]
+    told = (
+        f"waiting for the approval of proposal {short} (version {found['version']} of "
+        f"{found['model_name']!r} for {found['target']}): {bounded(found['text'])}"
+    )
+    if found["cause"] == "QuorumMissing":
+        told += f"; whoever may: mlops-chain model approve {short} --key …"
+    return told
+
+
 class PromotionApprovalTrigger(BaseTrigger):
     """Fires once: when a proposal is approved, when it never will be, or when time is up.
 
@@ -131,14 +149,16 @@ class PromotionApprovalTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is something to say."""
         wanted, aside = Wanted(**self.wanted), Aside("mlops-chain-approval")
+        connecting = Connecting(self.mlops_chain_conn_id)
         patience, before = Patience(self.poll_interval), ""
         while True:
             try:
-                hook = await connect(self.mlops_chain_conn_id)
+                hook = await connecting.hook()
                 found = await aside.run(partial(look_once, hook, wanted), LOOK_S)
             except Unavailable as exc:
                 self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
                 patience.failed()
+                connecting.failed()
             except ChainError as exc:
                 yield TriggerEvent({"verdict": "error", "text": bounded(str(exc))})
                 return
@@ -149,7 +169,7 @@ class PromotionApprovalTrigger(BaseTrigger):
                     return
                 if found["text"] != before:
                     before = found["text"]
-                    self.log.info("mlops-chain: waiting for the approval: %s", before)
+                    self.log.info("mlops-chain: %s", tell(found))
             if self.ends_at is not None and time.time() >= self.ends_at:
                 yield TriggerEvent({"verdict": "timeout", "text": before or patience.told})
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from airflow_chain.triggers.patience import LOOK_S
@@ -10,6 +11,35 @@ from chain_client.errors import ChainError, ConfigurationError, NotInTime, Unava
 
 if TYPE_CHECKING:
     from airflow_chain.hooks.chain import ChainHook
+
+
+FRESH_S = 600.0
+"""How long a connection is used before it is asked for again, where nothing fails."""
+
+
+class Connecting:
+    """A trigger's connection, which is not asked for at every look: secrets backends count.
+
+    Args:
+        conn_id: the connection; None: the default one.
+    """
+
+    def __init__(self, conn_id: str | None) -> None:
+        self._conn_id = conn_id
+        self._hook: ChainHook | None = None
+        self._stale_at = 0.0
+
+    async def hook(self) -> ChainHook:
+        """A hook, as `connect` gives it."""
+        now = time.monotonic()
+        if self._hook is None or now >= self._stale_at:
+            self._hook = await connect(self._conn_id)
+            self._stale_at = now + FRESH_S
+        return self._hook
+
+    def failed(self) -> None:
+        """Ask for it anew at the next look: it may say something else by then."""
+        self._hook = None
 
 
 async def connect(conn_id: str | None) -> ChainHook:

@@ -11,6 +11,7 @@ from airflow_chain.triggers.aside import Aside
 from airflow_chain.triggers.connecting import connect
 from airflow_chain.triggers.patience import LOOK_S
 from airflow_chain.triggers.telling import Cursor, Filter
+from chain_client.errors import InvalidInput
 from chain_client.registry.decisions import Place
 from chain_client.types import to_hex
 
@@ -57,7 +58,14 @@ class AssetCursors:
     async def load(self, name: str) -> Cursor | None:
         """See `CursorStore`."""
         found = [await store.aget(name) for store in self._stores]
-        cursors = [Cursor.from_json(one) for one in found if one is not None]
+        cursors, damage = [], None
+        for one in found:
+            try:
+                cursors += [] if one is None else [Cursor.from_json(one)]
+            except InvalidInput as exc:
+                damage = exc
+        if damage is not None and not cursors:
+            raise damage
         return max(cursors, key=lambda cursor: cursor.block, default=None)
 
     async def save(self, name: str, cursor: Cursor) -> None:

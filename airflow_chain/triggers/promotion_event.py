@@ -18,13 +18,16 @@ from airflow_chain.triggers.cursor_stores import (
     cursor_name,
 )
 from airflow_chain.triggers.rounds import Round, Rounds, confirm
-from airflow_chain.triggers.telling import Cursor, Filter, Payload, advance, begin
+from airflow_chain.triggers.telling import Cursor, Filter, Payload, advance, begin, resume
 from chain_client.errors import ChainError, InvalidInput
 
 EVENTS = ("approved", "rejected", "promoted", "revoked")
 SETTLED_S = 60.0
 """Before Airflow 3.3 nobody says when an event is stored; a triggerer that lives does it within two
 seconds, and after this long it counts as stored."""
+
+AHEAD_S = 600
+"""How long a chain may be behind a stored cursor: a node that is asked now may lag."""
 
 
 class PromotionEventTrigger(BaseEventTrigger):
@@ -185,6 +188,7 @@ class _Teller:
         self._name = ""
         self._cursor: Cursor | None = None
         self._is_stored = True
+        self._ahead_since: float | None = None
         self._turn = asyncio.Lock()
 
     async def take(self, found: Round) -> tuple[Payload, ...]:
@@ -204,10 +208,14 @@ class _Teller:
         if cursor is None:
             self._name = cursor_name(found.look.place, self._wanted)
             cursor = await self._load()
+            if cursor is not None and cursor.block > found.look.block_number:
+                if not self._is_ahead_for_good(cursor.block, found.look.block_number):
+                    return ()
+                cursor = None
             if cursor is None:
                 cursor = begin(found.look, self._from_block)
                 self._is_stored = False
-            repeated = cursor.again()
+            cursor, repeated = resume(cursor, found.look, self._wanted)
         after, payloads = advance(cursor, found.look, self._wanted)
         if payloads or not self._is_stored:
             await self._store.save(self._name, after)
@@ -225,6 +233,35 @@ class _Teller:
                 self._name,
             )
             return None
+
+    def _is_ahead_for_good(self, block: int, newest: int) -> bool:
+        """Whether a cursor is of no use: the chain has not come to its block in time.
+
+        A node may be behind the one that was asked before; or somebody wrote the cursor.
+        """
+        now = time.monotonic()
+        if self._ahead_since is None:
+            self._ahead_since = now
+            self._log.warning(
+                "mlops-chain: the cursor under %s is at block %d, and the chain at %d only: "
+                "waiting for it up to %d s",
+                self._name,
+                block,
+                newest,
+                AHEAD_S,
+            )
+        if now - self._ahead_since < AHEAD_S:
+            return False
+        self._ahead_since = None
+        self._log.error(
+            "mlops-chain: the cursor under %s is at block %d, to which the chain does not come "
+            "(%d): told is what is decided from now on, and what was decided meanwhile may be "
+            "missing; find out who wrote it",
+            self._name,
+            block,
+            newest,
+        )
+        return True
 
     def confirmer(self, payloads: Sequence[Payload]) -> Any:
         """To be called once Airflow has these."""

@@ -3,6 +3,9 @@
 A cursor is stored before anything of it is told, with what is told in it (``pending``), and once
 more when Airflow has it. Who finds something pending after a restart can't know whether Airflow
 has it, and tells it once more, marked (``again``), under the id that it had.
+
+Others may write where cursors are kept (any task, to an asset's state store): a cursor holds ids
+only, and what is told is always made anew of what the chain shows.
 """
 
 from __future__ import annotations
@@ -52,12 +55,12 @@ class Cursor:
     Args:
         block: everything up to this block was told, or is pending.
         told: ids of approvals that were told while their proposals are open.
-        pending: what was told, or was about to be, and may not have reached Airflow.
+        pending: ids of what was told, or was about to be, and may not have reached Airflow.
     """
 
     block: int
     told: frozenset[str] = frozenset()
-    pending: tuple[Payload, ...] = ()
+    pending: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` takes it."""
@@ -72,23 +75,21 @@ class Cursor:
         """
         try:
             found = json.loads(document) if isinstance(document, str) else document
-            pending = tuple(dict(payload) for payload in found["pending"])
-            told = frozenset(str(key) for key in found["told"])
-            if all(isinstance(payload["event_id"], str) for payload in pending):
-                return cls(int(found["block"]), told, pending)
-        except (KeyError, TypeError, ValueError):
-            pass
-        raise InvalidInput("what is stored as a cursor is none")
-
-    def again(self) -> tuple[Payload, ...]:
-        """What a restart has to tell once more."""
-        return tuple({**payload, "again": True} for payload in self.pending)
+            block, told, pending = found["block"], found["told"], found["pending"]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise InvalidInput("what is stored as a cursor is none") from None
+        if type(block) is not int or not _are_texts(told) or not _are_texts(pending):
+            raise InvalidInput("what is stored as a cursor is none")
+        return cls(block, frozenset(told), tuple(pending))
 
     def confirmed(self, ids: Iterable[str]) -> Cursor:
         """The cursor once Airflow has these."""
         known = set(ids)
-        left = tuple(one for one in self.pending if one["event_id"] not in known)
-        return replace(self, pending=left)
+        return replace(self, pending=tuple(one for one in self.pending if one not in known))
+
+
+def _are_texts(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(one, str) for one in found)
 
 
 def begin(look: Look, from_block: int | None = None) -> Cursor:
@@ -101,6 +102,28 @@ def begin(look: Look, from_block: int | None = None) -> Cursor:
     if from_block is not None:
         return Cursor(from_block - 1)
     return Cursor(look.block_number, frozenset(decision.id for decision in look.ripe))
+
+
+def resume(cursor: Cursor, look: Look, wanted: Filter) -> tuple[Cursor, tuple[Payload, ...]]:
+    """The cursor after a restart, and what has to be told once more.
+
+    What the chain does not show is not told; an approval that is none any more comes when it is
+    one again.
+    """
+    pending, approved = set(cursor.pending), DecisionKind.APPROVED
+    # An approval is known before the chain's events tell of it; what else is later is news.
+    shown = {
+        one.id: one
+        for one in (*look.decisions, *look.ripe)
+        if one.id in pending and (one.kind is approved or one.block_number <= cursor.block)
+    }
+    payloads = tuple(
+        {**look.to_json(shown[key]), "again": True} for key in cursor.pending if key in shown
+    )
+    repeated = tuple(payload for payload in payloads if wanted.passes(payload))
+    told = (cursor.told - pending) | {one.id for one in shown.values() if one.kind is approved}
+    left = Cursor(cursor.block, told, tuple(str(payload["event_id"]) for payload in repeated))
+    return left, repeated
 
 
 def advance(cursor: Cursor, look: Look, wanted: Filter) -> tuple[Cursor, tuple[Payload, ...]]:
@@ -127,7 +150,11 @@ def advance(cursor: Cursor, look: Look, wanted: Filter) -> tuple[Cursor, tuple[P
     # An approval may be seen again while its proposal is open, and in a block to come.
     again = {f"{DecisionKind.APPROVED.value}/{to_hex(key)}" for key in look.open}
     again |= {one.id for one in fresh if one.block_number > block}
-    moved = Cursor(max(block, cursor.block), frozenset(told & again), (*cursor.pending, *payloads))
+    moved = Cursor(
+        max(block, cursor.block),
+        frozenset(told & again),
+        (*cursor.pending, *(payload["event_id"] for payload in payloads)),
+    )
     return moved, tuple(payloads)
 
 

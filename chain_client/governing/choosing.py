@@ -21,6 +21,8 @@ from chain_client.registry.reading import RegistryReader
 from chain_client.registry.targets import Target
 from chain_client.types import Digest
 
+_ID_DIGITS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Meant:
@@ -112,12 +114,18 @@ def read_meant(
         tracking_uri: the database of models; default: all that record into the home.
 
     Raises:
-        UnknownProposal: what is known of it belongs to several, or to none together.
+        UnknownProposal: what is known of it belongs to several, or to none together; or the log
+            holds none whose id begins so.
         UnknownName: several databases have a model of that name.
         Unavailable: chain, log or database do not answer.
     """
     registry = client.registry
     found = written(client, meant)
+    if not found and 0 < len(meant.proposal_id.removeprefix("0x")) < _ID_DIGITS:
+        # A whole id may be of a proposal whose text a relay is just taking in.
+        raise UnknownProposal(
+            f"no proposal in the log has an id that begins with {meant.proposal_id[:66]!r}"
+        )
     if not found:
         return Approval(Verdict.WAITING, "text_unknown", "the log holds no such proposal (yet)")
     store_id = found[0].names.model.store_id if meant.proposal_id else None

@@ -133,7 +133,7 @@ def read_approval(
         state.status,
         is_revoked=record is not None and record.is_revoked,
         obstacle=None if obstacle is None else obstacle.name,
-        obstacle_text="" if obstacle is None else str(obstacle),
+        obstacle_text="" if obstacle is None else str(obstacle).removeprefix(f"{obstacle.name}: "),
     )
     if cause == "promoted":
         now = contract.current(fields.model, fields.target, at)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from chain_client.errors import LogUnavailable
 from chain_client.types import to_hex
 from tests.airflow_home import AirflowHome
 from tests.closing import everything_closed
@@ -314,6 +315,80 @@ def test_watchers_share_one_loop_and_each_has_a_cursor_of_its_own(office: Office
         assert len(ids) == len(set(ids)) == 9
 
     asyncio.run(main())
+
+
+def test_a_cursor_that_somebody_else_wrote_tells_nothing_untrue_and_silences_nobody(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("airflow.triggers.shared_stream", reason="comes with Airflow 3.3")
+    from airflow_chain.triggers import promotion_event
+
+    def forge(stores: Stores, **changes: Any) -> None:
+        ((name, value),) = stores.values.items()
+        stores.values[name] = json.dumps({**json.loads(value), **changes})
+
+    async def main() -> None:
+        trigger, stores = promotion_event.PromotionEventTrigger(poll_interval=0.05), Stores()
+        runner = Runner()
+        runner.start(1, trigger, stores)
+        await until(lambda: bool(stores.values))
+        await runner.kill()
+        forge(stores, pending=[f"approved/{to_hex(bytes(32))}"])
+        await asyncio.to_thread(decide, office, 1)
+        runner = Runner()
+        runner.start(1, revived(trigger), stores)
+        await until(lambda: len(runner.kept[1]) == 3 and stores.pending == 0)
+        await runner.kill()
+        assert [one["version"] for one in runner.kept[1]] == [1, 1, 1]
+        # A node may be behind the one before: it is waited for, and not for ever.
+        forge(stores, block=10**15)
+        runner = Runner()
+        runner.start(1, revived(trigger), stores)
+        await until(lambda: runner.loops == 1)
+        monkeypatch.setattr(promotion_event, "AHEAD_S", 0)
+        await until(lambda: json.loads(*stores.values.values())["block"] < 10**15)
+        await asyncio.to_thread(decide, office, 2)
+        await until(lambda: len(runner.kept[1]) == 3)
+        assert kinds(runner.kept[1])[-1] == ("revoked", 2, False)
+        await runner.kill()
+
+    asyncio.run(main())
+
+
+def test_a_wait_asks_airflow_for_its_connection_once_as_long_as_nothing_fails(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_chain.hooks.chain import ChainHook
+    from airflow_chain.triggers import approval
+
+    document = office.propose(1)
+    asked: list[str] = []
+    looks: list[int] = []
+    get_connection, look_once = ChainHook.get_connection, approval.look_once
+
+    def counting(conn_id: str) -> Any:
+        asked.append(conn_id)
+        return get_connection(conn_id)
+
+    def looking(*arguments: Any) -> Any:
+        looks.append(1)
+        if len(looks) == 3:
+            raise LogUnavailable("away for a moment")
+        return look_once(*arguments)
+
+    monkeypatch.setattr(ChainHook, "get_connection", staticmethod(counting))
+    monkeypatch.setattr(approval, "look_once", looking)
+
+    async def main() -> None:
+        waiting = asyncio.create_task(first(approval_trigger(document.id)))
+        await until(lambda: len(looks) == 3)
+        assert len(asked) == 1
+        await until(lambda: len(looks) == 6)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(main())
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,16 @@ def test_what_could_not_be_checked_fails_for_a_retry_or_stands_in_the_result() -
     assert found["unchecked"] == [{"name": "mlflow", "detail": "the database is away"}]
 
 
+def test_the_log_of_a_task_tells_what_was_compared() -> None:
+    from airflow_chain.operators.verify import tell
+
+    assert tell("run 3f", report()) == "run 3f holds: head: it holds"
+    unknown = report(Check("mlflow", False, "the database is away", carried_out=False))
+    assert tell("run 3f", unknown) == (
+        "run 3f holds as far as it could be checked: head: it holds; mlflow: the database is away"
+    )
+
+
 def test_a_thousand_findings_make_a_small_result_and_a_short_text() -> None:
     from airflow_chain.operators.verify import decide, to_result
     from airflow_chain.raising import AirflowFailException

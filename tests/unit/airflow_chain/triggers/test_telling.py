@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_chain.triggers.telling import Cursor, Filter, Payload, advance, begin
+from airflow_chain.triggers.telling import Cursor, Filter, Payload, advance, begin, resume
 from chain_client.errors import InvalidInput
 from chain_client.registry.decisions import Decision, DecisionKind, Look, Place
-from chain_client.types import Address, Digest, TxHash
+from chain_client.types import Address, Digest, TxHash, to_hex
 
 MODEL, TARGET = Digest(b"\x01" * 32), Digest(b"\x02" * 32)
 PLACE = Place(31337, Address(b"\x03" * 20))
@@ -135,7 +135,35 @@ def test_a_block_whose_model_has_no_name_yet_waits_for_it_and_not_for_ever() -> 
 def test_a_cursor_comes_back_from_its_json() -> None:
     cursor, _ = advance(Cursor(0), look(3, decided("revoked", 1, 2), ripe=(2,)), ALL)
     assert Cursor.from_json(cursor.to_json()) == cursor
-    assert [one["again"] for one in cursor.again()] == [True, True]
+    again, told = resume(cursor, look(3, decided("revoked", 1, 2), ripe=(2,)), ALL)
+    assert again == cursor
+    assert [one["again"] for one in told] == [True, True]
+
+
+def test_what_the_chain_does_not_show_is_not_told_again_whoever_wrote_the_cursor() -> None:
+    true = decided("revoked", 1, 2)
+    cursor = Cursor(3, frozenset({"approved/0x666"}), (true.id, "approved/0x666", "nonsense"))
+    left, told = resume(cursor, look(3, true, decided("revoked", 9, 3)), ALL)
+    assert [payload["event_id"] for payload in told] == [true.id]
+    assert (left.told, left.pending) == (frozenset(), (true.id,))
+
+
+def test_nothing_is_told_twice_whoever_wrote_the_cursor() -> None:
+    later = decided("revoked", 1, 5)
+    forged = Cursor(3, frozenset(), (later.id, f"approved/{to_hex(proposal(1))}"))
+    left, again = resume(forged, look(5, later, ripe=(1,)), ALL)
+    _, told = advance(left, look(5, later, ripe=(1,)), ALL)
+    assert [payload["event_id"] for payload in again] == [f"approved/{to_hex(proposal(1))}"]
+    assert [payload["event_id"] for payload in told] == [later.id]
+
+
+def test_an_approval_that_was_pending_and_is_none_now_is_told_when_it_is_one_again() -> None:
+    cursor, told = advance(Cursor(0), look(1, ripe=(1,)), ALL)
+    assert ids(told) == ["approved"]
+    cursor, told = resume(cursor, look(2, open=(1,)), ALL)  # an approver left meanwhile
+    assert told == ()
+    _, told = advance(cursor, look(3, ripe=(1,)), ALL)
+    assert ids(told) == ["approved"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +177,12 @@ def test_a_cursor_comes_back_from_its_json() -> None:
         {"block": "x", "told": [], "pending": []},
         {"block": 1, "told": []},
         {"block": 1, "told": [], "pending": [{}]},
-        {"block": 1, "told": [], "pending": ["x"]},
+        {"block": 1, "told": [], "pending": [7]},
+        {"block": 1, "told": "abc", "pending": []},
+        {"block": 1.0, "told": [], "pending": []},
+        {"block": True, "told": [], "pending": []},
+        '{"block": 1e999, "told": [], "pending": []}',
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_cursor_is_refused(stored: Any) -> None:
@@ -172,7 +205,7 @@ class World:
         cursor = self.memory
         if cursor is None:
             cursor = begin(now) if self.stored is None else Cursor.from_json(self.stored)
-            repeated = cursor.again()
+            cursor, repeated = resume(cursor, now, ALL)
         after, payloads = advance(cursor, now, ALL)
         if dies == "before storing":
             return self.restart()

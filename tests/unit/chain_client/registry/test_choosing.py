@@ -48,6 +48,12 @@ def test_a_proposal_is_found_by_what_it_is_for(office: Office) -> None:
         assert (found.verdict, found.cause) == (Verdict.WAITING, "text_unknown")
 
 
+def test_the_beginning_of_an_id_that_no_proposal_has_is_not_waited_for(office: Office) -> None:
+    office.propose(1)
+    with pytest.raises(UnknownProposal, match="begins with 'deadbeef'"):
+        _look(office, Meant(proposal_id="deadbeef"))
+
+
 def test_an_id_beside_other_names_is_refused(office: Office) -> None:
     document = office.promote(1)
     known = Meant("fraud", 1, CHAMPION, to_hex(document.id))
