@@ -73,6 +73,10 @@ class _Box:
     tooltip: tuple[str, ...]
 
     @property
+    def title_lines(self) -> list[str]:
+        return _title_lines(self.title)
+
+    @property
     def middle(self) -> int:
         return self.y + self.height // 2
 
@@ -102,7 +106,8 @@ def to_svg(graph: Graph, title: str, note: str, status: Status) -> str:
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         f'<text class="heading" x="{_MARGIN}" y="30">{_text(title)}</text>',
         f'<text class="small" x="{_MARGIN}" y="48">{_text(note)}</text>',
-        *(_drawn_link(boxes, link, status) for link in links),
+        *(_drawn_line(boxes, link, status) for link in links),
+        *(_drawn_label(boxes, link, status) for link in links),
         *(_drawn_box(box) for box in boxes.values()),
         f'<text class="small" x="{_MARGIN}" y="{height - 14}">{_text(_LEGEND)}</text>',
         "</svg>",
@@ -112,14 +117,18 @@ def to_svg(graph: Graph, title: str, note: str, status: Status) -> str:
 
 def _boxes(graph: Graph, columns: Sequence[Sequence[Node]], status: Status) -> dict[Node, _Box]:
     lines = {node: tuple(_lines(graph, node, status)) for column in columns for node in column}
-    heights = {node: 30 + _LINE * (1 + len(found)) for node, found in lines.items()}
+    titles = {node: to_title(node, graph.facts[node]) for node in lines}
+    heights = {
+        node: 30 + _LINE * (len(_title_lines(titles[node])) + len(found))
+        for node, found in lines.items()
+    }
     tallest = max((sum(heights[node] + _GAP_Y for node in column) for column in columns), default=0)
     boxes = {}
     for number, column in enumerate(columns):
         own = sum(heights[node] + _GAP_Y for node in column)
         y = _HEAD + (tallest - own) // 2
         for node in column:
-            title = to_title(node, graph.facts[node])
+            title = titles[node]
             x = _MARGIN + number * (_WIDTH + _GAP_X)
             boxes[node] = _Box(
                 node, x, y, heights[node], title, lines[node], tuple(_tooltip(graph, node, status))
@@ -165,12 +174,11 @@ def _drawn_box(box: _Box) -> str:
     rows = [
         f'<text class="kind" x="{box.x + 12}" y="{box.y + 17}" fill="{edge}">'
         f"{_text(KIND_NAMES[box.node.kind])}</text>",
-        f'<text class="title" x="{box.x + 12}" y="{box.y + 34}">'
-        f"{_text(_cut(box.title, _TITLE_FITS))}</text>",
     ]
-    for number, (style, line) in enumerate(box.lines):
+    named = [("title", line) for line in box.title_lines]
+    for number, (style, line) in enumerate((*named, *box.lines)):
         rows.append(
-            f'<text class="{style}" x="{box.x + 12}" y="{box.y + 34 + _LINE * (number + 1)}">'
+            f'<text class="{style}" x="{box.x + 12}" y="{box.y + 34 + _LINE * number}">'
             f"{_text(line)}</text>"
         )
     return "\n".join(
@@ -184,7 +192,39 @@ def _drawn_box(box: _Box) -> str:
     )
 
 
-def _drawn_link(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
+def _title_lines(title: str) -> list[str]:
+    """One line, or two: the second begins behind a comma, where there is one."""
+    shown = escape_unprintable(title)
+    if len(shown) <= _TITLE_FITS:
+        return [shown]
+    first, comma, second = shown.partition(", ")
+    if not comma:
+        first, second = shown[:_TITLE_FITS], shown[_TITLE_FITS:]
+    return [_cut(f"{first}{comma.rstrip()}", _TITLE_FITS), _cut(second, _TITLE_FITS)]
+
+
+def _drawn_line(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
+    style = "link claimed" if link.is_claimed else "link over" if link.is_over else "link"
+    path, _, _ = _way(boxes[link.earlier], boxes[link.later])
+    return (
+        f'<g>{_link_tooltip(boxes, link, status)}<path class="{style}" d="{path}" '
+        'marker-end="url(#tip)"/></g>'
+    )
+
+
+def _drawn_label(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
+    """Drawn after every line, so that none runs through it."""
+    relation = f"{link.relation} once" if link.is_over else link.relation
+    label = f"{relation} (claimed)" if link.is_claimed else relation
+    _, at_x, at_y = _way(boxes[link.earlier], boxes[link.later])
+    return (
+        f"<g>{_link_tooltip(boxes, link, status)}"
+        f'<text class="label" x="{at_x}" y="{at_y}">{_text(label)}</text>'
+        f'<text class="label" x="{at_x}" y="{at_y + 17}">entry {link.evidence.index}</text></g>'
+    )
+
+
+def _link_tooltip(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
     earlier, later = boxes[link.earlier], boxes[link.later]
     whole = "\n".join(
         [
@@ -193,15 +233,7 @@ def _drawn_link(boxes: Mapping[Node, _Box], link: Link, status: Status) -> str:
             *([f"CLAIMED: {link.note}"] if link.is_claimed else [link.note] if link.note else []),
         ]
     )
-    style = "link claimed" if link.is_claimed else "link over" if link.is_over else "link"
-    relation = f"{link.relation} once" if link.is_over else link.relation
-    label = f"{relation} (claimed)" if link.is_claimed else relation
-    path, at_x, at_y = _way(earlier, later)
-    return (
-        f'<g><title>{_text(whole, keep=chr(10))}</title><path class="{style}" d="{path}" '
-        f'marker-end="url(#tip)"/><text class="label" x="{at_x}" y="{at_y}">{_text(label)}</text>'
-        f'<text class="label" x="{at_x}" y="{at_y + 17}">entry {link.evidence.index}</text></g>'
-    )
+    return f"<title>{_text(whole, keep=chr(10))}</title>"
 
 
 def _way(earlier: _Box, later: _Box) -> tuple[str, int, int]:
@@ -250,7 +282,7 @@ _STYLE: Final = (
     ".faint{font-size:10px;fill:#777}"
     ".gap{font-size:11px;font-style:italic;fill:#9b2c2c}"
     ".label{font-size:10.5px;fill:#444;text-anchor:middle;paint-order:stroke;stroke:#fff;"
-    "stroke-width:3px}"
+    "stroke-width:5px;stroke-linejoin:round}"
     ".link{fill:none;stroke:#444;stroke-width:1.4px}"
     ".claimed{stroke-dasharray:6 4}"
     ".over{stroke:#bbb}"

@@ -101,8 +101,8 @@ def home(founded_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ({}, "give the version, or the target"),
         ({"version": 1, "alias": "champion"}, "give the version, or the target"),
-        ({"version": 1}, "UnknownName: there is no registered model 'fraud'"),
-        ({"alias": "champion"}, "UnknownName: there is no registered model 'fraud'"),
+        ({"version": 1}, "UnknownName: there is no model 'fraud'"),
+        ({"alias": "champion"}, "UnknownName: there is no model 'fraud'"),
     ],
 )
 def test_what_is_no_version_fails_for_good(home: Path, options: Any, told: str) -> None:

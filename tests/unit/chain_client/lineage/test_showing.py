@@ -10,13 +10,13 @@ from typing import Any
 from chain_client.lineage.document import to_document, to_key
 from chain_client.lineage.drawing import to_svg
 from chain_client.lineage.graph import Graph
-from chain_client.lineage.labels import shown_links
+from chain_client.lineage.labels import shown_links, to_details
 from chain_client.lineage.placing import place
 from chain_client.lineage.text import to_lines
 from chain_client.lineage.walking import Direction, walk
-from chain_client.traces import RUN, Fact, Link, Node, installed_traces
+from chain_client.traces import DAG_RUN, RUN, TASK_TRY, Fact, Link, Node, installed_traces
 from tests.lineages import CHAMPION, THE_RUN, VERSION, whole_log
-from tests.logged_events import MLFLOW, LogInMemory, task_tags
+from tests.logged_events import AIRFLOW, MLFLOW, LogInMemory, task_tags
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = "a<b>&\"'\x1b]8;;x\x07\u202e]]>"
@@ -159,6 +159,24 @@ def test_the_drawing_is_whole_and_needs_nothing_else() -> None:
     width = float(root.get("width", "0"))
     for rect in root.iter(f"{SVG}rect"):
         assert float(rect.get("x", "0")) + float(rect.get("width", "0")) <= width
+
+
+def test_no_line_runs_through_a_label_and_long_titles_have_two_lines() -> None:
+    text = to_svg(back(whole_log(), CHAMPION), "", "", status)
+    assert text.rindex('class="link') < text.index('class="label"')
+    log = LogInMemory()
+    graph, run = Graph(), Node(DAG_RUN, AIRFLOW, "train_and_promote/manual__2026-11-21T00:08:57Z")
+    log.add("dag_run.started", run.id)
+    graph.add(Fact(run, {}, log.logged[0]))
+    lines_of = [one.text for one in parse(to_svg(graph, "", "", status)).iter(f"{SVG}text")]
+    assert "train_and_promote," in lines_of
+    assert "manual__2026-11-21T00:08:57Z" in lines_of
+
+
+def test_an_operator_that_nobody_wrote_down_is_called_by_its_decorator() -> None:
+    node = Node(TASK_TRY, AIRFLOW, "train/manual/1/fit/-1#1")
+    assert to_details(node, {"operator": "_PythonDecoratedOperator"}) == ["@task"]
+    assert to_details(node, {"operator": "BashOperator"}) == ["BashOperator"]
 
 
 def test_names_from_outside_are_escaped_and_cut_with_the_whole_in_a_tooltip() -> None:
