@@ -86,6 +86,8 @@ class ChainOperator(BaseOperator):
         result = {**done, **act.to_json()}
         _remember(context, result)
         self.log.info("mlops-chain: %s", result)
+        if self.chain_link:
+            self.tell(f"to see it: {self.chain_link}")
         return result
 
     @abstractmethod

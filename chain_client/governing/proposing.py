@@ -77,6 +77,8 @@ def write(
     supersedes = None
     if wish.supersedes is not None:
         supersedes = registry.find_document(wish.supersedes.removeprefix("0x")).id
+    if not wish.breaks_glass:
+        registry.check_gated(found.model, wish.target)
     attestation = attest(client, found, wish.version, timeout_s, tell, actor=actor)
     commitment = registry.commitment(on_chain, wish.version, attestation.files.digest)
 

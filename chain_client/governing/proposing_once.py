@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from chain_client.client import ChainClient
+from chain_client.errors import PromotionDenied
 from chain_client.events import Actor
 from chain_client.governing.acts import Act, get_act
 from chain_client.governing.attesting import Tell, tell_nobody
 from chain_client.governing.logged import bring_in, wait_until_logged
 from chain_client.governing.models import FoundModel, find_model
 from chain_client.governing.proposing import Wish, check_not_open, write
-from chain_client.ledger.model_registry_values import ProposalStatus
+from chain_client.ledger.model_registry_values import REQUESTER_ROLE, ProposalStatus
 from chain_client.registry import documents
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.signing import Signer
-from chain_client.types import Address
+from chain_client.types import Address, to_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def propose_once(
     document = _find_earlier(client, wish, found, requester)
     if document is None:
         check_not_open(client, wish, found)
+        _check_right(client, requester)
         fresh = write(client, replace(wish, again=True), requester, timeout_s, tell, actor=actor)
         registry.check_document(fresh)
         documents.note_document(client.recorder, fresh)
@@ -79,6 +81,16 @@ def propose_once(
         document = _find_earlier(client, wish, found, requester) or fresh
     registry.propose(document, signer=signer)
     return Proposed(document, get_act(registry, "ProposalMade", proposalId=document.id))
+
+
+def _check_right(client: ChainClient, requester: Address) -> None:
+    """Ask before anything is written what the contract would refuse in the end."""
+    if not client.model_registry.has_role(REQUESTER_ROLE, requester):
+        shown = to_hex(requester)
+        raise PromotionDenied(
+            f"the key {shown} may not ask for promotions: it has not the role requester; let an "
+            f"admin grant it by `mlops-chain role grant requester {shown}`, or use another key"
+        )
 
 
 def _find_earlier(

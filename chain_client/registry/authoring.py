@@ -20,13 +20,24 @@ from chain_client.registry.summaries import (
 )
 from chain_client.registry.targets import Target
 from chain_client.registry.users import to_names
+from chain_client.shown_text import escape_unprintable
 from chain_client.types import Address, Digest
 
 _NONE = Digest(bytes(32))
+_SHOWN = 50
 
 
 class Authoring(RegistryReader):
     """Writes what people sign. Signatures here are stable."""
+
+    def check_gated(self, model: ModelIncarnation, target: Target) -> None:
+        """See that a policy is in force, which costs less than to attest files first.
+
+        Raises:
+            InvalidInput: none is; the text names targets of the model that have one.
+        """
+        if self.terms(self.model_id(model), self.target_id(target))[0] is None:
+            raise self._not_gated(model, target)
 
     def write_proposal(
         self,
@@ -60,9 +71,7 @@ class Authoring(RegistryReader):
         on_chain, place = self.model_id(model), self.target_id(target)
         terms, policy_hash = self.terms(on_chain, place)
         if terms is None and not for_break_glass:
-            raise InvalidInput(
-                f"no policy is in force for {target} of {model.name!r}: it is not gated"
-            )
+            raise self._not_gated(model, target)
         longest = 86_400 if terms is None else terms.policy.expiry_s
         if open_for_s is not None and not 0 < open_for_s <= longest:
             raise InvalidInput(f"a proposal can be open for 1 to {longest} s here")
@@ -143,6 +152,19 @@ class Authoring(RegistryReader):
             return None, in_force.policy_hash
         group = NameBook.read(self._log, self.salt).groups.get(in_force.policy.group, "")
         return PolicyTerms(group, in_force.policy, in_force.is_default), in_force.policy_hash
+
+    def _not_gated(self, model: ModelIncarnation, target: Target) -> InvalidInput:
+        on_chain = self.model_id(model)
+        known = sorted(self.names().targets.values(), key=str)[:_SHOWN]
+        gated = [
+            escape_unprintable(str(one))
+            for one in known
+            if self.contract.policy(on_chain, self.target_id(one)).policy is not None
+        ]
+        return InvalidInput(
+            f"no policy is in force for {target} of {model.name!r}: it is not gated "
+            f"(gated: {', '.join(gated) or 'nothing yet'})"
+        )
 
 
 def _check_evidence(terms: PolicyTerms, evidence: Sequence[EvidenceItem]) -> None:

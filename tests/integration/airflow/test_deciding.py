@@ -15,6 +15,7 @@ import pytest
 
 from chain_client.client import ChainClient
 from chain_client.ledger.model_registry_values import RegistryEvent
+from chain_client.registry.documents import proposals
 from chain_client.types import TxHash, to_hex
 from tests.airflow_home import AirflowHome, dag_test, open_chain
 from tests.integration.airflow.model import QuickTeam, champion, make_model, to_connection
@@ -122,6 +123,9 @@ with DAG("decide", schedule=None) as dag:
         ProposePromotionOperator(
             task_id="not_gated", model_name="fraud", version=4, alias="test", **later
         ),
+        ProposePromotionOperator(
+            task_id="no_right", version=5, mlops_chain_conn_id="stranger", **CHAMPION, **later
+        ),
         RegisterModelVersionOperator(task_id="no_such", model_name="fraud", version=99, **later),
         RegisterModelVersionOperator(
             task_id="no_connection", model_name="fraud", version=1,
@@ -193,6 +197,9 @@ def decided(
     airflow_home = airflow_template.copied(tmp_path_factory.mktemp("airflow") / "home")
     airflow_home = airflow_home.with_variables(
         AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT=to_connection(extra, team.password),
+        AIRFLOW_CONN_STRANGER=to_connection(
+            {"home": str(team.home), "requester_key": "keystore:keys/submitter.json"}
+        ),
         AIRFLOW_CONN_KEYLESS=to_connection({"home": str(team.home)}),
         AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
     )
@@ -273,7 +280,16 @@ def test_a_version_is_revoked_once(decided: Decided) -> None:
         ("no_key", "AirflowFailException", ["'keyless'", "Requester's key", "keystore:"]),
         ("no_number", "AirflowFailException", ["version:", "a whole number", "'four'"]),
         ("no_target", "AirflowFailException", ["'champion' is no target", "alias:<name>"]),
-        ("not_gated", "AirflowFailException", ["no policy is in force for alias:test"]),
+        (
+            "not_gated",
+            "AirflowFailException",
+            ["no policy is in force for alias:test", "(gated: alias:champion)"],
+        ),
+        (
+            "no_right",
+            "AirflowFailException",
+            ["not the role", "mlops-chain role grant requester 0x"],
+        ),
         ("no_such", "AirflowFailException", ["no version 99 of model 'fraud'"]),
         ("no_connection", "AirflowNotFoundException", ["nowhere"]),
     ],
@@ -294,6 +310,18 @@ def test_the_link_is_the_explorers_or_else_stays_on_the_page_and_shows_a_command
     assert decided.result("promote", LINK) == explorer
     command = f"#mlops-chain --home {decided.team.home} model history fraud"
     assert decided.result("register_3", LINK) == command
+    said = decided.tested.output
+    assert all(f"to see it: {found}" in said for found in (explorer, command.removeprefix("#")))
+
+
+def test_whoever_may_not_ask_is_told_before_anything_is_written(decided: Decided) -> None:
+    client = open_chain(decided.team.home)
+    try:
+        versions = {document.fields.version for document in proposals(client.log)}
+    finally:
+        client.close()
+    assert versions == {1, 2}
+    assert decided.count("VersionRegistered", 5) == 0
 
 
 def test_a_tasks_state_store_keeps_what_was_done(decided: Decided) -> None:
