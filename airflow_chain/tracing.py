@@ -150,7 +150,7 @@ def _told_by_tasks(
             has_ended = True
         yield Fact(node, facts, found)
     if not has_ended:  # of a task that was killed no hook tells
-        yield from _told_by_run(node, run, key, try_number, logged, is_known=is_known)
+        yield from _told_by_run(node, run, key, try_number, logged, is_known=is_known, began=began)
 
 
 def _told_by_run(
@@ -161,10 +161,15 @@ def _told_by_run(
     logged: Logged,
     *,
     is_known: bool,
+    began: int | None,
 ) -> Iterator[Traced]:
-    """What the end of the DAG run says of a try of whose end no hook told, or of nothing of it."""
+    """What the end of the DAG run says of a try of whose end no hook told, or of nothing of it.
+
+    A time counts as it was first told: later ones are of what the database said by then.
+    """
     subject = Subject(run.store, keys.DAG_RUN, run.id)
-    has_begun = is_known
+    has_event = is_known
+    ended: int | None = None
     for found in by_time(logged.events(subject, types=_RUN_TYPES)):
         for item in _items(found.event):
             same = (item.get("task_id"), item.get("map_index"), item.get("try_number"))
@@ -172,11 +177,13 @@ def _told_by_run(
                 continue
             is_known = True
             facts = {name: item.get(name) for name in ("state", "operator") if item.get(name)}
-            if isinstance(item.get("started_us"), int) and not has_begun:
-                facts[BEGAN] = item["started_us"]
-            if isinstance(item.get("ended_us"), int):
-                facts[ENDED] = item["ended_us"]
-            if not has_begun:
+            if began is None and isinstance(item.get("started_us"), int):
+                began = item["started_us"]
+            if ended is None and isinstance(item.get("ended_us"), int):
+                ended = item["ended_us"]
+            facts.update({BEGAN: began} if began is not None else {})
+            facts.update({ENDED: ended} if ended is not None else {})
+            if not has_event:
                 yield Link(node, run, "part of", found, note="told by the end of the DAG run only")
             yield Fact(node, facts, found)
     if not is_known:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from chain_client.lineage.graph import Graph
+from chain_client.lineage.tasks import split_try
 from chain_client.traces import TASK_TRY, Link
 
 TOLERANCE_US: Final = 60_000_000
@@ -36,7 +37,12 @@ def _judge(graph: Graph, link: Link) -> tuple[bool, str]:
     made = link.evidence.event
     if made is None:
         return True, "what said so can't be read any more"
-    is_same = any(e.event is not None and e.event.source_id == made.source_id for e in events)
+    instance = split_try(link.earlier)[0]
+    is_same = any(
+        e.event is not None and e.event.source_id == made.source_id
+        for e in events
+        if e.subject.id == instance
+    )
     tolerance = _OWN_TOLERANCE_US if is_same else TOLERANCE_US
     facts = graph.facts[link.earlier]
     began, ended = facts.get(BEGAN), facts.get(ENDED)

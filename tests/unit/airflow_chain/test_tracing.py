@@ -166,6 +166,22 @@ def test_the_end_of_a_try_that_was_killed_is_told_by_the_end_of_its_dag_run() ->
     }
     assert links(found) == [("part of", RUN, 0)]
     assert gaps(found) == []
+    # What the database says later moves nothing.
+    later = {**item, "started_us": START_US - 9, "ended_us": START_US + 9_000_000}
+    states = FinalStates((later,), False, 9)
+    note(log, map_dag_run_row(ROW, keys.DAG_RUN_RECONCILED, states=states))
+    again = facts(origins(log, try_node(1)))
+    assert (again[BEGAN], again[ENDED]) == (START_US, START_US + 5)
+
+
+def test_a_try_that_was_only_marked_has_its_times_of_the_end_of_its_dag_run() -> None:
+    log = LogInMemory()
+    note(log, map_mark(task(1), "failed"), actor=Actor(authenticated="bob"))
+    item: dict[str, Any] = {"task_id": "fit", "map_index": -1, "try_number": 1, "state": "failed"}
+    states = FinalStates(({**item, "started_us": START_US, "ended_us": START_US + 5},), False, 9)
+    note(log, map_dag_run_row(ROW, keys.DAG_RUN_FAILED, states=states))
+    found = facts(origins(log, try_node(1)))
+    assert (found[BEGAN], found[ENDED], found["marked_by"]) == (START_US, START_US + 5, "bob")
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_a_run_is_only_believed_to_be_of_a_try_that_was_running(
     [
         (True, 3.0, 7, False, "the task was running when it was made"),
         (True, 86_400.0, 7, True, "only its tags say so: it was made after that try had ended"),
+        (True, 3.0, 3, False, "the task was running when it was made"),  # not of the task's process
         (False, 3.0, 2, False, "the task's own process recorded both"),
         (False, 3.0, 7, True, "only its tags say so: no event tells when that try ended"),
         (False, 86_400.0, 7, True, "only its tags say so: no event tells when that try ended"),
