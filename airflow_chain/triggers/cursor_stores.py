@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,9 +34,15 @@ class CursorStore(Protocol):
         """Keep it in place of the one before."""
 
 
-def cursor_name(place: Place, wanted: Filter) -> str:
-    """The name under which a cursor stands: another filter, chain or contract has its own."""
-    what = json.dumps([sorted(wanted.events), wanted.model_name, wanted.target])
+def cursor_name(place: Place, wanted: Filter, watcher: Sequence[str | float | None] = ()) -> str:
+    """The name under which a cursor stands: another filter, chain or contract has its own.
+
+    Args:
+        place: chain and contract.
+        wanted: the filter.
+        watcher: what else tells watchers apart that are kept in one store.
+    """
+    what = json.dumps([sorted(wanted.events), wanted.model_name, wanted.target, *watcher])
     digest = hashlib.sha256(what.encode()).hexdigest()[:16]
     return f"mlops_chain/decisions/{place.chain_id}/{to_hex(place.contract)}/{digest}"
 

@@ -167,11 +167,13 @@ class PromotionEventTrigger(BaseEventTrigger):
             # Airflow before 3.3 has no such attribute.
             stores = getattr(self, "asset_state_store", None)
             store: CursorStore
+            watcher: tuple[str | float | None, ...] = (self.mlops_chain_conn_id, self.from_block)
             if stores is None:
                 store = LogCursors(self.mlops_chain_conn_id, config.name())
+                watcher += (self.poll_interval,)  # for other assets are watched there, too
             else:
                 store = AssetCursors(stores)
-            self._teller = _Teller(store, wanted, self.from_block, self.log)
+            self._teller = _Teller(store, wanted, self.from_block, self.log, watcher)
         return self._teller
 
 
@@ -179,12 +181,18 @@ class _Teller:
     """Keeps one cursor, in memory and stored, in step."""
 
     def __init__(
-        self, store: CursorStore, wanted: Filter, from_block: int | None, log: Any
+        self,
+        store: CursorStore,
+        wanted: Filter,
+        from_block: int | None,
+        log: Any,
+        watcher: tuple[str | float | None, ...] = (),
     ) -> None:
         self._store = store
         self._wanted = wanted
         self._from_block = from_block
         self._log = log
+        self._watcher = watcher
         self._name = ""
         self._cursor: Cursor | None = None
         self._is_stored = True
@@ -206,7 +214,7 @@ class _Teller:
         repeated: tuple[Payload, ...] = ()
         cursor = self._cursor
         if cursor is None:
-            self._name = cursor_name(found.look.place, self._wanted)
+            self._name = cursor_name(found.look.place, self._wanted, self._watcher)
             cursor = await self._load()
             if cursor is not None and cursor.block > found.look.block_number:
                 if not self._is_ahead_for_good(cursor.block, found.look.block_number):

@@ -197,6 +197,40 @@ def test_before_airflow_3_3_a_cursor_in_the_log_survives_a_restart(
     assert kinds(found) == [("approved", 2, True), ("promoted", 2, True), ("revoked", 2, True)]
 
 
+def test_before_airflow_3_3_each_watcher_has_a_cursor_of_its_own_in_the_log(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_chain.triggers.promotion_event import PromotionEventTrigger
+
+    decide(office, 1)
+
+    async def main() -> list[list[Any]]:
+        kept: list[list[Any]] = [[], [], []]
+
+        async def watch(number: int, trigger: Any) -> None:
+            async with aclosing(trigger.run()) as events:
+                async for event in events:
+                    kept[number].append(event.payload)
+
+        same = PromotionEventTrigger(poll_interval=0.05)
+        other = PromotionEventTrigger(poll_interval=0.06)
+        begins = PromotionEventTrigger(poll_interval=0.05, from_block=1)
+        tasks = [
+            asyncio.create_task(watch(number, trigger))
+            for number, trigger in enumerate((same, other, begins))
+        ]
+        await until(lambda: len(_cursors(office)) == 3 and len(kept[2]) == 3)
+        await asyncio.to_thread(decide, office, 2)
+        await until(lambda: [len(one) for one in kept] == [3, 3, 6])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return kept
+
+    first_kept, second_kept, _ = asyncio.run(main())
+    assert [one["event_id"] for one in first_kept] == [one["event_id"] for one in second_kept]
+
+
 def _cursors(office: Office) -> list[int]:
     """How much is pending in each cursor of the log's database."""
     with closing(sqlite3.connect(office.home / "log.db", timeout=30)) as database:
