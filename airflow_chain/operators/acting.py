@@ -47,6 +47,11 @@ class ChainOperator(BaseOperator):
     ui_color = "#e6f1f2"
     shows_by: ClassVar[str] = "history"
     """Command of ``mlops-chain model`` that shows what was done."""
+    own_outputs: ClassVar[tuple[str, ...]] = ()
+    """Members of the result that others take alone, as in ``propose.output["proposal_id"]``.
+
+    Each is an XCom of its own, and costs a call of the API server.
+    """
 
     def __init__(
         self,
@@ -58,8 +63,6 @@ class ChainOperator(BaseOperator):
         poll_interval: float = 2.0,
         **kwargs: Any,
     ) -> None:
-        # So that others take one value of the result by `.output["tx_hash"]`.
-        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.model_name = model_name
         self.version = version
@@ -85,7 +88,10 @@ class ChainOperator(BaseOperator):
             hook.close()
         result = {**done, **act.to_json()}
         _remember(context, result)
-        self.log.info("mlops-chain: %s", result)
+        if self.do_xcom_push and not self.multiple_outputs:  # else Airflow does it for all
+            for name in self.own_outputs:
+                context["ti"].xcom_push(name, result[name])
+        self.tell(self.describe(result))
         if self.chain_link:
             self.tell(f"to see it: {self.chain_link}")
         return result
@@ -105,6 +111,10 @@ class ChainOperator(BaseOperator):
         self._is_killed = True
 
     # --- what an operator says of itself
+
+    def describe(self, result: dict[str, Any]) -> str:
+        """What was done, in a line for people."""
+        return ", ".join(f"{name} {value!r}" for name, value in result.items())
 
     def patience(self) -> Patience:
         """How long it waits, and that being killed ends it."""

@@ -54,6 +54,7 @@ class ProposePromotionOperator(ChainOperator):
         "supersedes",
     )
     shows_by = "show"
+    own_outputs = ("proposal_id",)
 
     def __init__(
         self,
@@ -112,3 +113,14 @@ class ProposePromotionOperator(ChainOperator):
             "deadline_s": document.fields.deadline_s,
         }
         return result, done.act
+
+    def describe(self, result: dict[str, Any]) -> str:
+        """See `ChainOperator.describe`; what is to be done next, and until when."""
+        from chain_client.registry.durations import show_time
+
+        short = result["proposal_id"].removeprefix("0x")[:12]
+        return (
+            f"version {result['version']} of {result['model_name']!r} stands proposed for "
+            f"{result['target']} as {short} (transaction {result['tx_hash']}); next, until "
+            f"{show_time(result['deadline_s'])}: mlops-chain model approve {short} --key …"
+        )

@@ -16,6 +16,7 @@ import pytest
 from chain_client.client import ChainClient
 from chain_client.ledger.model_registry_values import RegistryEvent
 from chain_client.registry.documents import proposals
+from chain_client.registry.durations import show_time
 from chain_client.types import TxHash, to_hex
 from tests.airflow_home import AirflowHome, dag_test, open_chain
 from tests.integration.airflow.model import QuickTeam, champion, make_model, to_connection
@@ -234,8 +235,22 @@ def test_a_proposal_is_made_once_and_names_who_asked_and_until_when(decided: Dec
     assert {"user": "ada", "address": found["requester"]} in users
 
 
-def test_each_value_of_a_result_can_be_taken_by_its_name(decided: Decided) -> None:
+def test_a_proposals_id_can_be_taken_by_its_name_and_all_else_is_one_value(
+    decided: Decided,
+) -> None:
     assert decided.result("propose", "proposal_id") == decided.result("propose")["proposal_id"]
+    pushed = decided.airflow_home.rows("select key from xcom where task_id = 'propose'")
+    assert sorted(key for (key,) in pushed) == sorted([LINK, "proposal_id", "return_value"])
+
+
+def test_the_log_of_a_proposal_says_what_is_to_be_done_next_and_until_when(
+    decided: Decided,
+) -> None:
+    short = decided.result("propose")["proposal_id"][2:14]
+    until = show_time(decided.result("propose")["deadline_s"])
+    said = decided.tested.output
+    assert f"next, until {until}: mlops-chain model approve {short} --key" in said
+    assert "deadline_s" not in said
 
 
 def test_without_approvals_nothing_is_promoted_and_the_task_says_who_may_approve(
