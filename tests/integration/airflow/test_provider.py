@@ -19,6 +19,7 @@ from tests.airflow_home import AirflowHome
 from tests.integration.airflow.model import QuickTeam, to_connection
 
 SECRET = "hunter2-hunter2"
+PRIVATE = "1f" * 32
 PROGRAM = """
 import contextlib, io, json, sys
 
@@ -57,7 +58,7 @@ from airflow_chain.hooks.chain import ChainHook
 from airflow_chain.versions import mask
 
 tested = {}
-for conn_id in ("mlops_chain_default", "stranger", "empty", "typo", "missing"):
+for conn_id in ("mlops_chain_default", "stranger", "empty", "typo", "pasted", "web", "missing"):
     tested[conn_id] = ChainHook(conn_id).test_connection()
 found["tested"] = tested
 found["kind"] = type(Connection.get("mlops_chain_default").get_hook()).__name__
@@ -119,6 +120,8 @@ def asked(
         AIRFLOW_CONN_MLOPS_CHAIN_DEFAULT=to_connection(team.extra(), team.password),
         AIRFLOW_CONN_STRANGER=to_connection(stranger),
         AIRFLOW_CONN_EMPTY=to_connection(extra),
+        AIRFLOW_CONN_PASTED=to_connection({**stranger, "requester_key": PRIVATE}),
+        AIRFLOW_CONN_WEB="http://web.example",
         AIRFLOW_CONN_TYPO=to_connection({"hone": "/x"}),
     )
     done = airflow_home.run_python(PROGRAM, json.dumps(LISTINGS))
@@ -190,6 +193,7 @@ def test_airflow_masks_what_is_hidden_wherever_it_shows_a_connection(asked: Aske
         name for name, item in FIELDS.items() if item.is_hidden
     }
     assert SECRET not in asked.output
+    assert PRIVATE[:12] not in asked.output
 
 
 def test_a_connection_gives_its_hook(asked: Asked) -> None:
@@ -204,6 +208,7 @@ def test_the_test_button_says_in_a_sentence_what_is_there(asked: Asked) -> None:
         "entries",
         "the requester's key is 0x",
         "the breaker's key is 0x",
+        "no database with models records into",
     ):
         assert words in said
 
@@ -217,6 +222,8 @@ def test_the_test_button_says_in_a_sentence_what_is_there(asked: Asked) -> None:
             ["HomeMissing", "there is no home at", "field 'Home folder'", "mlops-chain join"],
         ),
         ("typo", ["unknown field 'hone'", "expected home,"]),
+        ("pasted", ["'pasted'", "Requester's key", "looks like a private key"]),
+        ("web", ["'web' is of type 'http'", "'mlops_chain'"]),
         ("missing", ["isn't defined", "missing"]),
     ],
 )
