@@ -5,15 +5,19 @@ scheduler; so nothing of ours gets out, whatever its class. But an exception may
 own word to what it interrupts: its signal handlers end a task that takes too long
 (`AirflowTaskTimeout`) and the scheduler (`SystemExit`) by raising, wherever the main thread is.
 Within a hook such a signal waits: its handler is called when the hook is done, outside the guard.
+Where a hook takes far too long, as in a file of a mount that is away, the handler is called in it,
+and what it raises gets out.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from types import FrameType, TracebackType
 from typing import Any
@@ -32,6 +36,9 @@ _WAITING = (
 )
 """Signals whose handlers in Python wait for the end of a hook."""
 
+PATIENCE_S = 3.0
+"""How long a hook may last before a signal does not wait for its end any more."""
+
 _MOST_CAUSES = 100
 
 faults: Counter[str] = Counter()
@@ -45,16 +52,19 @@ class Guard:
         hook: its name, for the log.
     """
 
-    __slots__ = ("_arrived", "_handlers", "_hook")
+    __slots__ = ("_arrived", "_began", "_handlers", "_hook", "_word")
 
     def __init__(self, hook: str) -> None:
         self._hook = hook
         self._handlers: dict[int, Any] = {}
         self._arrived: list[int] = []
+        self._began = 0.0
+        self._word: BaseException | None = None
 
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # no handler is ever called in it
+        self._began = time.monotonic()
         try:
             for number in _WAITING:
                 handler = signal.getsignal(number)
@@ -72,15 +82,36 @@ class Guard:
         traceback: TracebackType | None,
     ) -> bool:
         try:
-            if error is not None:
+            if error is not None and error is not self._word:
                 _tell(self._hook, error)
         finally:
             self._restore()
-        return True
+        if self._word is not None and error is not self._word:
+            raise self._word  # the hook kept it for itself
+        return error is not self._word or error is None
 
     def _wait(self, number: int, frame: FrameType | None) -> None:
-        if number not in self._arrived:
+        if time.monotonic() - self._began >= PATIENCE_S:
+            self._hand_on(number, frame)
+        elif number not in self._arrived:
             self._arrived.append(number)
+            # No thread of `threading`: what it starts one with may be held where this came.
+            _thread.start_new_thread(self._remind, (number,))
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+        if number in self._arrived:
+            self._arrived.remove(number)
+        try:
+            self._handlers[number](number, frame)
+        except BaseException as exc:
+            self._word = exc
+            raise
+
+    def _remind(self, number: int) -> None:
+        """Send a signal once more, if the hook still lasts when it should have ended."""
+        time.sleep(max(0.0, self._began + PATIENCE_S - time.monotonic()))
+        if number in self._arrived:
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     def _restore(self) -> None:
         """Give the handlers back, and the signals that came meanwhile to them."""

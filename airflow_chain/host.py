@@ -11,6 +11,7 @@ from airflow_chain.verifying.comparison import Comparison
 from airflow_chain.verifying.missing_events import find_missing_events
 from airflow_chain.verifying.names import name_event
 from airflow_chain.verifying.replay import replay
+from airflow_chain.verifying.two_roles import find_two_roles
 from airflow_chain.verifying.unexplained_states import find_unexplained_states
 from chain_client.events import Event, OutcomeStatus
 from chain_client.hosts import (
@@ -53,6 +54,7 @@ class AirflowHost:
         recorded = replay(events)
         yield from find_missing_events(recorded)
         yield from find_unexplained_states(recorded)
+        yield from find_two_roles(recorded)
         comparison = Comparison(recorded, f"Airflow {store.store_id}")
         for count, line in enumerate(read_database(store)):
             if count % _TOLD_EVERY == 0:

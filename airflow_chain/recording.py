@@ -218,6 +218,8 @@ def _read_policy() -> tuple[Policy, ConfigurationError | None]:
         return Policy(), None
     try:
         try:
+            if not path.is_file():
+                raise OSError  # of a pipe, reading might never end
             return parse_policy(path.read_text(encoding="utf-8")), None
         except (OSError, ValueError) as exc:
             raise ConfigurationError("the policy can't be read") from exc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_chain.rules import Extent
@@ -43,15 +43,27 @@ def disclose(value: Any, extent: Extent, name: str, mask: Mask) -> dict[str, Jso
         return None
     try:
         plain = mask(_Plain().of(value), name)
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        data = _to_bytes(plain)
     except (_TooGreatError, RecursionError):
         return {"omitted": "too large"}
-    data = text.encode("utf-8", "surrogatepass")
     if len(data) > MOST_BYTES:
         return {"omitted": "too large"}
     if extent is Extent.VALUES:
         return {"value": plain}
     return {"sha256": hashlib.sha256(data).hexdigest()}
+
+
+def digest_disclosed(told: Mapping[str, Json]) -> str | None:
+    """SHA-256 of what `disclose` told, in either extent; None if it told neither."""
+    if "value" in told:
+        return hashlib.sha256(_to_bytes(told["value"])).hexdigest()
+    digest = told.get("sha256")
+    return digest if isinstance(digest, str) else None
+
+
+def _to_bytes(plain: Json) -> bytes:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
 
 
 class _Plain:

@@ -63,7 +63,9 @@ def _read_policy() -> Policy:
 
     path = config.policy()
     try:
-        return Policy() if path is None else parse_policy(path.read_text(encoding="utf-8"))
+        if path is None or not path.is_file():
+            return Policy()
+        return parse_policy(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, ConfigurationError):
         return Policy()
 

@@ -6,7 +6,8 @@ Each line is a JSON list that begins with its kind:
 - ``["archived_dag_run", dag_id, run_id]`` and ``["archived_task", ti_id]``: `airflow db clean`
   has put it aside;
 - ``["deletion", {…}]``: Airflow's audit log says that it was deleted on purpose;
-- ``["dag_run", {…}, denied]``, as `mapping.dag_runs.to_dag_run_item` gives it;
+- ``["dag_run", {…}, denied, digests]``, as `mapping.dag_runs.to_dag_run_item` gives it, with what
+  may have been recorded as SHA-256 of its conf;
 - ``["history" | "task", dag_id, run_id, {…}, denied]``, as `mapping.final_states.to_item` gives
   it: an earlier try, or the newest one; denied: by the policy as it is now;
 - ``["end", count]``, the last one; ``["failed", class]`` in its place if it could not be read.

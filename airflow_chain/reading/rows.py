@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from airflow_chain import versions
 from airflow_chain.mapping.dag_runs import to_dag_run_item
+from airflow_chain.mapping.disclosing import digest_disclosed, disclose
 from airflow_chain.mapping.final_states import COLUMNS, to_item
 from airflow_chain.reading.deletions import DELETING, to_deletions
-from airflow_chain.rules import Policy
+from airflow_chain.rules import Extent, Policy
 from chain_client.events import Json
 
 Line = list[Json]
@@ -92,10 +94,22 @@ def _dag_runs(
 
     table = DagRun.__table__
     names = [name for name in _DAG_RUN if name in table.c]
-    query = _chosen(select(*(table.c[name] for name in names)), dag_id, since_us)
+    query = _chosen(select(*(table.c[name] for name in names), table.c["conf"]), dag_id, since_us)
     for row in _rows(connection, query.order_by(table.c.id)):
         item = to_dag_run_item(dict(zip(names, row)))
-        yield ["dag_run", item, not policy.decide(str(item["dag_id"])).record]
+        denied = not policy.decide(str(item["dag_id"])).record
+        yield ["dag_run", item, denied, _digests(row[-1])]
+
+
+def _digests(conf: Any) -> list[Json]:
+    """Of a run's conf, masked as a hook masks it, and as it is: what is masked, may differ."""
+    found: list[Json] = []
+    for mask in (versions.mask, lambda value, name: value):
+        told = disclose(conf, Extent.HASHES, "conf", mask)
+        digest = None if told is None else digest_disclosed(told)
+        if digest is not None and digest not in found:
+            found.append(digest)
+    return found
 
 
 def _tasks(

@@ -22,6 +22,9 @@ DAG_RUN_MISSING = "dag_run_missing"
 DAG_RUN_UNRECORDED = "dag_run_unrecorded"
 
 _FIELDS = ("state", "run_type", "row_id", "logical_us", "run_after_us", "started_us", "ended_us")
+_AS_BEGUN = ("triggered_by", "interval_start_us", "interval_end_us")
+_OR_NONE = ("bundle_version", "triggering_user_name")
+"""What a run keeps from its beginning; the latter also if it had none."""
 _RECONCILE = (
     "If its scheduler may have been unable to record, `mlops-chain airflow reconcile` records what "
     "the database says now, as what it is: read later"
@@ -59,7 +62,7 @@ class Comparison:
         elif kind == "archived_task":
             self._deleted.archived_tries.add(line[1])
         elif kind == "dag_run":
-            yield from self._take_run(line[1], denied=line[2])
+            yield from self._take_run({**line[1], "conf": line[3]}, denied=line[2])
         elif kind in ("history", "task"):
             key, item = DagRunKey(line[1], line[2]), line[3]
             is_newest = kind == "task"
@@ -184,8 +187,16 @@ def _compare_run(run: RunRecord, end: RunEnd, item: Item) -> Iterator[Finding]:
 
 
 def _differing(end: RunEnd, item: Item) -> dict[str, tuple[Json, Json]]:
-    return {
+    found: dict[str, tuple[Json, Json]] = {
         name: (end.item[name], item.get(name))
-        for name in _FIELDS
+        for name in (*_FIELDS, *_AS_BEGUN, *_OR_NONE)
         if end.item.get(name) is not None and end.item[name] != item.get(name)
     }
+    if "run_type" in end.item:  # else its row was not loaded when its end was recorded
+        for name in _OR_NONE:
+            if end.item.get(name) is None and item.get(name) is not None:
+                found[name] = None, item[name]
+    digests = item["conf"]
+    if end.conf is not None and end.conf not in digests:
+        found["conf"] = {"sha256": end.conf}, {"sha256": digests[0] if digests else None}
+    return found

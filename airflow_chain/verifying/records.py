@@ -63,6 +63,7 @@ class RunEnd:
         marked: whether a person gave it the state.
         reconciled: whether the reconciler found it.
         component: of Airflow, that recorded it.
+        conf: SHA-256 of what was recorded of the run's conf; None if nothing was.
     """
 
     time_us: int
@@ -72,6 +73,7 @@ class RunEnd:
     marked: bool = False
     reconciled: bool = False
     component: str = ""
+    conf: str | None = None
 
 
 @dataclass(slots=True)
@@ -162,6 +164,7 @@ class Recorded:
         lossy: sources that say that they lost records, with the latest claimed time.
         graphs: the tasks of each graph, by its SHA-256.
         idle: tasks that were idle in any graph of a DAG, by the DAG.
+        components: of what stands for the scheduler or the API server, an event of each source.
     """
 
     runs: dict[DagRunKey, RunRecord] = field(default_factory=dict)
@@ -171,6 +174,7 @@ class Recorded:
     lossy: dict[bytes, int] = field(default_factory=dict)
     graphs: dict[str, dict[str, GraphTask]] = field(default_factory=dict)
     idle: dict[str, set[str]] = field(default_factory=dict)
+    components: dict[bytes, tuple[int, str]] = field(default_factory=dict)
 
     def run(self, key: DagRunKey) -> RunRecord:
         """The record of a run, made when it is first met."""

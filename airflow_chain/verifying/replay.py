@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow_chain import keys
 from airflow_chain.keys import DagRunKey, TaskKey
+from airflow_chain.mapping.disclosing import digest_disclosed
+from airflow_chain.verifying.names import name_event
 from airflow_chain.verifying.records import (
     FINAL,
     LOCAL,
@@ -27,6 +29,7 @@ _ENDED = frozenset(
         keys.TASK_SKIPPED,
     }
 )
+_WITH_ROWS = frozenset({"scheduler", "api_server"})
 _OWN = "task"
 """The component whose events are those of a task's own process."""
 
@@ -52,6 +55,10 @@ def take(found: Recorded, event: Event) -> None:
     Raises:
         ValueError: or KeyError, TypeError, AttributeError: it has not the form of ours.
     """
+    if _component_of(event.payload) in _WITH_ROWS:
+        source = bytes(event.source_id)
+        if source not in found.components:
+            found.components[source] = event.time_us, name_event(event)
     if event.subject.kind == keys.DAG_RUN:
         _take_run(found, event)
     elif event.subject.kind == keys.TASK_INSTANCE:
@@ -63,6 +70,11 @@ def take(found: Recorded, event: Event) -> None:
     elif event.type == records.RECORDS_LOST:
         source = bytes(event.source_id)
         found.lossy[source] = max(found.lossy.get(source, 0), event.time_us)
+
+
+def _component_of(payload: Mapping[str, Any]) -> str:
+    observer = payload.get("observer")
+    return str(observer.get("component")) if isinstance(observer, Mapping) else ""
 
 
 def _take_run(found: Recorded, event: Event) -> None:
@@ -91,7 +103,7 @@ def _take_run(found: Recorded, event: Event) -> None:
 def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
     marked = event.type == keys.DAG_RUN_MARKED
     reconciled = event.type == keys.DAG_RUN_RECONCILED
-    component = str(payload["observer"]["component"]) if "observer" in payload else ""
+    component = _component_of(payload)
     run.whole = run.whole or component == LOCAL
     if marked:
         run.marks.append(event.time_us)
@@ -123,7 +135,8 @@ def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
         run.denied = int(payload.get("task_instances_denied", 0))
     message = str(payload.get("message", ""))
     source = bytes(event.source_id)
-    end = RunEnd(event.time_us, source, item, message, marked, reconciled, component)
+    conf = digest_disclosed(payload.get("conf", {}))
+    end = RunEnd(event.time_us, source, item, message, marked, reconciled, component, conf)
     run.ends.append(end)
     if not is_new:
         run.ends.sort(key=lambda end: end.time_us)

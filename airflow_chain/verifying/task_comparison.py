@@ -157,7 +157,7 @@ class TaskComparison:
             states = states | {_FAILED} if states and unfinished else states
         elif run.key not in self._final:
             # It goes on: what had not ended may have changed, and will be told at its next end.
-            states = states | {_REMOVED} if states <= _LASTING else set()
+            states = states | {_REMOVED} if states and states <= _LASTING else set()
         if states and item["state"] not in states:
             expected["state"] = _shown(states)
             actual["state"] = item["state"]

@@ -11,6 +11,7 @@ from airflow_chain.keys import DagRunKey, TaskKey
 from airflow_chain.verifying.comparison import Comparison
 from airflow_chain.verifying.missing_events import find_missing_events
 from airflow_chain.verifying.replay import replay
+from airflow_chain.verifying.two_roles import find_two_roles
 from airflow_chain.verifying.unexplained_states import find_unexplained_states
 from chain_client import records
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing, new_event_id
@@ -179,7 +180,7 @@ def rows(
     """The lines of a database with at most this one run."""
     lines = [*first]
     if run is not None:
-        lines.append(["dag_run", dict(run), False])
+        lines.append(["dag_run", dict(run), False, []])
     lines += [["history", RUN.dag_id, RUN.run_id, dict(row), False] for row in history]
     lines += [["task", RUN.dag_id, RUN.run_id, dict(row), False] for row in tasks]
     return lines
@@ -199,6 +200,7 @@ def _compare(events: Iterable[Event], lines: Iterable[list[Any]]) -> Iterator[Fi
     recorded = replay(events)
     yield from find_missing_events(recorded)
     yield from find_unexplained_states(recorded)
+    yield from find_two_roles(recorded)
     comparison = Comparison(recorded, "Airflow airflow")
     for line in lines:
         yield from comparison.take(line)

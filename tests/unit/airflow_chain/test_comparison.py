@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ NAME_TASK = f"{NAME_RUN}/task fit/try 1"
 WHOSE = [RUN.dag_id, RUN.run_id]
 FORGED = item(ti=ti_id(8))
 CHANGED = item(ti=ti_id(9))
+EMPTY_SHA256 = hashlib.sha256(b"{}").hexdigest()
 OTHER_RUN = {**run_item(), "run_id": "forged", "row_id": 2}
 
 
@@ -57,7 +59,7 @@ OTHER_RUN = {**run_item(), "run_id": "forged", "row_id": 2}
         ),
         pytest.param(rows(None), ("dag_run_missing", NAME_RUN), id="run removed"),
         pytest.param(
-            [["dag_run", OTHER_RUN, False], *WHOLE],
+            [["dag_run", OTHER_RUN, False, []], *WHOLE],
             ("dag_run_unrecorded", "dag train/run forged"),
             id="run inserted",
         ),
@@ -169,6 +171,11 @@ CLEANED = {
             id="a task cleared without its run",
         ),
         pytest.param(
+            without(honest(), END, keys.TASK_SUCCEEDED),
+            rows(run_item("running", ended_s=None), [item()]),
+            id="its run goes on, and its end lies in another spool yet",
+        ),
+        pytest.param(
             [
                 task_event(keys.TASK_STARTED),
                 task_event(keys.TASK_RETRY_SCHEDULED, at_s=3),
@@ -278,7 +285,7 @@ CLEANED = {
         ),
         pytest.param(
             honest(),
-            [["dag_run", CANCELLED, False], *WHOLE, ["task", "train", "b", WAITING, False]],
+            [["dag_run", CANCELLED, False, []], *WHOLE, ["task", "train", "b", WAITING, False]],
             id="a backfill cancelled before its run began",
         ),
         pytest.param(
@@ -298,17 +305,17 @@ CLEANED = {
         ),
         pytest.param(
             honest(),
-            [["dag_run", OTHER_RUN, True], *WHOLE],
+            [["dag_run", OTHER_RUN, True, []], *WHOLE],
             id="a run that the policy leaves out",
         ),
         pytest.param(
             honest(),
-            [["dag_run", {**OTHER_RUN, "ended_us": BEGIN_US - S}, False], *WHOLE],
+            [["dag_run", {**OTHER_RUN, "ended_us": BEGIN_US - S}, False, []], *WHOLE],
             id="a run from before recording began",
         ),
         pytest.param(
             honest(),
-            [["dag_run", {**OTHER_RUN, "state": "running"}, False], *WHOLE],
+            [["dag_run", {**OTHER_RUN, "state": "running"}, False, []], *WHOLE],
             id="a run that runs",
         ),
     ],
@@ -390,8 +397,64 @@ def test_a_run_whose_tasks_ran_was_not_cancelled(run: dict[str, Any]) -> None:
     assert names(honest(), rows(run, [item()])) == [("dag_run_changed", NAME_RUN)]
 
 
+WHO = {"triggered_by": "UI", "triggering_user_name": "ada", "bundle_version": "abc"}
+CONF: dict[str, Json] = {"sha256": "11"}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "field"),
+    [
+        (WHO, {**WHO, "triggering_user_name": "bob"}, "triggering_user_name"),
+        (WHO, {**WHO, "triggered_by": "CLI"}, "triggered_by"),
+        (WHO, {**WHO, "bundle_version": "def"}, "bundle_version"),
+        (WHO, {**WHO, "bundle_version": None}, "bundle_version"),
+        ({}, {"bundle_version": "def"}, "bundle_version"),
+        ({}, {"triggering_user_name": "bob"}, "triggering_user_name"),
+    ],
+)
+def test_who_triggered_a_run_and_which_code_it_ran_is_compared(
+    recorded: dict[str, Any], now: dict[str, Any], field: str
+) -> None:
+    events = [*without(honest(), END), run_event(END, run_item(**recorded), [item()])]
+    assert compare(events, rows(run_item(**recorded), [item()])) == []
+    (finding,) = compare(events, rows(run_item(**now), [item()]))
+    assert finding.kind == "dag_run_changed"
+    assert finding.expected == {field: recorded.get(field)}
+    assert finding.actual == {field: now[field]}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "digests", "expected"),
+    [
+        (CONF, ["22", "11"], []),
+        (CONF, ["22"], ["dag_run_changed"]),
+        (CONF, [], ["dag_run_changed"]),
+        ({"omitted": "too large"}, ["22"], []),
+        (None, ["22"], []),
+        ({"value": {}}, [EMPTY_SHA256], []),
+    ],
+)
+def test_the_conf_of_a_run_is_compared_by_its_hash(
+    recorded: dict[str, Json] | None, digests: list[str], expected: list[str]
+) -> None:
+    more: dict[str, Any] = {} if recorded is None else {"conf": recorded}
+    events = [*without(honest(), END), run_event(END, run_item(), [item()], **more)]
+    lines = [["dag_run", run_item(), False, digests], *WHOLE[1:]]
+    assert [kind for kind, _ in names(events, lines)] == expected
+
+
+def test_a_task_that_records_in_the_name_of_the_api_server_is_seen() -> None:
+    forged = task_event(
+        keys.TASK_MARKED, task="other", ti=ti_id(7), component="api_server", of=2, state="success"
+    )
+    (finding,) = compare([*honest(), forged], WHOLE)
+    assert finding.kind == "source_in_two_roles"
+    assert NAME_TASK in finding.detail
+    assert "task_instance.marked of dag train/run r/task other/try 1" in finding.detail
+
+
 def test_cancelled_runs_are_counted() -> None:
-    told = remarks(honest(), [["dag_run", CANCELLED, False], *WHOLE])
+    told = remarks(honest(), [["dag_run", CANCELLED, False, []], *WHOLE])
     assert told == ["1 DAG run of a backfill that was cancelled before it began"]
 
 
@@ -399,7 +462,7 @@ def test_a_run_whose_place_another_run_of_the_same_date_took_is_not_missing() ->
     """As `dag.test()` does it with a logical date."""
     first, second = run_item(logical_us=5), {**run_item(logical_us=5), "run_id": "again"}
     events = [run_event(END, first, [item(pid=None)]), run_event(END, second, [])]
-    assert compare(events, [["dag_run", second, False]]) == []
+    assert compare(events, [["dag_run", second, False, []]]) == []
 
 
 def test_a_state_that_its_own_process_contradicts_is_named_while_the_run_goes_on() -> None:
@@ -421,7 +484,7 @@ def test_what_the_reconciler_alone_recorded_is_told() -> None:
         keys.DAG_RUN_RECONCILED, run_item(), [item()], at_s=99, of=7, lost=[{"ti_id": ti_id(1)}]
     )
     events = [run_event(keys.DAG_RUN_STARTED, {**OTHER_RUN, "run_id": "s"}, at_s=1), found]
-    lines = [*WHOLE, ["dag_run", {**OTHER_RUN, "run_id": "s", "state": "running"}, False]]
+    lines = [*WHOLE, ["dag_run", {**OTHER_RUN, "run_id": "s", "state": "running"}, False, []]]
     assert compare(events, lines) == []
     told = " ".join(remarks(events, lines))
     assert "1 DAG run that the reconciler alone recorded" in told

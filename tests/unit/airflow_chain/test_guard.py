@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -108,6 +110,31 @@ def test_the_end_of_a_scheduler_within_a_hook_is_its_end() -> None:
     signal.signal(signal.SIGTERM, exit_gracefully)
     with pytest.raises(SystemExit), Guard("some_hook"):
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+def test_a_hook_that_hangs_in_a_file_makes_nobody_deaf(
+    swallows: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "away")
+    monkeypatch.setattr(guard, "PATIENCE_S", 0.2)
+
+    def exit_gracefully(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(7)
+
+    signal.signal(signal.SIGTERM, exit_gracefully)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    def hook() -> None:
+        around = contextlib.suppress(SystemExit) if swallows else contextlib.nullcontext()
+        with Guard("outer"), Guard("inner"), around:
+            (tmp_path / "away").read_text()  # nobody ever writes
+
+    with pytest.raises(SystemExit) as ended:
+        hook()
+    assert ended.value.code == 7
+    assert signal.getsignal(signal.SIGTERM) is exit_gracefully
+    assert not guard.faults
 
 
 def test_ctrl_c_within_a_hook_is_not_lost() -> None:

@@ -168,7 +168,7 @@ def test_what_differs_is_left_to_verification() -> None:
 def test_runs_that_go_on_have_just_ended_or_are_denied_are_left_out() -> None:
     running = rows(run_item("running", ended_s=None))
     late = rows(run_item(ended_s=7200))
-    denied: Rows = [["dag_run", run_item(), True]]
+    denied: Rows = [["dag_run", run_item(), True, []]]
     assert readings([], running) == readings([], late) == readings([], denied) == []
 
 
