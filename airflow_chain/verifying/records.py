@@ -92,6 +92,7 @@ class RunRecord:
         unread: whether its latest end was recorded without its task instances.
         parts: numbers of those events that together filled in what its latest end left out.
         denied: how many task instances of its latest end the policy left out.
+        denying: ends of which it left some out, by claimed time, with ids of the tries they have.
         lost: what the reconciler said to be lost, by Airflow's id of the try.
         marks: claimed times of what people did to it.
         marked: ids of tries, with the states that they had right after a person did it.
@@ -110,6 +111,7 @@ class RunRecord:
     unread: bool = False
     parts: set[int] = field(default_factory=set)
     denied: int = 0
+    denying: list[tuple[int, set[str]]] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
     marks: list[int] = field(default_factory=list)
     marked: set[tuple[str, str | None]] = field(default_factory=set)
@@ -130,9 +132,17 @@ class RunRecord:
         return self.started_us > 0 or any(not end.reconciled for end in self.ends)
 
     def is_before(self, item: Item) -> bool:
-        """Whether a try may have run before anybody recorded anything of its run."""
+        """Whether a try may have run before anybody recorded of it.
+
+        Nobody did while its run was not recorded yet, or while the policy left it out, as an end
+        tells that has not got it.
+        """
         started_us = item["started_us"]
-        return not self.whole and (started_us is None or started_us < self.first_us)
+        if started_us is None:
+            return not self.whole
+        return (not self.whole and started_us < self.first_us) or any(
+            started_us < time_us and item["ti_id"] not in ids for time_us, ids in self.denying
+        )
 
     def is_marked(self, item: Item) -> bool:
         """Whether a try may have its state of a person who gave the whole run a state."""

@@ -121,6 +121,9 @@ def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
     is_new = not run.ends or event.time_us >= run.ends[-1].time_us
     same_end = bool(run.ends) and item.get("ended_us") == run.ends[-1].item.get("ended_us")
     ids = {task["ti_id"] for task in items}
+    denied = int(payload.get("task_instances_denied", 0))
+    if denied:
+        run.denying.append((event.time_us, ids))
     number, count = payload.get("part", (1, 1))
     if reconciled and same_end:
         # It fills in what the end itself left out, in as many parts as it takes.
@@ -132,7 +135,7 @@ def _take_end(run: RunRecord, event: Event, payload: Mapping[str, Any]) -> None:
         run.latest = ids
         run.parts = {number}
         run.unread = "task_instances" not in payload or count > 1
-        run.denied = int(payload.get("task_instances_denied", 0))
+        run.denied = denied
     message = str(payload.get("message", ""))
     source = bytes(event.source_id)
     conf = digest_disclosed(payload.get("conf", {}))

@@ -67,7 +67,12 @@ def _may_go_on(known: TaskTry | None, recorded: Recorded) -> bool:
 
 def _cannot(recorded: Recorded, run: RunRecord, item: Item) -> bool:
     """Whether no process ran a try, and its graph says that it needs one."""
-    if ran(item) or not run.whole or any(end.component == LOCAL for end in run.ends):
+    if (
+        ran(item)
+        or run.is_before(item)
+        or not run.whole
+        or any(end.component == LOCAL for end in run.ends)
+    ):
         return False  # `dag.test()` can be told to mark tasks as successful
     task_id = item["task_id"]
     graphs = [recorded.graphs[one] for one in run.graphs if one in recorded.graphs]

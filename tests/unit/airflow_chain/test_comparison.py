@@ -176,6 +176,11 @@ CLEANED = {
             id="its run goes on, and its end lies in another spool yet",
         ),
         pytest.param(
+            without(honest(), END, keys.TASK_SUCCEEDED),
+            rows(run_item("running", ended_s=None), [item(state="running", ended_s=None)]),
+            id="it runs",
+        ),
+        pytest.param(
             [
                 task_event(keys.TASK_STARTED),
                 task_event(keys.TASK_RETRY_SCHEDULED, at_s=3),

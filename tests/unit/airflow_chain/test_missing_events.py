@@ -181,6 +181,14 @@ def test_a_mapped_task_is_named_with_its_index() -> None:
         pytest.param(
             [
                 run_event(keys.DAG_RUN_STARTED, run_item("running", ended_s=None), at_s=1),
+                run_event(RUNS_END, run_item(), [], task_instances_denied=1),
+                run_event(RUNS_END, run_item(ended_s=95), [item()], at_s=95),
+            ],
+            id="the policy left it out when it ran, and does not any more",
+        ),
+        pytest.param(
+            [
+                run_event(keys.DAG_RUN_STARTED, run_item("running", ended_s=None), at_s=1),
                 run_event(RUNS_END, run_item("failed"), [item(state="failed")]),
                 run_event(keys.DAG_RUN_MARKED, run_item(), [item()], at_s=900, of=9),
             ],
@@ -190,6 +198,17 @@ def test_a_mapped_task_is_named_with_its_index() -> None:
 )
 def test_honest_holes_are_no_finding(events: list[Event]) -> None:
     assert list(find_missing_events(replay(events))) == []
+
+
+def test_what_was_left_out_earlier_excuses_nothing_that_ran_later() -> None:
+    later = item(started_s=90, ended_s=92)
+    events = [
+        run_event(keys.DAG_RUN_STARTED, run_item("running", ended_s=None), at_s=1),
+        run_event(RUNS_END, run_item(), [], task_instances_denied=1),
+        run_event(RUNS_END, run_item(ended_s=95), [later], at_s=95),
+    ]
+    (finding,) = find_missing_events(replay(events))
+    assert finding.kind == "task_event_missing"
 
 
 def test_events_of_another_form_say_nothing_and_stop_nothing() -> None:
