@@ -63,6 +63,32 @@ def from_bytes(data: bytes, max_levels: int) -> Any:
         raise too_deep() from None
 
 
+def as_text(value: Any) -> str:
+    """It, if it is text; else TypeError."""
+    if type(value) is not str:
+        raise TypeError
+    return value
+
+
+def as_text_or_none(value: Any) -> str | None:
+    """It, if it is text or None; else TypeError."""
+    return None if value is None else as_text(value)
+
+
+def as_number(value: Any) -> int:
+    """It, if it is a whole number; else TypeError."""
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """It, if it is a JSON object; else TypeError."""
+    if type(value) is not dict:
+        raise TypeError
+    return value
+
+
 def too_deep() -> InvalidEvent:
     """The error for what is nested too deep."""
     return InvalidEvent(

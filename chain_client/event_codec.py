@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from chain_client import compact_json
+from chain_client.compact_json import as_number, as_object, as_text, as_text_or_none
 from chain_client.errors import InvalidEvent
-from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing
+from chain_client.events import Actor, Event, OutcomeStatus, Subject, Timing
 from chain_client.types import EventId, SourceId
 
 STORED_VERSION = 1
@@ -78,26 +79,26 @@ def _from_row(row: list[Any]) -> Event:
     subject, actor, timing, payload, result, error, detail = row[7:]
     return Event(
         event_id=EventId(_id(event_id)),
-        type=_text(kind),
+        type=as_text(kind),
         source_id=SourceId(_id(source_id)),
-        sequence=_number(sequence),
-        time_us=_number(time_us),
+        sequence=as_number(sequence),
+        time_us=as_number(time_us),
         status=OutcomeStatus(status),
-        subject=Subject(*map(_text, _of_length(subject, 3))),
-        actor=Actor(*map(_text_or_none, _of_length(actor, 2))),
+        subject=Subject(*map(as_text, _of_length(subject, 3))),
+        actor=Actor(*map(as_text_or_none, _of_length(actor, 2))),
         timing=_timing(*_of_length(timing, 3)),
-        payload=_object(payload),
-        result=None if result is None else _object(result),
-        error=_text_or_none(error),
-        detail=None if detail is None else _object(detail),
+        payload=as_object(payload),
+        result=None if result is None else as_object(result),
+        error=as_text_or_none(error),
+        detail=None if detail is None else as_object(detail),
     )
 
 
 def _timing(started_us: Any, ended_us: Any, settled_at: Any) -> Timing:
     return Timing(
-        _number(started_us),
-        None if ended_us is None else _number(ended_us),
-        None if settled_at is None else _number(settled_at),
+        as_number(started_us),
+        None if ended_us is None else as_number(ended_us),
+        None if settled_at is None else as_number(settled_at),
     )
 
 
@@ -111,26 +112,4 @@ def _id(value: Any) -> bytes:
 def _of_length(value: Any, length: int) -> list[Any]:
     if type(value) is not list or len(value) != length:
         raise ValueError
-    return value
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError
-    return value
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _object(value: Any) -> dict[str, Json]:
-    if type(value) is not dict:
-        raise TypeError
     return value

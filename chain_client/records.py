@@ -16,13 +16,24 @@ from pathlib import Path
 from typing import Any, cast
 
 from chain_client.clock import SystemClock
-from chain_client.compact_json import MAX_LEVELS, from_bytes, to_text
+from chain_client.compact_json import (
+    MAX_LEVELS,
+    as_number,
+    as_object,
+    as_text,
+    as_text_or_none,
+    from_bytes,
+    to_text,
+)
 from chain_client.errors import InvalidEvent
 from chain_client.events import Actor, Event, Json, OutcomeStatus, Subject, Timing, new_event_id
 from chain_client.types import EventId, SourceId
 
 _LEVELS = MAX_LEVELS + 1
 """A body is a list, and what it holds may nest as deep as an event's parts."""
+_EVENT_ID_BYTES = 16
+_MOST_US = 1 << 53
+"""Some 285 years: whoever reads the log can show such a time."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 SOURCE = "source"
@@ -138,9 +149,20 @@ def encode_outcome(outcome: Outcome) -> bytes:
 
 
 def decode_outcome(body: bytes) -> Outcome:
-    """The inverse of `encode_outcome`."""
+    """The inverse of `encode_outcome`.
+
+    Raises:
+        ValueError, TypeError: it is no outcome.
+    """
     status, ended_us, subject_id, result, error, in_doubt = from_bytes(body, _LEVELS)
-    return Outcome(OutcomeStatus(status), ended_us, subject_id, result, error, in_doubt)
+    return Outcome(
+        OutcomeStatus(status),
+        _time_us(ended_us),
+        as_text_or_none(subject_id),
+        None if result is None else as_object(result),
+        as_text_or_none(error),
+        in_doubt is True,
+    )
 
 
 def event_id_of(body: bytes) -> EventId:
@@ -158,23 +180,42 @@ def event_id_of(body: bytes) -> EventId:
 
 
 def decode_intent(body: bytes, source_id: SourceId, sequence: int) -> Event:
-    """The event of an INTENT, with status UNDETERMINED until its outcome is known."""
+    """The event of an INTENT, with status UNDETERMINED until its outcome is known.
+
+    Guarantee: what a log could not give back is refused, whoever wrote it.
+
+    Raises:
+        ValueError, TypeError: it is no event.
+    """
     event_id, type_, time_us, started_us, subject, actor, payload, result = cast(
         "list[Any]", from_bytes(body, _LEVELS)
     )
     return Event(
-        EventId(bytes.fromhex(event_id)),
-        type_,
+        _event_id(event_id),
+        as_text(type_),
         source_id,
         sequence,
-        time_us,
+        _time_us(time_us),
         OutcomeStatus.UNDETERMINED,
-        Subject(*subject),
-        Actor(*actor),
-        Timing(started_us),
-        payload,
-        result,
+        Subject(*map(as_text, subject)),
+        Actor(*map(as_text_or_none, actor)),
+        Timing(_time_us(started_us)),
+        as_object(payload),
+        None if result is None else as_object(result),
     )
+
+
+def _time_us(value: Any) -> int:
+    if not -_MOST_US <= as_number(value) <= _MOST_US:
+        raise ValueError
+    return as_number(value)
+
+
+def _event_id(text: Any) -> EventId:
+    found = bytes.fromhex(text)
+    if len(found) != _EVENT_ID_BYTES:
+        raise ValueError
+    return EventId(found)
 
 
 def decode_note(body: bytes, source_id: SourceId, sequence: int) -> Event:

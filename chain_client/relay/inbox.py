@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -104,14 +105,11 @@ class Inbox:
     def _watch_shipments(self, now_us: int) -> None:
         """Tell of shipments that were begun and have not grown for long."""
         found = {}
-        try:
-            for folder in self._folder.glob(f"{STAGED_PREFIX}*"):
-                name = _STAGED.fullmatch(folder.name)
-                if name is not None:
-                    sizes = sorted((f.name, f.stat().st_size) for f in folder.iterdir())
-                    found[name[1]] = sizes
-        except OSError:
-            return  # one was just ended, or its sender goes on
+        for folder in self._folder.glob(f"{STAGED_PREFIX}*"):
+            name = _STAGED.fullmatch(folder.name)
+            sizes = None if name is None else _sizes(folder)
+            if name is not None and sizes is not None:
+                found[name[1]] = sizes
         for source, sizes in found.items():
             if self._watched.get(source, (None, 0))[0] != sizes:
                 self._watched[source] = sizes, now_us
@@ -142,3 +140,18 @@ class Inbox:
         else:
             self._alarm("inbox", "folder", text)
         self._trouble = text
+
+
+def _sizes(folder: Path) -> list[tuple[str, int]] | None:
+    """Names and sizes of a shipment's files; None if it is there no more, or its sender goes on.
+
+    Others may write here: what is no folder does not grow, and where a link leads nobody looks.
+    """
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return []
+        return sorted((file.name, file.lstat().st_size) for file in folder.iterdir())
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return []

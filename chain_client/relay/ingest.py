@@ -117,8 +117,12 @@ class Ingester:
                 raise  # it concerns more than this source
             except Exception as exc:
                 # What it holds may be anybody's: it must not end the relay of all others.
-                _logger.exception("can't take from source %s", reader.source_id.hex())
-                self._note_unreadable(reader, f"unexpected {type(exc).__name__}", done)
+                if not self._alarms.stands("source_unreadable", reader.source_id):
+                    _logger.exception("can't take from source %s", reader.source_id.hex())
+                if self._parcels:
+                    self._set_aside(reader, "unreadable", f"unexpected {type(exc).__name__}", done)
+                else:
+                    self._note_unreadable(reader, f"unexpected {type(exc).__name__}", done)
             else:
                 self._alarms.clear("source_unreadable", reader.source_id)
         return done
@@ -326,10 +330,10 @@ class Ingester:
             self._note_opening(cursor, event)
             if event.type == records.SOURCE_ABANDONED and event.source_id != cursor.source_id:
                 rows.append(self._concluded(event))
-            if done.oldest_us is None or event.time_us < done.oldest_us:
-                done.oldest_us = event.time_us
             entry, problem = seal_entry(event, self._alarm)
             entries.append(entry)
+            if done.oldest_us is None or event.time_us < done.oldest_us:
+                done.oldest_us = event.time_us
             if problem is not None:
                 done.problems.append(problem)
         low_water = cursor.low_water

@@ -18,6 +18,8 @@ from chain_client.steps import step
 _READ_BYTES = 1 << 20
 _MOST_BYTES = 1 << 30
 """No segment is longer: a relay reads damage whole, and whoever may write here is not believed."""
+_MOST_PARCEL_BYTES = 1 << 34
+"""Empty files of any length cost whoever puts them here nothing, and a relay their reading."""
 _MOST_LIST_BYTES = 1 << 24
 
 
@@ -58,7 +60,7 @@ def check_plain(reader: SourceReader) -> None:
         SpoolUnavailable: it can't be looked at now.
     """
     try:
-        odd = find_odd(reader.directory, at_most_bytes=_MOST_BYTES)
+        odd = find_odd(reader.directory, at_most_bytes=_MOST_BYTES, in_all_bytes=_MOST_PARCEL_BYTES)
     except OSError as exc:
         raise SpoolUnavailable(f"can't read what was handed over: {exc.strerror}") from exc
     if odd is not None:

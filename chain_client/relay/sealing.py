@@ -13,11 +13,15 @@ from chain_client.event_codec import encode_event
 from chain_client.events import Actor, Event, OutcomeStatus, Subject
 from chain_client.log import NewEntry
 
+_MOST_SUBJECT_BYTES = 2_500
+"""Of store, kind and id. An index of PostgreSQL takes 2,704: the log would refuse it for ever."""
+
 
 def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[NewEntry, str | None]:
     """The entry of an event, and what was wrong with it.
 
-    One event without canonical form must not hold up those behind it: a note stands in its place.
+    One event without canonical form, or with a subject that no log takes, must not hold up those
+    behind it: a note stands in its place.
 
     Args:
         event: what happened.
@@ -25,9 +29,10 @@ def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[Ne
     """
     seed, problem = os.urandom(16), None
     try:
+        _check_subject(event.subject)
         leaf_hash, stored = seal(event, seed), encode_event(event)
     except InvalidEvent as exc:
-        problem = f"event {event.sequence} ({event.type}) has no canonical form: {exc}"
+        problem = f"event {event.sequence} ({event.type[:80]}) has no canonical form: {exc}"
         alarm("event_unreadable", event.source_id.hex(), problem)
         event = replace(
             event,
@@ -43,3 +48,11 @@ def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[Ne
         leaf_hash, stored = seal(event, seed), encode_event(event)
     subject = event.subject.to_key()
     return NewEntry(leaf_hash, event.source_id, event.sequence, subject, stored, seed), problem
+
+
+def _check_subject(subject: Subject) -> None:
+    length = len(subject.to_key().encode("utf-8", "surrogatepass"))
+    if length > _MOST_SUBJECT_BYTES:
+        raise InvalidEvent(
+            f"expected a subject of at most {_MOST_SUBJECT_BYTES:,} bytes, got {length:,} bytes"
+        )

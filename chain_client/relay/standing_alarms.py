@@ -31,6 +31,10 @@ class StandingAlarms:
         if (kind, source_id) in self._raised:
             self.clear_any(kind, source_id)
 
+    def stands(self, kind: str, source_id: bytes) -> bool:
+        """Whether it was raised here, and not cleared or forgotten since."""
+        return (kind, source_id) in self._raised
+
     def forget(self, kind: str, source_id: bytes) -> None:
         """Let it stand, and raise it anew when its cause begins anew."""
         self._raised.discard((kind, source_id))

@@ -5,6 +5,7 @@ Whoever may put a spool there may put a pipe there, a device, or a link to anyth
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -45,8 +46,13 @@ def open_plain_file(path: Path) -> FileIO:
     return FileIO(open_plain(path), "rb")
 
 
-def find_odd(folder: Path, *, at_most_bytes: int) -> str | None:
+def find_odd(folder: Path, *, at_most_bytes: int, in_all_bytes: int) -> str | None:
     """What in a folder is no plain file, or longer than that; None if nothing is.
+
+    Args:
+        folder: which.
+        at_most_bytes: bound of each file.
+        in_all_bytes: bound of all files together.
 
     A folder that is itself a link is odd.
 
@@ -55,12 +61,16 @@ def find_odd(folder: Path, *, at_most_bytes: int) -> str | None:
     """
     if not stat.S_ISDIR(folder.lstat().st_mode):
         return "it is no folder"
+    total_bytes = 0
     for path in folder.iterdir():
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
             return f"{path.name[:80]!a} in it is no plain file"
         if found.st_size > at_most_bytes:
             return f"{path.name[:80]!a} in it has {found.st_size:,} bytes"
+        total_bytes += found.st_size
+        if total_bytes > in_all_bytes:
+            return f"it has more than {in_all_bytes:,} bytes"
     return None
 
 
@@ -93,14 +103,43 @@ def remove_folder(folder: Path) -> None:
         return
 
 
+def write_into(folder: Path, name: str, data: bytes) -> None:
+    """Write a file durably, whole or not at all, into a folder that is made if it is missing.
+
+    What has the name is replaced, and not followed.
+
+    Raises:
+        OSError: the disk refuses, or the folder is a link or no folder.
+    """
+    folder_fd = _open_folder(folder)
+    try:
+        unnamed = f"{name}.{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unnamed, dir_fd=folder_fd)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CAREFUL
+        fd = os.open(unnamed, flags, 0o600, dir_fd=folder_fd)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(unnamed, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+
+
+def _open_folder(folder: Path) -> int:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _CAREFUL)
+
+
 def move_into(source: Path, folder: Path, name: str) -> None:
     """Move a folder into another one that is made if it is missing, under a name that is free.
 
     Raises:
         OSError: the disk refuses, or the other one is a link or no folder.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _CAREFUL)
+    fd = _open_folder(folder)
     try:
         taken, chosen = set(os.listdir(fd)), name  # noqa: PTH208 - likewise
         for number in range(1, len(taken) + 1):

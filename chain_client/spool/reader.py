@@ -17,7 +17,7 @@ from chain_client.spool.frames import (
     Record,
 )
 from chain_client.spool.journal import segment_name
-from chain_client.spool.opening import open_plain_file, remove_folder
+from chain_client.spool.opening import open_plain_file, remove_folder, write_into
 from chain_client.spool.segments import Scan, SegmentReader
 from chain_client.steps import step
 from chain_client.types import SourceId
@@ -237,18 +237,10 @@ def keep_aside(source: SourceReader, corruption: Corruption) -> Path:
     folder = source.directory.parent / CORRUPT_FOLDER
     name = f"{source.source_id.hex()}-{corruption.segment:08d}-{corruption.offset}.bin"
     with _disk_errors("can't keep the damaged bytes of"):
-        folder.mkdir(mode=0o700, exist_ok=True)
         with open_plain_file(source.directory / segment_name(corruption.segment)) as segment:
             segment.seek(corruption.offset)
             data = segment.read(corruption.length)
-        unnamed = folder / f"{name}.{os.getpid()}"
-        fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "wb") as copy:
-            copy.write(data)
-            copy.flush()
-            os.fsync(fd)
-        unnamed.replace(folder / name)
-        _sync_path(folder)
+        write_into(folder, name, data)
     return folder / name
 
 

@@ -26,6 +26,8 @@ from chain_client.spool.frames import (
 from chain_client.spool.opening import open_plain_file
 from chain_client.types import SourceId
 
+_ROOM_BYTES = 1 << 20
+
 
 @dataclass(slots=True)
 class Scan:
@@ -141,8 +143,11 @@ class SegmentReader:
 
     def _is_room(self, fd: int, offset: int) -> bool:
         """Whether nothing but zeros follows."""
-        rest = os.pread(fd, os.fstat(fd).st_size - offset, offset)
-        return rest == bytes(len(rest))
+        while data := os.pread(fd, _ROOM_BYTES, offset):
+            if data.count(0) != len(data):
+                return False
+            offset += len(data)
+        return True
 
     def _pass_damage(self, fd: int, offset: int, scan: Scan) -> int | None:
         """The offset to go on from, behind what is not valid at ``offset``.

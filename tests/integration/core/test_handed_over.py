@@ -243,6 +243,10 @@ def _link_to_zeros(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
+def _grow(parcel: Path) -> None:
+    os.truncate(parcel / "00000001.spool", 2 << 30)
+
+
 def _link_the_whole(parcel: Path) -> None:
     elsewhere = parcel.parent.with_name(f"elsewhere-{parcel.name}")
     parcel.rename(elsewhere)
@@ -261,6 +265,7 @@ DAMAGES = [
     _replace("00000000.spool", _link_to_zeros),
     _replace("owner.lock", os.mkfifo),
     _link_the_whole,
+    _grow,
     _say_nothing_of_whose_it_is,
     _cut,
     _lose_a_segment,
@@ -353,6 +358,8 @@ def test_one_source_that_nobody_foresaw_stops_no_other(
     seen = [e.payload["number"] for e in site.events() if e.type == "task.seen"]
     assert seen == list(range(EVENTS))
     assert handed.alarms() == ["source_unreadable"]
+    # It is not read again and again; whoever mends the fault puts it back.
+    assert [path.name for path in (handed.inbox / "aside").iterdir()] == [f"{'00' * 16}.unreadable"]
 
 
 def test_a_damaged_one_that_is_moved_into_the_spool_gives_what_is_whole(
@@ -438,6 +445,34 @@ def test_a_shipment_that_does_not_go_on_is_told_of_until_it_is_whole(
         relay.close()
     site.drain()
     handed.assert_once()
+
+
+def test_odd_things_in_the_place_of_shipments_hide_no_other(
+    handed: HandedOver, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "_UNFINISHED_S", 0.0)
+    handed.ship()
+    names = [handed.source.name, "0" * 32, "1" * 32, "2" * 32]
+    real, pipe, link, file = (handed.inbox / f"{STAGED_PREFIX}{n}-{'0' * 16}" for n in names)
+    handed.parcel.rename(real)
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path)
+    file.write_text("no folder")
+    relay = site.relay()
+    relay.start()
+    try:
+        for _ in range(2):
+            _read(relay)
+        told = {a.subject: a.detail for a in site.client.log.alarms()}
+        assert sorted(told) == sorted(names)
+        assert all("; 0 of its files are here" in told[name] for name in names[1:])
+        assert "; 0 of" not in told[handed.source.name]
+        for path in (pipe, link, file):
+            path.unlink()
+        _read(relay)
+        assert [alarm.subject for alarm in site.client.log.alarms()] == [handed.source.name]
+    finally:
+        relay.close()
 
 
 def test_an_inbox_that_another_relay_reads_is_left_to_it(handed: HandedOver, site: Site) -> None:
