@@ -49,6 +49,8 @@ _OPEN_PATIENCE_S = 2.0
 
 _recorders: dict[tuple[int, Path], Recorder] = {}
 _recorders_lock = threading.Lock()
+_away: dict[Path, str] = {}
+"""Why chain or log of a home did not answer when this process opened it last: said once."""
 
 
 def _renew_lock() -> None:
@@ -443,11 +445,16 @@ class ChainClient:
             contract = EventLogContract(ledger, self.deployment.event_log)
             read_checked_head(log, contract, self.deployment.log_id)
         except Unavailable as exc:
-            _logger.warning(
-                "chain or log do not answer (%s); recording goes on, and the backlog waits in "
-                "the spool",
-                exc,
-            )
+            # Who waits for a chain opens the home again and again.
+            if _away.get(self.home) != str(exc):
+                _away[self.home] = str(exc)
+                _logger.warning(
+                    "chain or log do not answer (%s); recording goes on, and the backlog waits in "
+                    "the spool",
+                    exc,
+                )
+        else:
+            _away.pop(self.home, None)
         finally:
             log.close()
             ledger.close()

@@ -26,7 +26,7 @@ from airflow_chain.triggers.approval import (
     look_once,
     tell,
 )
-from airflow_chain.triggers.patience import bounded
+from airflow_chain.triggers.patience import Outage, bounded
 from chain_client.errors import ChainError, Unavailable
 
 if TYPE_CHECKING:
@@ -107,16 +107,18 @@ class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
         self.fail_on_reject = fail_on_reject
         self.ignore_downstream_trigger_rules = ignore_downstream_trigger_rules
         self.deferrable = deferrable
+        self._told: Outage | None = None
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; a chain that does not answer is no answer yet."""
         try:
             found = look_once(ChainHook(self.mlops_chain_conn_id), self._wanted())
         except Unavailable as exc:
-            self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
+            self._outage().began(exc)
             return PokeReturnValue(is_done=False)
         except ChainError as exc:
             raise to_airflow(exc) from None
+        self._outage().ended()
         if found["verdict"] == WAITING:
             self.log.info("mlops-chain: %s", tell(found))
             return PokeReturnValue(is_done=False)
@@ -141,6 +143,12 @@ class PromotionApprovedSensor(BaseSensorOperator, SkipMixin):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on with what the trigger saw."""
         return self._end(context, event)
+
+    def _outage(self) -> Outage:
+        # Made at the first look: a logger can't be copied with the operator, as Airflow does.
+        if self._told is None:
+            self._told = Outage(self.log, "look for the approval")
+        return self._told
 
     def _end(self, context: Context, found: dict[str, Any]) -> dict[str, Any]:
         verdict, told = found["verdict"], bounded(found["text"])

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_chain.triggers.aside import Aside
 from airflow_chain.triggers.connecting import Connecting
-from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
+from airflow_chain.triggers.patience import LOOK_S, Outage, Patience, bounded
 from chain_client.errors import ChainError, Unavailable
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class AnchorTrigger(BaseTrigger):
 
         aside, patience = Aside("mlops-chain-anchor"), Patience(self.poll_interval)
         connecting = Connecting(self.mlops_chain_conn_id)
+        outage = Outage(self.log, "look at the anchor")
         wait, told = AnchorWait(self.ends_at, self.relay_patience_s), ""
         marked = Mark.from_json(self.mark)
         while True:
@@ -139,7 +140,7 @@ class AnchorTrigger(BaseTrigger):
                 hook = await connecting.hook()
                 found = await aside.run(partial(look_once, hook, marked, self.until), LOOK_S)
             except Unavailable as exc:
-                self.log.warning("mlops-chain: can't look at the anchor now: %s", exc)
+                outage.began(exc)
                 patience.failed()
                 connecting.failed()
                 told = told or patience.told
@@ -149,6 +150,7 @@ class AnchorTrigger(BaseTrigger):
                 return
             else:
                 patience.answered()
+                outage.ended()
                 marked = found.mark
                 verdict, told = wait.judge(found, time.time())
                 if verdict == "anchored":

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_chain.triggers.aside import Aside
 from airflow_chain.triggers.connecting import Connecting
-from airflow_chain.triggers.patience import LOOK_S, Patience, bounded
+from airflow_chain.triggers.patience import LOOK_S, Outage, Patience, bounded
 from chain_client.errors import ChainError, Unavailable
 
 if TYPE_CHECKING:
@@ -150,13 +150,14 @@ class PromotionApprovalTrigger(BaseTrigger):
         """Look until there is something to say."""
         wanted, aside = Wanted(**self.wanted), Aside("mlops-chain-approval")
         connecting = Connecting(self.mlops_chain_conn_id)
+        outage = Outage(self.log, "look for the approval")
         patience, before = Patience(self.poll_interval), ""
         while True:
             try:
                 hook = await connecting.hook()
                 found = await aside.run(partial(look_once, hook, wanted), LOOK_S)
             except Unavailable as exc:
-                self.log.warning("mlops-chain: can't look for the approval now: %s", exc)
+                outage.began(exc)
                 patience.failed()
                 connecting.failed()
             except ChainError as exc:
@@ -164,6 +165,7 @@ class PromotionApprovalTrigger(BaseTrigger):
                 return
             else:
                 patience.answered()
+                outage.ended()
                 if found["verdict"] != WAITING:
                     yield TriggerEvent(found)
                     return

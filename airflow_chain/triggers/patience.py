@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 LOOK_S = 60.0
 """After which a look is given up; the connection's own timeouts are shorter."""
@@ -16,6 +17,32 @@ MAX_TEXT = 2_000
 def bounded(text: str) -> str:
     """The text, cut where it would be too long."""
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
+class Outage:
+    """Says once that something can't be seen now, and once that it can again.
+
+    Args:
+        log: where.
+        what: can't be done, such as "look at the anchor".
+    """
+
+    def __init__(self, log: Any, what: str) -> None:
+        self._log = log
+        self._what = what
+        self._stands = False
+
+    def began(self, why: object) -> None:
+        """It can't be seen; said at the first look in vain."""
+        if not self._stands:
+            self._log.warning("mlops-chain: can't %s now; waiting: %s", self._what, why)
+        self._stands = True
+
+    def ended(self) -> None:
+        """It was seen."""
+        if self._stands:
+            self._log.info("mlops-chain: can %s again", self._what)
+        self._stands = False
 
 
 class Patience:

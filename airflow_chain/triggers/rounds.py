@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_chain.triggers.aside import Aside
 from airflow_chain.triggers.connecting import connect
-from airflow_chain.triggers.patience import LOOK_S, Patience
+from airflow_chain.triggers.patience import LOOK_S, Outage, Patience
 from chain_client.errors import ChainError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Rounds:
     def __init__(self, conn_id: str | None, poll_interval: float) -> None:
         self._conn_id = conn_id
         self._patience = Patience(poll_interval)
+        self._outage = Outage(_logger, "look at what was decided")
         self._aside = Aside("mlops-chain-decisions")
         self._hook: ChainHook | None = None
         self._watch: DecisionWatch | None = None
@@ -68,10 +69,11 @@ class Rounds:
                 # A trigger that ends is begun anew at once: waiting is kinder to everybody. Of a
                 # foreign error only the class is told: its text may hold the URL of an endpoint.
                 told = exc if isinstance(exc, ChainError) else type(exc).__name__
-                _logger.warning("mlops-chain: can't look at what was decided now: %s", told)
+                self._outage.began(told)
                 self._failed()
             else:
                 self._patience.answered()
+                self._outage.ended()
                 yield Round(found)
             await self._patience.pause()
 
