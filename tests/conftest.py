@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure() -> None:
+    # Where Python may not keep what it compiled, every process of Airflow compiles all of it anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ[SESSION] = uuid.uuid4().hex
     os.environ["DO_NOT_TRACK"] = "true"  # MLflow reports its use over the network otherwise
     for name in list(os.environ):
