@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_chain.parameters import to_version
 from airflow_chain.raising import AirflowException, AirflowFailException, raising_for_airflow
 from airflow_chain.triggers.patience import bounded
 
@@ -115,13 +116,14 @@ class VerifyModelOperator(BaseOperator):
         target = f"@{self.alias}" if self.alias else self.target
         if bool(self.version) == bool(target):
             raise AirflowFailException("give the version, or the target (alias) that it is at")
+        version = to_version(self.version) if self.version else None
         hook = ChainHook(self.mlops_chain_conn_id)
         try:
             with raising_for_airflow():
                 checked = verify_version(
                     hook.get_conn(),
                     self.model_name,
-                    version=int(self.version) if self.version else None,
+                    version=version,
                     target=target or None,
                     tracking_uri=hook.connection.tracking_uri,
                 )

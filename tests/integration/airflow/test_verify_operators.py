@@ -100,6 +100,7 @@ def home(founded_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("options", "told"),
     [
         ({}, "give the version, or the target"),
+        ({"version": "latest"}, "version: expected a whole number from 1 on, got 'latest'"),
         ({"version": 1, "alias": "champion"}, "give the version, or the target"),
         ({"version": 1}, "UnknownName: there is no model 'fraud'"),
         ({"alias": "champion"}, "UnknownName: there is no model 'fraud'"),
