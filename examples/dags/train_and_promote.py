@@ -12,6 +12,7 @@ they reject, the rest is skipped.
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +49,11 @@ def train_and_promote() -> None:
         Plain MLflow. That this task made the run stands in the run's tags `airflow.…`.
         """
         import mlflow
+
+        with warnings.catch_warnings():
+            # It asks every module for its names, to which Airflow's answer by 1,100 warnings.
+            warnings.simplefilter("ignore")
+            import skops.io  # noqa: F401 - MLflow's format of models of scikit-learn
         from sklearn.datasets import load_wine
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import accuracy_score, f1_score
