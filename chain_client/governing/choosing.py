@@ -128,6 +128,12 @@ def read_meant(
         )
     if not found:
         return Approval(Verdict.WAITING, "text_unknown", "the log holds no such proposal (yet)")
+    if len({one.fields.model for one in found}) == 1:
+        # Whoever waits asks again and again: the database is not asked for what waits anyway.
+        only = choose(registry, found)
+        approval = None if only is None else read_approval(registry, only, at)
+        if approval is not None and approval.verdict is Verdict.WAITING:
+            return approval
     store_id = found[0].names.model.store_id if meant.proposal_id else None
     model = model_now(client, show_model(found[0].names.model), tracking_uri, store_id)
     now = None if model is None else registry.model_id(model)

@@ -193,7 +193,8 @@ def _live(story: Story, airflow: Deployment, folder: Path) -> None:
 def _is_proposed(story: Story, airflow: Deployment) -> bool:
     [run_id] = story.runs["train_and_promote"]
     assert airflow.ada.run_state("train_and_promote", run_id) != "failed"
-    return len(story.team.waiting()) == 1
+    query = "select state from task_instance where task_id = 'wait_for_approval'"
+    return airflow.rows(query) == [("deferred",)] and len(story.team.waiting()) == 1
 
 
 def _are_there(find: Callable[[], list[str]], count: int) -> bool:
