@@ -21,22 +21,17 @@ shop()
 """
 
 
-def test_a_dag_runs_to_its_end_in_a_fresh_home(airflow_home: AirflowHome) -> None:
+def test_a_dag_runs_to_its_end_in_a_fresh_home_and_what_it_left_in_the_log_is_given(
+    airflow_home: AirflowHome, home: Path
+) -> None:
     airflow_home.put_dag("shop.py", DAG)
 
-    done = dag_test(airflow_home, "shop")
+    done = dag_test(airflow_home, "shop", home)
 
     assert done.state == "success", done.output
     states = {key: task.state for key, task in done.tasks.items()}
     assert states == {("weigh", 0): "success", ("weigh", 1): "success"}
     assert airflow_home.rows("select run_id from dag_run") == [(done.run_id,)]
-
-
-def test_what_a_dag_leaves_in_the_log_is_given_back(airflow_home: AirflowHome, home: Path) -> None:
-    airflow_home.put_dag("shop.py", DAG)
-
-    done = dag_test(airflow_home, "shop", home)
-
     ended = [event.subject.id for event in done.events if event.type == "task_instance.succeeded"]
     assert sorted(ended) == [f"shop/{done.run_id}/weigh/{index}" for index in (0, 1)]
     assert [event.type for event in done.events_of("dag_run")][-1] == "dag_run.succeeded"
