@@ -89,7 +89,8 @@ def _try(one: dict[str, Any]) -> Any:
         _die_within(one["within"], one["dies_at"])
     module = import_module(f"airflow_chain.operators.{one['do']}")
     operator: Any = getattr(module, _OPERATORS[one["do"]])
-    made = operator(task_id=one["do"], **one["arguments"])
+    # No task instance is here that could push anything beside the result.
+    made = operator(task_id=one["do"], do_xcom_push=False, **one["arguments"])
     return made.execute({})
 
 
