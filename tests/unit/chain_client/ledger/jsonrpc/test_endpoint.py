@@ -115,7 +115,9 @@ def test_silence_ends_after_the_timeout_and_may_have_been_heard(
 ) -> None:
     go_on = threading.Event()
     node.answers["eth_chainId"] = lambda params: go_on.wait(30)
-    with pytest.raises(EndpointFailed, match=r"no reply within 0\.2 s \(asked for eth_chainId\)") as caught:
+    with pytest.raises(
+        EndpointFailed, match=r"no reply within 0\.2 s \(asked for eth_chainId\)"
+    ) as caught:
         connect(node.url, timeout_s=0.2).read("eth_chainId")
     go_on.set()
     assert caught.value.reached
@@ -160,7 +162,9 @@ def test_where_nobody_listens_nothing_was_heard(connect: Connect) -> None:
         held.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{held.getsockname()[1]}"
         endpoint = connect(f"{url}/apikey")
-        with pytest.raises(EndpointFailed, match=r"no connection \(asked for eth_chainId\)") as caught:
+        with pytest.raises(
+            EndpointFailed, match=r"no connection \(asked for eth_chainId\)"
+        ) as caught:
             endpoint.read("eth_chainId")
     assert not caught.value.reached
     assert "apikey" not in "".join(traceback.format_exception(caught.value))
