@@ -33,14 +33,14 @@ def test_damaged_bytes_are_not_kept_where_a_link_leads(tmp_path: Path, mine: Pat
 
 
 @pytest.mark.parametrize("put", [Path.symlink_to, Path.hardlink_to])
-@pytest.mark.parametrize("name", ["copy", f"copy.{os.getpid()}"])
+@pytest.mark.parametrize("name", ["copy", "copy.{pid}"])
 def test_what_is_written_replaces_a_link_and_not_what_it_leads_to(
     tmp_path: Path, mine: Path, put: object, name: str
 ) -> None:
     folder = tmp_path / "corrupt"
     folder.mkdir()
     assert callable(put)
-    put(folder / name, mine)
+    put(folder / name.format(pid=os.getpid()), mine)
     write_into(folder, "copy", b"damaged")
     assert mine.read_text() == MINE
     assert (folder / "copy").read_bytes() == b"damaged"
