@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chain_client.errors import InvalidInput
-from chain_client.registry.decision_watch import NAMED_IN_S
-from chain_client.registry.decisions import Decision, DecisionKind, Look
+from chain_client.registry.decisions import NAMED_IN_S, Decision, DecisionKind, Look
 from chain_client.types import to_hex
 
 Payload = dict[str, Any]

@@ -9,16 +9,20 @@ from chain_client.errors import ChainError
 from chain_client.ledger.base import Block, Ledger
 from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.log import Log
-from chain_client.registry.decisions import Decision, DecisionBook, Look, Place, ripe
+from chain_client.registry.decisions import (
+    NAMED_IN_S,
+    Decision,
+    DecisionBook,
+    Look,
+    Place,
+    ripe,
+)
 from chain_client.registry.documents import NameBook, proposals
 from chain_client.registry.identity import Salt
 from chain_client.registry.proposals import show_model
 from chain_client.types import Digest
 
 _logger = logging.getLogger(__name__)
-
-NAMED_IN_S = 60.0
-"""How long after its block the name of a model may come to the log from another machine."""
 
 
 class DecisionWatch:

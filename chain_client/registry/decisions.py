@@ -18,6 +18,9 @@ from chain_client.ledger.model_registry_values import Cause, ProposalFields, Reg
 from chain_client.registry.durations import show_time
 from chain_client.types import Address, Digest, TxHash, to_hex
 
+NAMED_IN_S = 60.0
+"""How long after its block the name of a model may come to the log from another machine."""
+
 
 class DecisionKind(StrEnum):
     """What can be decided about a version."""

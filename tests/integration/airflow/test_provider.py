@@ -26,15 +26,24 @@ import contextlib, io, json, sys
 from airflow.sdk import DAG
 
 before = set(sys.modules)
+from airflow_chain.operators.anchor import AnchorOperator
 from airflow_chain.operators.promote import PromoteModelOperator
 from airflow_chain.operators.propose import ProposePromotionOperator
 from airflow_chain.operators.register import RegisterModelVersionOperator
 from airflow_chain.operators.revoke import RevokeModelOperator
+from airflow_chain.operators.verify import VerifyModelOperator, VerifyRunOperator
+from airflow_chain.sensors.promotion import PromotionApprovedSensor
+from airflow_chain.triggers.promotion_event import PromotionEventTrigger
 
 with DAG("parsed"):
     for kind in (PromoteModelOperator, ProposePromotionOperator, RegisterModelVersionOperator):
         kind(task_id=kind.__name__, model_name="fraud", version=1)
     RevokeModelOperator(task_id="revoke", model_name="fraud", version=1, reason="bad")
+    VerifyModelOperator(task_id="verify", model_name="fraud", version=1)
+    VerifyRunOperator(task_id="verify_run", run_id="0" * 32)
+    AnchorOperator(task_id="anchor")
+    PromotionApprovedSensor(task_id="wait", proposal_id="0" * 64)
+PromotionEventTrigger(model_name="fraud")
 found = {"imported": sorted(set(sys.modules) - before)}
 
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
