@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from chain_client.events import Event
@@ -66,6 +67,14 @@ def _assert_each_is_a_process_of_its_own(airflow: Deployment) -> None:
     assert {pid: os.getsid(pid) for pid in pids.values()} == {pid: pid for pid in pids.values()}
 
 
+def _assert_the_executor_runs_it_in_processes_of_its_own(pid: int, airflow: Deployment) -> None:
+    """LocalExecutor's worker stands between the scheduler and the process of the task."""
+    above = [process.pid for process in psutil.Process(pid).parents()]
+    between = above[: above.index(airflow.pids()["scheduler"])]
+    assert between
+    assert not {pid, *between} & {*airflow.pids().values(), os.getpid()}
+
+
 @dataclass
 class _Story:
     """What happens: a run of each DAG at the same time."""
@@ -88,7 +97,9 @@ class _Story:
         self.runs["troubled"] = ada.start("troubled", conf)
 
     def kill_a_task(self) -> None:
-        os.kill(self._pid("killed"), signal.SIGKILL)
+        pid = self._pid("killed")
+        _assert_the_executor_runs_it_in_processes_of_its_own(pid, self.airflow)
+        os.kill(pid, signal.SIGKILL)
         self._wait_for("troubled", "killed", "failed")
 
     def approve(self, name: str) -> None:
