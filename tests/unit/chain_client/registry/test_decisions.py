@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain_client.errors import LedgerUnavailable
-from chain_client.ledger.base import EventRecord, Ledger
+from chain_client.ledger.base import Block, BlockTag, Call, EventRecord, Ledger
 from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.log import Log
 from chain_client.registry.decision_watch import DecisionWatch
@@ -134,6 +134,57 @@ def test_a_look_that_fails_loses_nothing(office: Office) -> None:
         with pytest.raises(LedgerUnavailable):
             watch.look()
     assert told(watch.look()) == told(plain.look())
+
+
+class SlowLedger:
+    """The chain, of which only the blocks up to a given one are final so far."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.final = ledger.block("latest").number
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ledger, name)
+
+    def _known(self, at: BlockTag | int) -> BlockTag | int:
+        return self.final if at == "finalized" else at
+
+    def block(self, at: BlockTag | int = "latest") -> Block:
+        return self._ledger.block(self._known(at))
+
+    def call(
+        self, call: Call, at: BlockTag | int = "latest", sender: Address | None = None
+    ) -> bytes:
+        return self._ledger.call(call, self._known(at), sender)
+
+
+def test_nothing_is_told_before_its_block_is_final(office: Office) -> None:
+    ledger = SlowLedger(office.chain.ledger)
+    plain = office.chain.watch_decisions()
+    watch = DecisionWatch(
+        plain.place,
+        ModelRegistryContract(
+            ledger,  # type: ignore[arg-type]
+            office.chain.model_registry.address,
+        ),
+        ledger,  # type: ignore[arg-type]
+        0,
+        office.log,
+        office.chain.salt,
+    )
+    before = told(watch.look())
+    document = office.propose(1)
+    approve(office, document)
+    assert told(watch.look()) == before
+    assert watch.look().ripe == ()
+    ledger.final = office.chain.ledger.block("latest").number
+    [ripe] = watch.look().ripe
+    assert ripe.kind.value == "approved"
+    office.client.promote(document)
+    assert told(watch.look()) == before
+    ledger.final = office.chain.ledger.block("latest").number
+    assert told(watch.look()) == [*before, *told(plain.look())[len(before) :]]
+    assert ("promoted", 1) in [(one.kind.value, one.version) for one in watch.look().decisions]
 
 
 def test_without_the_salt_ids_stay_ids(office: Office) -> None:
