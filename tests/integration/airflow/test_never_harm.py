@@ -123,7 +123,11 @@ from airflow_chain.plugin import MlopsChainPlugin
 MlopsChainPlugin.on_load()
 listeners += MlopsChainPlugin.listeners
 middlewares = MlopsChainPlugin.fastapi_root_middlewares
-print("FOUND" + json.dumps([plugins, listeners, middlewares, sorted(sys.modules)]))
+before = sorted(sys.modules)
+os.environ["AIRFLOW__MLOPS_CHAIN__LISTENER"] = "True"
+MlopsChainPlugin.on_load()
+loaded = [len(MlopsChainPlugin.listeners), sorted(sys.modules)]
+print("FOUND" + json.dumps([plugins, listeners, middlewares, before, loaded]))
 """
 _HEAVY = ("mlflow", "web3", "eth", "coincurve", "chain_client.client", "chain_client.spool")
 _RECORDING = ("airflow_chain.listener", "airflow_chain.recording", "airflow_chain.mapping")
@@ -135,10 +139,12 @@ def test_without_configuration_nothing_is_registered_imported_or_written(
     before = _files(airflow_home.folder)
     done = airflow_home.run_python(_UNCONFIGURED)
     line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
-    plugins, listeners, middlewares, modules = json.loads(line.removeprefix("FOUND"))
+    plugins, listeners, middlewares, modules, loaded = json.loads(line.removeprefix("FOUND"))
     assert "mlops_chain" in plugins
     assert listeners == middlewares == []
     assert set(modules).isdisjoint(_HEAVY + _RECORDING)
+    assert loaded[0] == 1, "with a home, the listener was not registered"
+    assert set(loaded[1]).isdisjoint((*_HEAVY, "airflow_chain.recording"))
     assert {path for path in _files(airflow_home.folder) - before if "/logs/" not in path} == set()
 
 
@@ -147,10 +153,12 @@ def _files(folder: Path) -> set[str]:
 
 
 _FAULTY = """
+import errno, itertools
 from airflow_chain import recording
+faults = itertools.cycle([OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), SystemExit(1)])
 def fail(*args, **kwargs):
     print("the listener was called", flush=True)
-    raise SystemExit(1)
+    raise next(faults)
 recording.get_recording = fail
 """
 
@@ -164,7 +172,7 @@ with DAG("empty", schedule="@once", start_date=pendulum.datetime(2026, 1, 1), ca
 """
 
 
-def test_a_system_exit_in_the_hook_of_a_dag_run_does_not_end_the_scheduler(
+def test_no_fault_in_the_hook_of_a_dag_run_ends_the_scheduler(
     airflow_home: AirflowHome, home: Path
 ) -> None:
     airflow_home.put_dag("empty.py", _EMPTY)
@@ -175,5 +183,6 @@ def test_a_system_exit_in_the_hook_of_a_dag_run_does_not_end_the_scheduler(
     configured.run_airflow("dags", "reserialize")
     done = configured.run_airflow("scheduler", "--num-runs", "12")
     assert airflow_home.rows("select state from dag_run") == [("success",)]
-    assert "SystemExit" in done.stdout + done.stderr
+    for fault in ("OSError", "KeyboardInterrupt", "SystemExit"):
+        assert f"was not recorded ({fault})" in done.stdout + done.stderr
     assert done.stdout.count("the listener was called") >= 3  # at its start, and twice for the run
