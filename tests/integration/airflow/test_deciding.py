@@ -31,7 +31,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, chain, task
 
-from airflow_chain.operators import promote, propose, register, revoke
+from airflow_chain.operators import promote, propose, register, revoke, verify
 
 FOLDER = Path({folder!r})
 CHAMPION = {{"model_name": "fraud", "alias": "champion"}}
@@ -56,6 +56,7 @@ PromoteModelOperator = noting(promote.PromoteModelOperator)
 ProposePromotionOperator = noting(propose.ProposePromotionOperator)
 RegisterModelVersionOperator = noting(register.RegisterModelVersionOperator)
 RevokeModelOperator = noting(revoke.RevokeModelOperator)
+VerifyModelOperator = noting(verify.VerifyModelOperator)
 
 with DAG("decide", schedule=None) as dag:
 
@@ -102,6 +103,12 @@ with DAG("decide", schedule=None) as dag:
         PromoteModelOperator(task_id="promote_tampered", version=2, **CHAMPION, **later),
         RegisterModelVersionOperator(
             task_id="register_tampered", model_name="fraud", version=2, **later
+        ),
+        VerifyModelOperator(
+            task_id="verify_tampered", model_name="fraud", version=2, trigger_rule="all_done"
+        ),
+        VerifyModelOperator(
+            task_id="verify_current", model_name="fraud", alias="champion", trigger_rule="all_done"
         ),
         RegisterModelVersionOperator(
             task_id="register_3", model_name="fraud", version=3, mlops_chain_conn_id="keyless",
@@ -279,6 +286,9 @@ def test_a_version_whose_files_were_changed_after_its_approval_is_not_promoted(
     assert "ModelMismatch" in said
     assert "the files of version 2 of 'fraud' are not those that were approved" in said
     assert "registered with another digest" in decided.failure("register_tampered")
+    assert "version_files_changed" in decided.failure("verify_tampered")
+    # Whoever verifies another version hears of it, too: the model's record does not hold.
+    assert "model_digest_differs model fraud/version 2" in decided.failure("verify_current")
     assert champion(decided.team) == 1
 
 
