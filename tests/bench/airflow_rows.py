@@ -112,9 +112,9 @@ def _run_end(options: Options) -> Row:
     medians = {each["tasks"]: p50(each["calls_s"]) for each in found}
     return Row(
         "airflow_run_end",
-        "Airflow, end of a DAG run: one query of every task's state, and its event (process)",
+        "Airflow, end of a DAG run, by tasks: one query of their states, and the event (process)",
         _NONE,
-        "; ".join(f"{size:,} tasks {time_text(value)}" for size, value in medians.items()),
+        "; ".join(f"{size:,}: {time_text(value)}" for size, value in medians.items()),
         None,
         p90="; ".join(time_text(p90(each["calls_s"])) for each in found),
         notes=[

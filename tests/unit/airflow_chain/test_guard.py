@@ -138,8 +138,13 @@ def test_a_hook_that_hangs_in_a_file_makes_nobody_deaf(
 
 
 def test_ctrl_c_within_a_hook_is_not_lost() -> None:
-    with pytest.raises(KeyboardInterrupt), Guard("some_hook"):
-        os.kill(os.getpid(), signal.SIGINT)
+    # Where the tests run in the background of a shell, the signal is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Guard("some_hook"):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_every_signal_that_came_is_delivered_and_every_handler_given_back() -> None:
