@@ -21,6 +21,10 @@ AIRFLOW ?= 3.1
 AIRFLOW_VENV := .venv-airflow-$(AIRFLOW)
 AIRFLOW_READY := $(AIRFLOW_VENV)/.installed
 AIRFLOW_TESTS := tests/unit/airflow_chain tests/integration/airflow
+# What watchers share came with Airflow 3.3; the oldest one is tried on what it has instead.
+AIRFLOW_NEWER := $(addprefix --deselect tests/integration/airflow/test_triggers.py::, \
+	test_watchers_share_one_loop_and_each_has_a_cursor_of_its_own \
+	test_a_cursor_that_somebody_else_wrote_tells_nothing_untrue_and_silences_nobody)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-network test test-pythons test-mlflow test-airflow check format bench soak ledgers contracts docs clean
@@ -64,7 +68,7 @@ test-mlflow: $(MLFLOW_READY) ## the tests that concern MLflow, with the oldest o
 	$(MLFLOW_VENV)/bin/pytest -n 2 --dist worksteal --ignore tests/integration/airflow $(MLFLOW_TESTS)
 
 test-airflow: $(AIRFLOW_READY) ## the tests that concern Airflow, with the oldest one supported
-	$(AIRFLOW_VENV)/bin/pytest -n 2 --dist worksteal $(AIRFLOW_TESTS)
+	$(AIRFLOW_VENV)/bin/pytest -n 2 --dist worksteal $(AIRFLOW_TESTS) $(AIRFLOW_NEWER)
 
 bench: $(READY) ## wrapped against plain: table and bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -304,7 +304,6 @@ class Runner:
 
 
 def test_watchers_share_one_loop_and_each_has_a_cursor_of_its_own(office: Office) -> None:
-    pytest.importorskip("airflow.triggers.shared_stream", reason="comes with Airflow 3.3")
     from airflow_chain.triggers.promotion_event import PromotionEventTrigger
 
     async def main() -> None:
@@ -354,7 +353,6 @@ def test_watchers_share_one_loop_and_each_has_a_cursor_of_its_own(office: Office
 def test_a_cursor_that_somebody_else_wrote_tells_nothing_untrue_and_silences_nobody(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("airflow.triggers.shared_stream", reason="comes with Airflow 3.3")
     from airflow_chain.triggers import promotion_event
 
     def forge(stores: Stores, **changes: Any) -> None:
