@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import pytest
@@ -32,7 +32,23 @@ settings.register_profile("soak", deadline=None, max_examples=5_000, print_blob=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+class _AirflowNotYet:
+    """Fails what imports Airflow in pytest's process before it was given a home of the tests.
+
+    The import reads ``AIRFLOW_HOME`` once and for ever: all later tests of that process would have
+    the home of whoever runs them.
+    """
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "airflow" and not os.environ.get("AIRFLOW_HOME"):
+            pytest.fail(
+                "Airflow is imported in pytest's own process: ask for the fixture "
+                "airflow_in_process, and import it inside the test's functions"
+            )
+
+
 def pytest_configure() -> None:
+    sys.meta_path.insert(0, cast(Any, _AirflowNotYet()))
     # Where Python may not keep what it compiled, every process of Airflow compiles all of it anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib.machinery
 import json
 import subprocess
 import sys
@@ -25,7 +25,7 @@ LISTED = ("operators", "sensors", "hooks", "triggers")
 
 def schema(name: str) -> dict[str, Any]:
     """A schema of Airflow's wheel; Airflow itself is not imported."""
-    spec = importlib.util.find_spec("airflow")
+    spec = importlib.machinery.PathFinder.find_spec("airflow")
     assert spec is not None
     assert spec.origin is not None
     found: dict[str, Any] = json.loads(Path(spec.origin).with_name(name).read_text())
