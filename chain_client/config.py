@@ -37,15 +37,18 @@ MLFLOW_GROUPS = (
 """Words of `mlflow.record`."""
 
 
-def _setting(key: str, default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
+def _setting(
+    key: str, default: Any, help_text: str, choices: tuple[str, ...] = (), *, least: int = 1
+) -> Any:
     # A URL may hold a password or an access key: it is no part of the settings' repr.
     return field(
         default=default,
-        repr=not key.endswith(("url", "headers")),
+        repr=not key.endswith(("url", "headers", "payloads")),
         metadata={
             "key": key,
             "help": help_text,
             "choices": choices,
+            "least": least,
             "names_key": isinstance(default, str) and default.startswith("keystore:"),
         },
     )
@@ -94,6 +97,19 @@ class Settings:
         "log.url",
         "sqlite:///log.db",
         "SQLAlchemy URL of the log's database.",
+    )
+    log_payloads: str = _setting(
+        "log.payloads",
+        "",
+        "Payload store in which what events say is kept, encrypted, outside of the log's database: "
+        "`file:<folder>`, or another scheme that a plugin brings. Empty: in the database.",
+    )
+    log_payloads_from_bytes: int = _setting(
+        "log.payloads_from_bytes",
+        0,
+        "Events of fewer bytes stay in the log's database though `log.payloads` names a store; 0 "
+        "leaves none there.",
+        least=0,
     )
     spool_folder: str = _setting(
         "spool.folder",
@@ -411,7 +427,7 @@ def _convert(item: Field[Any], value: Any, origin: str) -> Any:
         if isinstance(default, bool):
             return _to_bool(value)
         if isinstance(default, int | float):
-            return _to_number(type(default), value)
+            return _to_number(type(default), value, item.metadata["least"])
         if item.name.endswith("ledger_finality"):
             return _to_finality(value)
         if not isinstance(value, str):
@@ -457,8 +473,10 @@ def _to_bool(value: Any) -> bool:
     raise ValueError("true or false")
 
 
-def _to_number(kind: type[Any], value: Any) -> Any:
+def _to_number(kind: type[Any], value: Any, least: int) -> Any:
     wanted = "a whole number above 0" if kind is int else "a number above 0"
+    if least == 0:
+        wanted = "a whole number, 0 or more"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(wanted)
     if kind is int and isinstance(value, float):
@@ -467,6 +485,8 @@ def _to_number(kind: type[Any], value: Any) -> Any:
         number = kind(value)
     except (ValueError, OverflowError):
         raise ValueError(wanted) from None
+    if number == least == 0:
+        return number
     if number <= 0 or number == float("inf") or number != number:
         raise ValueError(wanted)
     return number

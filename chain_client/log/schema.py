@@ -1,7 +1,7 @@
 """The tables of the log database. Every change here needs a migration in `migrations`.
 
-Nothing in a row is secret but `payloads`: it holds the events and the seeds of their salts, and
-is the only table that erasure touches.
+Nothing in a row is secret but `payloads`: it holds the events (or where a payload store keeps
+them) and the seeds of their salts and keys, and is the only table that erasure touches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision this version knows, the newest last (a test compares it with `migrations`)."""
 
 metadata = MetaData()
@@ -70,6 +70,9 @@ payloads = Table(
     Column("seed", LargeBinary(16)),
     Column("event", LargeBinary),
     Column("leaf_data", LargeBinary),  # stays when an event is erased
+    # Of an event that a payload store keeps; `event` is then its beginning, up to its type.
+    Column("object_digest", LargeBinary(32)),
+    Column("object_bytes", Number),
 )
 
 # 256 nodes of height 8 * level each, the last tile of a level perhaps fewer; level 0 is `entries`.
@@ -150,7 +153,8 @@ alarms = Table(
     Column("cleared_us", Number),
 )
 
-# How far those have read who tell others what was decided; written by them alone.
+# How far those have read who tell others what was decided, and the payload store's mark; written by
+# them alone.
 cursors = Table(
     "cursors",
     metadata,

@@ -59,6 +59,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         ("relay.idle_s", "0.5", 0.5),
         ("spool.durability", "process", "process"),
         ("log.url", "postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
+        ("log.payloads_from_bytes", "0", 0),
     ],
 )
 def test_the_environment_gives_texts(tmp_path: Path, key: str, text: str, value: object) -> None:
@@ -80,6 +81,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("spool.durability", "quantum", "one of power, process"),
     ("spool.on_error", "", "one of continue, refuse"),
     ("log.url", 5, "a text"),
+    ("log.payloads_from_bytes", -1, "a whole number, 0 or more"),
+    ("log.payloads_from_bytes", "0.0", "a whole number, 0 or more"),
 ]
 
 

@@ -37,7 +37,7 @@ from tests.unit.chain_client.log.logs import SOURCE, make_entry
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "v1"
 CHECKOUT = str(Path(__file__).parents[4])
-RELEASED = ("0001", "0002")
+RELEASED = ("0001", "0002", "0003")
 """Every schema that was released before this version's; each has its dumps."""
 ERASED = 5
 

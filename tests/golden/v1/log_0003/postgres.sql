@@ -1,0 +1,1081 @@
+--
+-- PostgreSQL database dump
+--
+
+\restrict TzbYUatHZJ9Jmd2SxzXnyLcSFKuMEWr9BuTGnuvev5bHVQEtyRla7YkgDmy5ne5
+
+-- Dumped from database version 16.14
+-- Dumped by pg_dump version 16.14
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: alarms; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.alarms (
+    kind text NOT NULL,
+    subject text NOT NULL,
+    detail text NOT NULL,
+    first_us bigint NOT NULL,
+    last_us bigint NOT NULL,
+    count bigint NOT NULL,
+    cleared_us bigint
+);
+
+
+--
+-- Name: alembic_version; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+
+--
+-- Name: attempts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.attempts (
+    tx_hash bytea NOT NULL,
+    transaction_id bigint NOT NULL,
+    raw bytea NOT NULL,
+    kind text NOT NULL,
+    max_fee_wei bigint NOT NULL,
+    max_priority_fee_wei bigint NOT NULL,
+    created_us bigint NOT NULL
+);
+
+
+--
+-- Name: cursors; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.cursors (
+    name text NOT NULL,
+    value text NOT NULL,
+    updated_us bigint NOT NULL
+);
+
+
+--
+-- Name: entries; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.entries (
+    log_index bigint NOT NULL,
+    leaf_hash bytea NOT NULL,
+    source_no integer NOT NULL,
+    sequence bigint NOT NULL
+);
+
+
+--
+-- Name: heads; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.heads (
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    status text NOT NULL,
+    transaction_id bigint,
+    block_number bigint,
+    block_hash bytea,
+    created_us bigint NOT NULL
+);
+
+
+--
+-- Name: leases; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.leases (
+    name text NOT NULL,
+    holder text NOT NULL,
+    token bigint NOT NULL,
+    expires_us bigint NOT NULL
+);
+
+
+--
+-- Name: payloads; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.payloads (
+    log_index bigint NOT NULL,
+    subject_no bigint NOT NULL,
+    seed bytea,
+    event bytea,
+    leaf_data bytea
+);
+
+
+--
+-- Name: sources; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.sources (
+    source_no integer NOT NULL,
+    source_id bytea NOT NULL,
+    info text NOT NULL,
+    segment bigint NOT NULL,
+    "position" bigint NOT NULL,
+    next_sequence bigint NOT NULL,
+    state text NOT NULL,
+    forked_from bytea,
+    created_us bigint NOT NULL,
+    updated_us bigint NOT NULL,
+    ingester text
+);
+
+
+--
+-- Name: subjects; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.subjects (
+    subject_no bigint NOT NULL,
+    subject_key bytea NOT NULL
+);
+
+
+--
+-- Name: tiles; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.tiles (
+    level smallint NOT NULL,
+    tile bigint NOT NULL,
+    hashes bytea NOT NULL
+);
+
+
+--
+-- Name: transactions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.transactions (
+    id bigint NOT NULL,
+    sender bytea NOT NULL,
+    nonce bigint NOT NULL,
+    purpose text NOT NULL,
+    "to" bytea,
+    data bytea NOT NULL,
+    raw bytea NOT NULL,
+    tx_hash bytea NOT NULL,
+    status text NOT NULL,
+    block_number bigint,
+    block_hash bytea,
+    gas_used bigint,
+    created_us bigint NOT NULL,
+    error text,
+    gas_limit bigint
+);
+
+
+--
+-- Name: transactions_id_seq; Type: SEQUENCE; Schema: public; Owner: -
+--
+
+CREATE SEQUENCE public.transactions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: transactions_id_seq; Type: SEQUENCE OWNED BY; Schema: public; Owner: -
+--
+
+ALTER SEQUENCE public.transactions_id_seq OWNED BY public.transactions.id;
+
+
+--
+-- Name: transactions id; Type: DEFAULT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.transactions ALTER COLUMN id SET DEFAULT nextval('public.transactions_id_seq'::regclass);
+
+
+--
+-- Data for Name: alarms; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.alarms VALUES ('spool_corrupt', '0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b', 'once more', 1700000003000000, 1700000003000000, 2, NULL);
+INSERT INTO public.alarms VALUES ('head', 'log', 'cleared', 1700000003000000, 1700000003000000, 1, 1700000003000000);
+
+
+--
+-- Data for Name: alembic_version; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.alembic_version VALUES ('0003');
+
+
+--
+-- Data for Name: attempts; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.attempts VALUES ('\x4262f144fe6d1f8b6786acb1f79fdbfd6bf2601677ef46ba60b2c643619b0c1d', 1, '\x02f872827a6980843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2030c080a09548ebf74fcd8f7d114df1d6a1590890e7bb13889a67685e4cad0589a980e54aa0516ae4eca939106ece53153a753eae40fd97a805649f897f11bafbd646955298', 'call', 2000000000, 1000000000, 1700000001000000);
+INSERT INTO public.attempts VALUES ('\x402f310f9cc4ed6cba3951f38e272952bcc098be979bdf9aadb721902c519268', 2, '\x02f872827a6901843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2031c001a0cf7cffaa963b0182e540e819f052e5346ad52bbe84863e4dbd8fb64064b3b473a0069013133a091177684820181df862633069b756d02bec58adb9026e3320f2a2', 'call', 2000000000, 1000000000, 1700000001000000);
+INSERT INTO public.attempts VALUES ('\xe37e4f2daf82bfebe06aba21f87b3d1beeaf5fc16afe8885b641ae94ed3baee0', 3, '\x02f872827a6902843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2032c080a0192f367b4ab15614e4a659046f070f6be4824d28cd26634b048471cbb37c32b2a053be68f105ef43877c3930edbea7635b91605ed120e38a53ffecc554a97ecdb3', 'call', 2000000000, 1000000000, 1700000001000000);
+INSERT INTO public.attempts VALUES ('\x6729e329dbfdf0040a79b5d5ec553e81c751afd2df8fc9b28b1f62a1961c3503', 4, '\x02f872827a6903843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2033c080a09329a04458c3469cd9f7a096bbb4742d8793fcf0c4592eb696e2687eeff54bd7a043820c9f018742921b402f2c7ae7b4fc3de7b78e339d87d464d8397dda7e5c98', 'call', 2000000000, 1000000000, 1700000001000000);
+INSERT INTO public.attempts VALUES ('\x5d5a6d5b9463c63b4ae6f76abe950644e97cced458437ea2e605ff9d97fe75fd', 5, '\x02f85e827a6904843b9aca00847735940082ea6080808663616c6c2034c001a0b342a963a8a4254de67595b8fe963ba828eda0da3f215af1ae0b039b47c3f9f9a03d6aa785aa0c3061285bbd8c885ab3a5a97bf3754f4d597de14996520190eb2a', 'call', 2000000000, 1000000000, 1700000002000000);
+INSERT INTO public.attempts VALUES ('\x68392c396a41213027b2e9646c2fbf5aab16fcd0606468053f1e27d336324632', 6, '\x02f872827a6980843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2030c001a084ae3fd57a35460efbb76e658353094e51b25f5c0964df2a060ecc238e362774a069cdec1ef6653f82251ce48216531fbe369a30f45e597b48c4be797b89217680', 'call', 2000000000, 1000000000, 1700000002000000);
+INSERT INTO public.attempts VALUES ('\x4a73cb9cd6d9307b2144a70446146a2b7aa74b48713e0d3eb437dc44facbfc88', 7, '\x02f872827a6901843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2031c001a0a26dcb54ec903d5d15dc1cbcd9f19ef375ec3d1401e44e1306f184236d186651a05aa5bacc99179953eeaa5d6d0eda547a53eb7dfd4046f029403dd5dbc104dba4', 'call', 2000000000, 1000000000, 1700000002000000);
+INSERT INTO public.attempts VALUES ('\x35df5ad8fdde39734bfbcee77fd3d634f9cd58aca46dafd79b6b2d058ed394c0', 8, '\x02f872827a6902843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2032c080a035c0ba3c40ce100df6a60bd92feb24c96e365127fa7229d2ae8c532b1b2755d0a017edbc57397ddbd99911382da609ba5264c7ff59d7c61946d3adcdf6d62dc355', 'call', 2000000000, 1000000000, 1700000002000000);
+INSERT INTO public.attempts VALUES ('\x7a3b834d6f37bda4929641ebc93242326d5fd4d38dbc098d475a5c7fff305fee', 9, '\x02f872827a6903843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2033c001a0757e79cf6b537186ad3e990cf3f79d6bcbb2cbf8c6aa450eae5b6d268a462221a0297ac7ff0e286048d9c5eb8de3cf9111734216a7e1a4edf73b5c6ab86f510a1c', 'call', 2000000000, 1000000000, 1700000002000000);
+INSERT INTO public.attempts VALUES ('\xfeb40874699927dc2338673513d0e442d9e0ef772b25dbe5592ac929b14e43c7', 10, '\x02f85e827a6904843b9aca00847735940082ea6080808663616c6c2034c001a0d117e45adf1cf900868b1bad959225b56815f63a4b612e3c51c0bcf63c5df5cda01fb53d13b43420b3343a602d17b570812de45ebee4f9c52b111c417c8112d3b5', 'call', 2000000000, 1000000000, 1700000003000000);
+
+
+--
+-- Data for Name: cursors; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.cursors VALUES ('told', '17', 1700000003000000);
+
+
+--
+-- Data for Name: entries; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.entries VALUES (0, '\x36c9b46b15e4941b2be0b5bfad031f36640933473a7282645fc4ba939fea10aa', 1, 0);
+INSERT INTO public.entries VALUES (1, '\x6cf5286f9e6a32f7876bda72ea207916efd14e6197e54761e6b06f56c0879c8d', 1, 1);
+INSERT INTO public.entries VALUES (2, '\x4bbbc02535df5f897a20163dbd122db0d122d27b4c1f3dd43802b44de2b0c6ae', 1, 2);
+INSERT INTO public.entries VALUES (3, '\x3251741434937265a13b7f18be44b9221ba63e57c8ec47afbeafc40cd039fb0b', 1, 3);
+INSERT INTO public.entries VALUES (4, '\x0687e17b07372574e105704505bd967d84b058ebd4c6915205838fe45340cac6', 1, 4);
+INSERT INTO public.entries VALUES (5, '\xe4ce67e26980576e6fc6a50354a1f08095196b5d59d481ead49254b5f61e88c3', 1, 5);
+INSERT INTO public.entries VALUES (6, '\xd873f680d60e742b5bfff6dc79a7bd5eb15e5d05eb09d9f804c9295804652e94', 1, 6);
+INSERT INTO public.entries VALUES (7, '\x799c95b923348f854a264ab07ae605a4a408183924ba6d4aea958a6dbd49e35e', 1, 7);
+INSERT INTO public.entries VALUES (8, '\xff5356422653fcd5fa57002c1e0faa060a65388371d758d6ea8cf6a191f5bb8a', 1, 8);
+INSERT INTO public.entries VALUES (9, '\xa10b12fe87c355324c4756a45a69a481c3b931cd8edd88dc53f3afb60542f02a', 1, 9);
+INSERT INTO public.entries VALUES (10, '\xc6a6df29b669b4e3bcb948a194dd924f4373e1d3142c4b7ab874ffec14e9b778', 1, 10);
+INSERT INTO public.entries VALUES (11, '\xaa66331b14d9bb0862d4da4f0b7274cd8c34699268bfbd430beab32ee61f836f', 1, 11);
+INSERT INTO public.entries VALUES (12, '\x44e6754d2d94ab807c46bdb3a15092285eadc95ee6149b250d3bd0dd047dc439', 1, 12);
+INSERT INTO public.entries VALUES (13, '\x0ada152c21e06c474895686cbddfb4f2cd0a6037f5d97f3a80a755c5cfde8fbd', 1, 13);
+INSERT INTO public.entries VALUES (14, '\x2ba11657ead852e505807c6b54949bdf0d79e5f717dfa5f504c5c7723599f38c', 1, 14);
+INSERT INTO public.entries VALUES (15, '\xc2b83670554cd14fb32e892d6dbc4ebc0c722e4d3e0176c27988e5365ee1504f', 1, 15);
+INSERT INTO public.entries VALUES (16, '\xfe4262a010726a5d239d98af3f73a1224dbacf565458715fdb8955d515f76aad', 1, 16);
+INSERT INTO public.entries VALUES (17, '\xe7e3d8016704191019de376c835e5de7ea096345e61c5251531652cc9f3ba5d2', 1, 17);
+INSERT INTO public.entries VALUES (18, '\x07d04669296df6ea886bc31ccf9853a43cfb86250817ce7131061cd66e92cda8', 1, 18);
+INSERT INTO public.entries VALUES (19, '\xf9a5cef5fe64e5a8f506ce2fa43b64a1cfee9adc08a797aee8fe3f759d71c006', 1, 19);
+INSERT INTO public.entries VALUES (20, '\xad7cd1b63a0e7ac1bd139ed81bf2cd9111c5592079bbd32c052ff0c26fb1e6a6', 1, 20);
+INSERT INTO public.entries VALUES (21, '\x2059ed86128bbf306e266badb5e951c6409e668f40224363a39d31df82fb3f11', 1, 21);
+INSERT INTO public.entries VALUES (22, '\x0b764c26977bc0f80185c41b4b6d91174faafe24038f28d3940303bb0db4f1c9', 1, 22);
+INSERT INTO public.entries VALUES (23, '\xedfc8cc926b3dd35845ba6fe21802f05897d31940eb3526f4eb2ac440863381f', 1, 23);
+INSERT INTO public.entries VALUES (24, '\x22610db739ae665f5390c49a99032c02bb63cb9660fd359b697b55ed96f1fc4a', 1, 24);
+INSERT INTO public.entries VALUES (25, '\xe9c941679e61a265ba47fc5bb41f93e4fb29c91ceac351b854351bf32805dd25', 1, 25);
+INSERT INTO public.entries VALUES (26, '\x3ac56de8531613fa5437b9db5bc3d52045b74b915a1d988f1795af8633534f3f', 1, 26);
+INSERT INTO public.entries VALUES (27, '\x881a2b31577d1c31c9e2b423a224b0e16ea6d0162b0b96500a4f3c3eb5d44eb7', 1, 27);
+INSERT INTO public.entries VALUES (28, '\x98683b4fc126a117b0cce48d624fd7a0f8efd1978a8fa106a12cd2b795c2763e', 1, 28);
+INSERT INTO public.entries VALUES (29, '\x893b8e6c9878c0df1ecd8f7bf92914d0cf28adf4d03cf9e15affdc4daa85275e', 1, 29);
+INSERT INTO public.entries VALUES (30, '\x9137eb65b327f2a503672c5be4bba8512b1723e91c759319e915acfcd0665ccb', 1, 30);
+INSERT INTO public.entries VALUES (31, '\x2bdc45b19d8ff298942b710de35b1e043e618ec3996d83e677157224ea74ce94', 1, 31);
+INSERT INTO public.entries VALUES (32, '\xbaa738810fa3e74aed6c00e510efc5be3dc04e430c826f4c1bae2fd4dae08106', 1, 32);
+INSERT INTO public.entries VALUES (33, '\xd27a5adcc94ab9d9aaf8e5a807a6f0ca93e38e4a736748d049e72661f9b214ac', 1, 33);
+INSERT INTO public.entries VALUES (34, '\xdf541d41513f75ddde90ff31455cef4d7b29cd19da86690aa6a1f55371272d4f', 1, 34);
+INSERT INTO public.entries VALUES (35, '\xef70daddd15c3a5c4f3c37b15974fe585cee7d9a290cabe25ca118404c828fb4', 1, 35);
+INSERT INTO public.entries VALUES (36, '\xa7f0def91c4c780184e248d2128bc52e1b213f2a9a8a35b0c20c8dd0bc261bda', 1, 36);
+INSERT INTO public.entries VALUES (37, '\xb7961395f00f8d16debe151186c67444e3681b323f834358441030e33944225d', 1, 37);
+INSERT INTO public.entries VALUES (38, '\x511926e0ad3accf380b4016362866efed0a2abaca799c17d74b2d0159bf32e83', 1, 38);
+INSERT INTO public.entries VALUES (39, '\x8c9777976437e31948229bc7290f58f5bfb27b985336f7d52f5124e6968ee910', 1, 39);
+INSERT INTO public.entries VALUES (40, '\x249ddf18dc5183511a5e09d72bbe28f7f1027ed2057b7be918c7c95d203cb97d', 1, 40);
+INSERT INTO public.entries VALUES (41, '\xfab3b2e4a2b290a9603829bb36c85aa366e1ebdab1e39895ddc8a004ee0fe13b', 1, 41);
+INSERT INTO public.entries VALUES (42, '\x83a81291636b2d893636b465b4e05d3481f93eaca7206fd6a5cc42c887ae4d09', 1, 42);
+INSERT INTO public.entries VALUES (43, '\x9450a54e1b8b263630c707304b8d683025a2818993c2895954722cfd3313c85b', 1, 43);
+INSERT INTO public.entries VALUES (44, '\xbed0cdf400bec2fbf0c91038fe78f92c2abfcd94adbe9dce6f51d6226cb4cac3', 1, 44);
+INSERT INTO public.entries VALUES (45, '\x5780942534b3a29a9a0563050867bd53d8e50246dab4b745c480b9347b1cbe8e', 1, 45);
+INSERT INTO public.entries VALUES (46, '\x29873f45df17c8f796ac33e6b8bd803b30faaa00da76999a043eaf94158d3756', 1, 46);
+INSERT INTO public.entries VALUES (47, '\xd21641aae5389dd5a342133552aefb83b9b04913d44de425602a302691907188', 1, 47);
+INSERT INTO public.entries VALUES (48, '\x82f7113b3ba31f5037572c04a8f654b115a50c0cecd5f36d73963d1901bda23b', 1, 48);
+INSERT INTO public.entries VALUES (49, '\xd1851e56e0c36e328acd8735292bffbcfcdf6c37ad36b613a716bf9214b34656', 1, 49);
+INSERT INTO public.entries VALUES (50, '\x189307600a91bfdacc7d232ef6078d43b0f082a0450f62a9c48c47f7bfe16cba', 1, 50);
+INSERT INTO public.entries VALUES (51, '\x89a60da52c8c5a679b59cfe9468705653cd73d3d1f13dd7d78a23f698bae0c3a', 1, 51);
+INSERT INTO public.entries VALUES (52, '\x0a37819857d15ad15db0a255d79dcc5f2641be44e8df4460659cc621f2420ea1', 1, 52);
+INSERT INTO public.entries VALUES (53, '\xea0aa6de739ebbd22ccaf623c06cd712b6d5a3bcc7f64b4e9c5247d1fe0940a7', 1, 53);
+INSERT INTO public.entries VALUES (54, '\xefd335e96e1e0813e8644f2b722af585e756a6fadb3c28e82eecd68e255b03c4', 1, 54);
+INSERT INTO public.entries VALUES (55, '\xdd6243fce28f37fb113d7d0ce8b14434c7b776152fbe58fcd82ad2e7564978e8', 1, 55);
+INSERT INTO public.entries VALUES (56, '\xf48312ee38044543181b477d0183e90a72569012274db952beea4ead10b2dec5', 1, 56);
+INSERT INTO public.entries VALUES (57, '\x1cc5b02d0b79ba66549ce7c84003121ca922f11953b543e7e74ce320466751f5', 1, 57);
+INSERT INTO public.entries VALUES (58, '\xf336cf1e56cd41566a18e24a2573ff84cc689be4e0cdcb4127f79a60d369c3b2', 1, 58);
+INSERT INTO public.entries VALUES (59, '\x02ace572f5f1b37e9bd6d7a895166a7a65f629a8ea2ace1e789a074146150669', 1, 59);
+INSERT INTO public.entries VALUES (60, '\x6da266c84b53c08a92530f527741926392a0afacdcf3bca20295f10600ad0a48', 1, 60);
+INSERT INTO public.entries VALUES (61, '\xf387a85b57ce2b27a5159f23f51a559c7d9ad7873212c7e223ef43582266b17f', 1, 61);
+INSERT INTO public.entries VALUES (62, '\x5990bf17a0d152c1422cdcd1030ea4b5daa9b1b64f11a9226621ecc886d17828', 1, 62);
+INSERT INTO public.entries VALUES (63, '\xa0b5475680124740b89c45f0947247ba275dfeeffd5cabebbc8bdd818060f81c', 1, 63);
+INSERT INTO public.entries VALUES (64, '\x9f11bbff3c388264fb3e251b85e26f2cf285ce2e72bd314f343567e31208c813', 1, 64);
+INSERT INTO public.entries VALUES (65, '\xc45ad18ed6995b1f74f0b2c9f4d1af5a6b8237552bbbf59be51974f4a4e720dc', 1, 65);
+INSERT INTO public.entries VALUES (66, '\xdfd07cc8dd78df5ead151c0b4ac86166fc787cb34fe6d6132d4266da675eafd6', 1, 66);
+INSERT INTO public.entries VALUES (67, '\xa0609918ea7cb35984a20ac92adbda86d1c6541285dae902f0b78386602a6d98', 1, 67);
+INSERT INTO public.entries VALUES (68, '\xd005cac9c36a6e99739baede8dae985e642bd9e007804715f5afd8cb75e0b5ee', 1, 68);
+INSERT INTO public.entries VALUES (69, '\x34614ef6e741dda46e5c879b857ffbe3d55ab5506fa76a74dc4c0459875639b3', 1, 69);
+INSERT INTO public.entries VALUES (70, '\x80022274bc2e5b466ba4a2749ae97ab033a6cf8bf09c0a2d4b33172f0b002b5a', 1, 70);
+INSERT INTO public.entries VALUES (71, '\x76c7cb89c4c73a61d3006d99dfc2daf68231b89503b872f538f654b425e272e2', 1, 71);
+INSERT INTO public.entries VALUES (72, '\x3a74e3f159e864c15f2c79bf9f8ecb7c98ccf4517ecac176e04de0b3624b421d', 1, 72);
+INSERT INTO public.entries VALUES (73, '\x7776c539933c913c80550f8642704fb49cbab95ec10b84e7cb35334f347038ee', 1, 73);
+INSERT INTO public.entries VALUES (74, '\xc799bb2c09011b5b49c5683a45476328bb34c813fd3d29b1f3bbe4b6cebe470d', 1, 74);
+INSERT INTO public.entries VALUES (75, '\x0cc55e1f60f322cfb6b90125bb683d91bcdac051dd223e56d3ab46a5962a4e19', 1, 75);
+INSERT INTO public.entries VALUES (76, '\x692d95222bff029163d0a94f7627327cfdc3b0e41a20e3b333094de8051a5f5f', 1, 76);
+INSERT INTO public.entries VALUES (77, '\x2ee673bdc51936cd2e6e89eae8fd8bf41d4a6f8fba0b71aa98e317848b222c72', 1, 77);
+INSERT INTO public.entries VALUES (78, '\x0dcb3ba2ae54783f8f3847b93cf0f62abe58d7b8ef4badf1a86dca087165a7c6', 1, 78);
+INSERT INTO public.entries VALUES (79, '\x5ea68c91c63ed85edd1f2f9726130e2656cb18fe12c868a2aeda057cc6807f86', 1, 79);
+INSERT INTO public.entries VALUES (80, '\xf69987b8119cdacd377747e9f900befe775d74c5e3eb3cc0f40fd2f42acda7cc', 1, 80);
+INSERT INTO public.entries VALUES (81, '\x44918f66f3404ca0481eac256ea40073574ccfafa21bceba3dfb7348fb4f31f0', 1, 81);
+INSERT INTO public.entries VALUES (82, '\x96c15f222d371bd093527654af60b4da3a8436901f48443d1bbdba72af3b6c81', 1, 82);
+INSERT INTO public.entries VALUES (83, '\x0bd1098859c240d26f3580662165c21358a9a4601dc74ffbbd6e729d763cbf78', 1, 83);
+INSERT INTO public.entries VALUES (84, '\xcc3380a929118811a66e0963ef13e344ee390f34e0516e97cbf584fb6f2b4d77', 1, 84);
+INSERT INTO public.entries VALUES (85, '\xea04852dd6308257eb9aab789a2c0bfdf81f3eab97cb59759523859174dce7c5', 1, 85);
+INSERT INTO public.entries VALUES (86, '\x3e7dc98e141143335ef6c30fac23c6e19a6020f1a422423f3abca6b07183a620', 1, 86);
+INSERT INTO public.entries VALUES (87, '\x14f522c0f46e4d0eefbf1cdb3df1cf1ed78781ff0007a18a440ac534a5cf48f3', 1, 87);
+INSERT INTO public.entries VALUES (88, '\x0278303aa32f6ce520b0d4f234c07e527c7e195b90aff1a8dab9f5f0ad228481', 1, 88);
+INSERT INTO public.entries VALUES (89, '\x32195655358acb78239bf0a36c0bc3b18993ada9d4e2328af50e9a5f903e02a1', 1, 89);
+INSERT INTO public.entries VALUES (90, '\x1c018781ccbed49caa14ececb746b3f469757ca36c08ebb0a87d4fb56a90519c', 1, 90);
+INSERT INTO public.entries VALUES (91, '\xde18c66c70a3ff241380405e9adcac97af3efc62cc8417ffa1811d16699eeedf', 1, 91);
+INSERT INTO public.entries VALUES (92, '\x5abbbaa2aad069c03f1eb050bf21fac787fc2108bc2ecd38721580a8e7a2bf22', 1, 92);
+INSERT INTO public.entries VALUES (93, '\xdadeeaa1890df9bf5a2a1d1882d4c67767b8cf80b704c6b535d3bfbb350e2fda', 1, 93);
+INSERT INTO public.entries VALUES (94, '\x67a4e640a502c1ba7ebebf39d20ddd0ceb10092528b8653ace55130372ee940a', 1, 94);
+INSERT INTO public.entries VALUES (95, '\x6459548a0a0370cc43f7a66f6e03befa5f99e10bac2ea1a973eb5f0c58703067', 1, 95);
+INSERT INTO public.entries VALUES (96, '\xc9f4c670eb4441d6f9415d268a22d878aa2a0456663a5f9a627288efc08dda4c', 1, 96);
+INSERT INTO public.entries VALUES (97, '\x007fdd242fb68dfd8d99d7f77236162f93a841b02fc8d80f842968571463916f', 1, 97);
+INSERT INTO public.entries VALUES (98, '\x5804e2f813000edfa0ca258b47dd06f849f6d004c39cb8708d014a75ebcfad71', 1, 98);
+INSERT INTO public.entries VALUES (99, '\x27ae98bc11cd9eaa48fb3cf8badd6b14a601181f07b5106cf6e506bcb3bc851f', 1, 99);
+INSERT INTO public.entries VALUES (100, '\x2929826129032ccaaac57845c151d40d124304b8baba26ac0c1caebf860920bd', 1, 100);
+INSERT INTO public.entries VALUES (101, '\x6df779e9ad96255df4060525df13f9659f7dd60b4023f38d7cb331e955b33822', 1, 101);
+INSERT INTO public.entries VALUES (102, '\xbbf20053b5afa7d20fa3dc1431351e95c5ec3445f94ace6f8555a2e39aa23066', 1, 102);
+INSERT INTO public.entries VALUES (103, '\xe35ababc7a0356a6c9c3de985ffe932d448fcfefa72eea1acf1035f03df6b298', 1, 103);
+INSERT INTO public.entries VALUES (104, '\x2407793c03d49c55db699e3ea8d47531a08d9ec262d2badc0d1a536ddc767dcd', 1, 104);
+INSERT INTO public.entries VALUES (105, '\x26de080b92cf4d931b3aea25d3965e27075c72335afceed38b9e199e15668ce7', 1, 105);
+INSERT INTO public.entries VALUES (106, '\x6a72179d19b2cc4051e48b7e4d86e5fc9c38b63d1b6adce208f6e4cb9675ba2a', 1, 106);
+INSERT INTO public.entries VALUES (107, '\x14b2463311f0069a25597fe9c4096f32461e89226f12d52bdf95760bd0366965', 1, 107);
+INSERT INTO public.entries VALUES (108, '\x07374f2228a524ffff691f0b10958177c7f168b8eea85ea6a7c21f9ac3a61528', 1, 108);
+INSERT INTO public.entries VALUES (109, '\x587f531f0e3b389b1d251e24fc5756dff3655bc50a3b3f7bbb67ee42935dbd91', 1, 109);
+INSERT INTO public.entries VALUES (110, '\x33970c8cd70f211bb5c607366a5a3e0bb43fc1b11cebc6edbe0d75623cc47625', 1, 110);
+INSERT INTO public.entries VALUES (111, '\x8ebfacad640ef04fa764468a4ec772249dd0812196a637c437e45b415e17e4ed', 1, 111);
+INSERT INTO public.entries VALUES (112, '\xe81396b41cdcb0a875f83b89c583fd5abd3bc982c6dae0b65af5ee6d7cceda9f', 1, 112);
+INSERT INTO public.entries VALUES (113, '\x0a9114ec3410a552dc9c0bf35d94346021b3dbfab6ecb5fa09a7f25dbefccd6d', 1, 113);
+INSERT INTO public.entries VALUES (114, '\x40dd81bda80c8e792e7e69cdbddb4ac344655972b2ac3c9db7be0d95887eac0a', 1, 114);
+INSERT INTO public.entries VALUES (115, '\xb8c7a0715e20a7bbe5e368e176e8dbebaf6159a88acce2afebb468eb80c59ee6', 1, 115);
+INSERT INTO public.entries VALUES (116, '\xa83b66a73b55741fcdb4870779c3ef3655d04246d3c5cf90cd5404666d5cd673', 1, 116);
+INSERT INTO public.entries VALUES (117, '\x9fadcb0b5b59d227344ed1948dfad945b65cc6543ea729918d6d8d43ec092b05', 1, 117);
+INSERT INTO public.entries VALUES (118, '\x838236b88796ab81ff66cd9477d6cc6634193522a101ed8aebd1ea197479da54', 1, 118);
+INSERT INTO public.entries VALUES (119, '\x066f3ec3ef8d9beba30919500b0e3dda8544265bb50597b403146aaf8654bbae', 1, 119);
+INSERT INTO public.entries VALUES (120, '\xfd5f2d9e47d0b347e89a49d27590a096af660b183bfff602a1664cb7e896eed0', 2, 0);
+INSERT INTO public.entries VALUES (121, '\x613a3a304b3d5c51e2c2cc2e905fabb3f3ca9d82ef2ab831a125d32933495ea9', 2, 1);
+INSERT INTO public.entries VALUES (122, '\xfd610eccae47ad9f9cc6f2a57cb28451f73589736c1079496272e624216b2ce9', 2, 2);
+INSERT INTO public.entries VALUES (123, '\x016fc4e1e0c55cad1b9e3ea46cbec307feb8d69b2d948af87e629d7cae23eae2', 2, 3);
+INSERT INTO public.entries VALUES (124, '\xf370c519ae194d6cd1963a97d53a71b0e99c92ca4a1b91596a08bc968e0929c3', 2, 4);
+INSERT INTO public.entries VALUES (125, '\x70e3f491c8891634ae132edd88101321681e2ab5a2762ea3d66a9993ff4e8342', 2, 5);
+INSERT INTO public.entries VALUES (126, '\x54989fd4dd6fd0496fd7d0951d9f273ad15936eeca6743ae6bd3fce30e22d7e9', 2, 6);
+INSERT INTO public.entries VALUES (127, '\xe39c36e89d0fe6d81912c34aaeb1c56126d5ebff00c1170706ca9d6c8a2efd59', 2, 7);
+INSERT INTO public.entries VALUES (128, '\xebec737c3458883b7ec2e9e01293bd47dd221cdedc200706cbc02458aab89d1e', 2, 8);
+INSERT INTO public.entries VALUES (129, '\x7fd1b785284641255ea2e1b3ee6b68414450a5adf6738c4e70e6120727905329', 2, 9);
+INSERT INTO public.entries VALUES (130, '\x6250e83a61800e95a305857a6e81ff6764e2aefb74051400eb7bd7b3426790db', 2, 10);
+INSERT INTO public.entries VALUES (131, '\x8b061b87c396567ca801bbb1ef14ec5f04a9bf01960c3c5111c92eccc3cf9e66', 2, 11);
+INSERT INTO public.entries VALUES (132, '\x4678e7f32f83c4920d87a6ae5f9c11a7590303feefea44290aa8c2b49cd5f947', 2, 12);
+INSERT INTO public.entries VALUES (133, '\xab1a67146c8fca477087e4b62941fa5f506b46a7e5c41fb0f698a1828fd21a1a', 2, 13);
+INSERT INTO public.entries VALUES (134, '\x42d0d1b2a24584d96850da0ed66a0bbe8c7c5ec468a4a77e907e508da5498f44', 2, 14);
+INSERT INTO public.entries VALUES (135, '\xb9ca6426199fe8be285ee79773e86d7d3a11b5a1f74b6d25e68f6011dec049c6', 2, 15);
+INSERT INTO public.entries VALUES (136, '\xd07394a1eab7ec721ca8792cbc2a2cf25370b0c72be0cb5ce93f020d10dbbdbd', 2, 16);
+INSERT INTO public.entries VALUES (137, '\x0e57d608f083b7e3e9e622e5d998d3ed0504639aef3edfa577c01d428ac7f5d0', 2, 17);
+INSERT INTO public.entries VALUES (138, '\x8c74aba0071cf5317436efd475da3787db5b082bd4b1745e11fae76cdc5e6190', 2, 18);
+INSERT INTO public.entries VALUES (139, '\x7e7b589fc0bb76998738d047921ea1127cc7637796eeaeec3ea9acc1af928685', 2, 19);
+INSERT INTO public.entries VALUES (140, '\x8ca4cc7efb743f295dea221e9a06714abb27875fcc461444aadd4a59ebcc45c7', 2, 20);
+INSERT INTO public.entries VALUES (141, '\x97a64bc6eb13e29108a95c14f46ad1020224400fb2754cfc62e73b34199633f9', 2, 21);
+INSERT INTO public.entries VALUES (142, '\x7c55b5e7a82d79ee398758a7b48af7dd6269316590b60510864bb43786e693b9', 2, 22);
+INSERT INTO public.entries VALUES (143, '\xcb227b925bd8354c50ef5f6509e947a035f9f1a48825074d4734f4605191b13a', 2, 23);
+INSERT INTO public.entries VALUES (144, '\x7728a25821349c5c8ad13e15d0b25ef0517d18edd75b5344f848a77b379b64a1', 2, 24);
+INSERT INTO public.entries VALUES (145, '\x474e6fd2e38d8293cbe33c101c3676f0b2bfe9ec05770f3edb0af48442c813d9', 2, 25);
+INSERT INTO public.entries VALUES (146, '\xe86ff25b19df9e82468a94b6426fc4b5ccfa45c5ba0d53a61c03e19cb6ff62ff', 2, 26);
+INSERT INTO public.entries VALUES (147, '\x4a002a8523459afb02724735fe9dad4b91e30af47b58875a176619c9f12f0e55', 2, 27);
+INSERT INTO public.entries VALUES (148, '\xcd983ba815cb7c2fca2606ca8c1ef534d482c9629a5192bf92822d816f9a2bdb', 2, 28);
+INSERT INTO public.entries VALUES (149, '\x137a20250d4506b4a86c28fbe77ef42f09b1da9811f8393a9bf876c2372a517b', 2, 29);
+INSERT INTO public.entries VALUES (150, '\xd3fddc4dadb5c00f0637d27a977ccbd7951620bfe599f6e3d00e0adb7157f961', 2, 30);
+INSERT INTO public.entries VALUES (151, '\x833daf15677b7c93465c3de9f911d5ae8c47b82d80e2d86b6edf0012b05e705d', 2, 31);
+INSERT INTO public.entries VALUES (152, '\xc86353b29939356ffbcc6e867d5f7619d8f63ea1fa182836c74030db353d226e', 2, 32);
+INSERT INTO public.entries VALUES (153, '\x16f3e928be546491581666b64c11ee3687e3d7794d1bcd9245633a10a2dfda19', 2, 33);
+INSERT INTO public.entries VALUES (154, '\x95cea20e0ef8da5b60cb404cc304f9dce6698267fd49e07b3d1356e2473998f0', 2, 34);
+INSERT INTO public.entries VALUES (155, '\x77423bd6e065ac91878387b2568e2e02b706b3bc3cbc903e23fdd00393e82a6b', 2, 35);
+INSERT INTO public.entries VALUES (156, '\x137be0bc44cc3e69712feb8627ad5b63eb04fc9ffd07c45c76174245b243d4a2', 2, 36);
+INSERT INTO public.entries VALUES (157, '\xcb928d43848c649c9d5ad52a65a353149a25d30691c17b3f3febf070c4fe5451', 2, 37);
+INSERT INTO public.entries VALUES (158, '\x4c5ae918ecbccc9284f2f1f1916aedfbec27efe91487af4fabc630574801b80f', 2, 38);
+INSERT INTO public.entries VALUES (159, '\x7c3e21e4446a01b5a6b671179293e85b7a28910214c20711057faefaa250c7bb', 2, 39);
+INSERT INTO public.entries VALUES (160, '\x35aaefdc551eba9f3b00b3d7eea7bf4c806b298cc877b55aa418aba3ec5657ea', 2, 40);
+INSERT INTO public.entries VALUES (161, '\xeff7d1670e6911cae08ce40d82431bc7c85225fc06a5066e0d7bdf7e557921b9', 2, 41);
+INSERT INTO public.entries VALUES (162, '\x046e7b081d0c1b737798025745f84ffcfeab2aa6e9c16f8511ba6b24d3d7c828', 2, 42);
+INSERT INTO public.entries VALUES (163, '\xa28453c421197e05b2b521e92e3f1742bc105de513b81bd02524d07f45287852', 2, 43);
+INSERT INTO public.entries VALUES (164, '\x47bbc952c5b99f236e0f70a73644033d2e94b1b8a4a959409407912587a05bf1', 2, 44);
+INSERT INTO public.entries VALUES (165, '\x56c251527163ae7318fee5c20005bb6a94b6bf647103554363166e98520987bf', 2, 45);
+INSERT INTO public.entries VALUES (166, '\x1804eb434736b64183203a786190dc2b8027c863fb10906c88102a09ea3f62db', 2, 46);
+INSERT INTO public.entries VALUES (167, '\x958064a577d78e918973d5f73d26ae6fc0d7b548f068984c5574099740c24dce', 2, 47);
+INSERT INTO public.entries VALUES (168, '\x83e2ddd223c94fb88b7a82069a80a24aa52764cf645530d891be91e5b37bbfaa', 2, 48);
+INSERT INTO public.entries VALUES (169, '\xa44145f36153e3243af0776ff1011d936ccf63bc9b91450e504761cc7e517409', 2, 49);
+INSERT INTO public.entries VALUES (170, '\xa7544ea8dee5307e62a949a079baa03b8ffcddcb86540bea9f4082762a2ea176', 2, 50);
+INSERT INTO public.entries VALUES (171, '\x1299da470e5949bd09d64b8a1c73ac3215c0ec273fd450311d2ef4d790bf3254', 2, 51);
+INSERT INTO public.entries VALUES (172, '\xef4f0562a5f697e630c63e8af864b4533a33e87f5d28df1be05580f22ac29abe', 2, 52);
+INSERT INTO public.entries VALUES (173, '\x6a49a355a2528461c7dc4f02305070947adfec728a25b72d07a0db4cf3627b6e', 2, 53);
+INSERT INTO public.entries VALUES (174, '\x833b57bf7c16d81d523fcb81af05fda94b1fafadef17cb949f89e3af51f01ca3', 2, 54);
+INSERT INTO public.entries VALUES (175, '\x997d0b84e81fc8113e89aa746452a2b30ab6d345d116b3ad3a6dd4d0ece7e8cf', 2, 55);
+INSERT INTO public.entries VALUES (176, '\x84a060b2e6b26133fde2242407e94562ca82dccbc87b87b6e64443284efd51fe', 2, 56);
+INSERT INTO public.entries VALUES (177, '\x8861e8767339f0c2cb597eb2b7da96f76312b45457b1f4797f9eeaa051c23f32', 2, 57);
+INSERT INTO public.entries VALUES (178, '\x76bb17e018cdd1d5003870dd392b8496d17b7d6198375f6aa3fc533bd78f78e6', 2, 58);
+INSERT INTO public.entries VALUES (179, '\x6c245bd191081c992c1bf4ce46d981144fea3985670af282d49eb3e519ac95e7', 2, 59);
+INSERT INTO public.entries VALUES (180, '\x5265cdac9881a6e33ee5bf1401408a62315b49015040d8f061e2819a1836df8a', 2, 60);
+INSERT INTO public.entries VALUES (181, '\x8ae96a32c2323d62a99e70d17d7a412a7a8d317dc30bdf274e04385082bc9ac9', 2, 61);
+INSERT INTO public.entries VALUES (182, '\x2c8fb60f9e6afa26a431a672702a2b67a80811f31b659b8764980148b50b03d9', 2, 62);
+INSERT INTO public.entries VALUES (183, '\x1842d25bcd92aa8ab843f306fe07845da658af6ff6d724352571df649a3f6311', 2, 63);
+INSERT INTO public.entries VALUES (184, '\x28d1eb0f213691103c964889dc229657d5bd6c1ecbde2728b357cba4d2acaf5b', 2, 64);
+INSERT INTO public.entries VALUES (185, '\x8e9d09cb6b146b49a8aeb46761c018481e95d5fbfea47c709dbc172d3dcf1b7b', 2, 65);
+INSERT INTO public.entries VALUES (186, '\x1461f39cd376addbefe7f889474a032fb335960e3bc00b2b7111269a58e76133', 2, 66);
+INSERT INTO public.entries VALUES (187, '\xaa5c2e00cdfd691a680db43c303e5d76d88a43517a898d707054c668f4296543', 2, 67);
+INSERT INTO public.entries VALUES (188, '\x4749ee83a3b0d6ed6741665e779f8dfe1ab17e96292d168365aeba1873619851', 2, 68);
+INSERT INTO public.entries VALUES (189, '\x863be840320d7182222b1829521e836a9e1ab979fb63b4c80f6216b3fe1b7785', 2, 69);
+INSERT INTO public.entries VALUES (190, '\xd30ac7a4c6d416d0b967e6ea2dd31f5490cd03a18d2b095e82c7a9ba9f28e313', 2, 70);
+INSERT INTO public.entries VALUES (191, '\xe9fc1772842c7a0995fd3949e2d2eba56117a341a9df87bb4bfe49b4a1f92f3d', 2, 71);
+INSERT INTO public.entries VALUES (192, '\x8cd2ccd7ff723a5e37bfef589a5e4261a6257422c7a67028f33c40af2238485c', 2, 72);
+INSERT INTO public.entries VALUES (193, '\xada542fe9fe8d79ce45a166de22b265b3447f780247bcaa29ae5d3fd7d7de0c4', 2, 73);
+INSERT INTO public.entries VALUES (194, '\x17c799ec2016937f39b6dee53ee2c1775ce1c80060350a1cf13129284243a474', 2, 74);
+INSERT INTO public.entries VALUES (195, '\xf94962c2f48f7614a619d263b2ee7097b74ec4b8830291f2304ba1f91416dc30', 2, 75);
+INSERT INTO public.entries VALUES (196, '\xe86e5ea3fd2ee8101c62c83bef8193ee71dadc3e580bd23467954575fd1e65b8', 2, 76);
+INSERT INTO public.entries VALUES (197, '\x1a961a70f2b99f39bba302bb2bede668def21a531247102a758569eaae621188', 2, 77);
+INSERT INTO public.entries VALUES (198, '\x30dedb6f5f23b07231a9eb694fa270c687e52b317604e2637603e7390ca4edf4', 2, 78);
+INSERT INTO public.entries VALUES (199, '\x583786f1bcb186fa5455741585f7e7a4cdc8324895521d5018d745771c442a35', 2, 79);
+INSERT INTO public.entries VALUES (200, '\x07893e8647e13a8fb15ed2d4dd8f2e430482c2d68d7ef8b4972101d0297da9a0', 2, 80);
+INSERT INTO public.entries VALUES (201, '\x6e05f8b2ba3495de5a8dd7039b57a4b5f95922badc41083c9f1727542832b8cd', 2, 81);
+INSERT INTO public.entries VALUES (202, '\xae159bc7222b1b1f49551765f01e9737800308e7793e2a8caede033b2678f3f8', 2, 82);
+INSERT INTO public.entries VALUES (203, '\x66093c8ae7d80538c412fb5befb3d993cb8ca906c0922aa6708af44e0a4fabff', 2, 83);
+INSERT INTO public.entries VALUES (204, '\x264bd217ab176517456dfce89e32c6d61e4a60f9d2464ff5789aa85987435782', 2, 84);
+INSERT INTO public.entries VALUES (205, '\x37596123faded1fd61cf3c2f8955962dc727e017a85f88ab9207fa068f89645d', 2, 85);
+INSERT INTO public.entries VALUES (206, '\x91d0a84bb329c2c6fe5f285c33e633a16c595cbf9eabe1aac8ba5fbbfdb17178', 2, 86);
+INSERT INTO public.entries VALUES (207, '\x66764b15719803e7dfaf75b6bc93cefe3e0d63db19be5470650028b2f3f89815', 2, 87);
+INSERT INTO public.entries VALUES (208, '\xd3bea22b5865305431717125704002c486388a7da6d1ef1422704ffb2aa8e6a4', 2, 88);
+INSERT INTO public.entries VALUES (209, '\xed10196f79c5a6f69c8c80dd87e8990d8171d22bb03622fac284c5bb38cdc1ff', 2, 89);
+INSERT INTO public.entries VALUES (210, '\x8b77fc888487e6a35c97c03b4632f6f31f07d26c10a3c5c22f86542d0533e37f', 3, 0);
+INSERT INTO public.entries VALUES (211, '\x54fcd103e265d4e1b0d011430408f5e43f79938f1049c3d349035cdd0e9bc2ca', 3, 1);
+INSERT INTO public.entries VALUES (212, '\xcce73e54fc4354e7a81ffccf028511804c2d8c6229ce86f2c916fad6495f9604', 3, 2);
+INSERT INTO public.entries VALUES (213, '\xa41e59e0b2e8c10b4b28e270ce87388685b68926f20ec584db1afdeb01d87b98', 3, 3);
+INSERT INTO public.entries VALUES (214, '\x29c331db27b58c9e1cba65c48fc2c9d196f1b0b902a38ce6ff913dc69a49f806', 3, 4);
+INSERT INTO public.entries VALUES (215, '\xba8730235f19beb14516bf44caa7fce131128d5202780142ee8e4fe1cb7e4ced', 3, 5);
+INSERT INTO public.entries VALUES (216, '\x60f082a2340a0301d76660f5f3302744c93b032ec174ab36938e40e21abf7178', 3, 6);
+INSERT INTO public.entries VALUES (217, '\xcece4909dc49f101a91d23e56851fbd003d9fabfaa6f484fb5ea67973f3723f6', 3, 7);
+INSERT INTO public.entries VALUES (218, '\xd6ef2af554e62ddfd127ebe12db4b0474597ee8581fcc4aaff8d990ce55b5465', 3, 8);
+INSERT INTO public.entries VALUES (219, '\x3e4bb928dc7e4a0534c1ba00a1a4f47132794c2b60596aeace0d7ee9c3641455', 3, 9);
+INSERT INTO public.entries VALUES (220, '\xacefec3944c901f7a914e6b5df91d86a4e9c9ac0e4ac4126fdd6404603cb367d', 3, 10);
+INSERT INTO public.entries VALUES (221, '\x1e93e9ab4670aa5e293551580b38af7ea56c8cd47557042009713880b356cdc3', 3, 11);
+INSERT INTO public.entries VALUES (222, '\x2553fd5628a6d98686d92e710b7c4139cb1397c095b8fc2fcdf36a4b64f252e2', 3, 12);
+INSERT INTO public.entries VALUES (223, '\xcf9b878f47e8398b4ebfae5286fa281b1d5cfc54948b071106e41538412c6ad3', 3, 13);
+INSERT INTO public.entries VALUES (224, '\xa129f5de44c73ef119d9ec0b327ec95de5fb03b6ca406764835e485cf5d57c5c', 3, 14);
+INSERT INTO public.entries VALUES (225, '\x93122656b567314cb8bbfa4a2dabf1dfa03df342133fe110620a41067ed82eb6', 3, 15);
+INSERT INTO public.entries VALUES (226, '\x61ecd60739c76f3513a8390ccb096b1063e6f5288900185b9455bf9b3d1ed89f', 3, 16);
+INSERT INTO public.entries VALUES (227, '\x62aa1c90b37b85591062035917f2e11407391fa39ced951361ffb9328b6c46b7', 3, 17);
+INSERT INTO public.entries VALUES (228, '\x03014fa3ebde07a7dfd3f77156ddd4da58f81f136c0f99c8b629d1ffed657e9c', 3, 18);
+INSERT INTO public.entries VALUES (229, '\x1ef7be29c66f716513ef14937fe4aa0e40f033c95ebb48ad6a7d72a42a5d003b', 3, 19);
+INSERT INTO public.entries VALUES (230, '\xa41ff80f881c82c69e378bce1b923c234c6bfd4f21ee4dd541bbd70f49e09205', 3, 20);
+INSERT INTO public.entries VALUES (231, '\xd8d962f5c7878890c586b65c95dc0f982a253dc281ee44d8ad469633a46f139e', 3, 21);
+INSERT INTO public.entries VALUES (232, '\x9ef4374485957310778692ee352ddac3c3be94c353bca48b10ffde5c895d0e92', 3, 22);
+INSERT INTO public.entries VALUES (233, '\xdeee58e539ffc1f7473e5dfbe62db94fc6e4b26fdafd8006403ab693e9c7b0c3', 3, 23);
+INSERT INTO public.entries VALUES (234, '\x1abb8ce8b73472e5e9d503c356bcd6bd72bc44ab84b256ed1d376c2c20ee6163', 3, 24);
+INSERT INTO public.entries VALUES (235, '\x2211d7b66f142d5e66a151a9741ef4b4aadc12085b511cdb554546a0f9f85f55', 3, 25);
+INSERT INTO public.entries VALUES (236, '\x6d58a6e8ac2277ab6ccb9e71eb38052548dc73d73a7b78050de1ddbb2563f439', 3, 26);
+INSERT INTO public.entries VALUES (237, '\x99646b95c77afb1dd3891375e6c460e14db4d16f500adea99817165cc9a90b4b', 3, 27);
+INSERT INTO public.entries VALUES (238, '\x4ca51b2f8306e52908c588a331e716a21632414de5dd1ccb3493d64141013bdb', 3, 28);
+INSERT INTO public.entries VALUES (239, '\x98329f36b3d8214a51c9404af842b87be9fe52fa573684312a3e82616a6db86e', 3, 29);
+INSERT INTO public.entries VALUES (240, '\xff78eec97f0df099606dcd4f2ed8e3384937bdf275436c9be0d729351d0eeb46', 3, 30);
+INSERT INTO public.entries VALUES (241, '\x4dbde616371fe3ddd7a15c6787022e572fae8e2bf3ac215fc01d243cd9a12625', 3, 31);
+INSERT INTO public.entries VALUES (242, '\x28a3f316f900a44007c6273ef221bc2fb4b2876c4df69142438ae805dd6fbd86', 3, 32);
+INSERT INTO public.entries VALUES (243, '\x1a961b4b00688bc7d6b6a65eaece45bf8b81565905bdb86c4ed428212970d2b8', 3, 33);
+INSERT INTO public.entries VALUES (244, '\xa32f04967197f6e509b6949e3f382d2f6599393c9e172802c9eb84126345e1c4', 3, 34);
+INSERT INTO public.entries VALUES (245, '\x6f102344c6fbd0e8750c7770ead1e2a0da1336ae05cd915cb8d9976d3beb0f98', 3, 35);
+INSERT INTO public.entries VALUES (246, '\x9580b364894c3d8bb77a2f0474d3cec96842020a5bafc649e703b7c4f19542d7', 3, 36);
+INSERT INTO public.entries VALUES (247, '\x537cb68243f4d0be7c5a3ffc65aafdb7f1487d1d9f1d559bf466b347051b30f0', 3, 37);
+INSERT INTO public.entries VALUES (248, '\xfcedfa660fb37db62027d1d5a7ea8093ec176d5a13aaeb18385769127a7884a8', 3, 38);
+INSERT INTO public.entries VALUES (249, '\x72442e585d08523ba97c04495efde62055b334815e785d010ae19528343eb190', 3, 39);
+INSERT INTO public.entries VALUES (250, '\x3c0580a151e20b5fd72ba2b665122372ca474cf1e9f9e249ff805fada33be3e3', 3, 40);
+INSERT INTO public.entries VALUES (251, '\x252a9c0a90dc37139ea418481c6ad6a8bbda29cc95988b0b97b0fcd9b1afc946', 3, 41);
+INSERT INTO public.entries VALUES (252, '\x02077e4c05c5b2b13571a25c228343d90f703a9f51d0a61d81f74825607d410f', 3, 42);
+INSERT INTO public.entries VALUES (253, '\x3c6c132485e482a82fd1cdbfa7326400627f4eac3adc6d261507ea70b54790be', 3, 43);
+INSERT INTO public.entries VALUES (254, '\x451185953b3f0747090076e2bdf55ed8774242aebcb434fe65bc1a2e8bbe5ac0', 3, 44);
+INSERT INTO public.entries VALUES (255, '\xc49d0d1b1c6c3d591603864f90166040ec0c93d0fdd31c0a4d84bd4fe59ed667', 3, 45);
+INSERT INTO public.entries VALUES (256, '\x759becaeed0bc7c3a05c0114d801fec7fa4c267e4decd5b04cf16c02791edf09', 3, 46);
+INSERT INTO public.entries VALUES (257, '\xba7ffce05c3df17470dc7ff1c76cbe07b6b5ec03180e7684d4ab861ed5cca5ae', 3, 47);
+INSERT INTO public.entries VALUES (258, '\xfede1b24d844a41e630877646a442db5bb24d2f3d4a312606e26d8061b83ddb9', 3, 48);
+INSERT INTO public.entries VALUES (259, '\x506218c963397cc5f49eff9f6cadb27100b76d2728625215516fdff89c22fef4', 3, 49);
+INSERT INTO public.entries VALUES (260, '\x4c23778fad3e07d1efcfde9e563b40d173e005e7b1ba534a0c3932bb8cdbdabd', 3, 50);
+INSERT INTO public.entries VALUES (261, '\xa02c335cbbced6c3bad4ac95faef5a6152e90a4e8dcc9dba47b6adb3e8fbc98e', 3, 51);
+INSERT INTO public.entries VALUES (262, '\x999a0380197e0d8c3f2708417f6aec0a93dbb07348c0f8270dab58d1784725db', 3, 52);
+INSERT INTO public.entries VALUES (263, '\xaac3e3e270e991c1b53fc99220669b9960aef950be19040c90f1c70431984d66', 3, 53);
+INSERT INTO public.entries VALUES (264, '\x0e3efebd751b297a2b5519108db5c3e0a255275788368aae916bbabe5c1da7d6', 3, 54);
+INSERT INTO public.entries VALUES (265, '\x1fe6755879a8dfff297257c94c96584f8fd6485a9c5236c50eba507d5147cc6f', 3, 55);
+INSERT INTO public.entries VALUES (266, '\xc1f0ffc2481fdf918f4a74d7e75a17cda972ae662fa267ea13a399ae69a9734b', 3, 56);
+INSERT INTO public.entries VALUES (267, '\xcb25468339ca826f1ac17a455ecffe0919bbecdab7cf13ec374cbea3f60aabe8', 4, 1);
+INSERT INTO public.entries VALUES (268, '\xf308fed15807451e066de12b9a61fb06da5d1a0a51d3e14d37e2d18dc62e4b63', 4, 2);
+INSERT INTO public.entries VALUES (269, '\x6a822965c9f5d6ad2a5627b2f229e4967da0315db101b84e46b486e370071c4d', 4, 3);
+INSERT INTO public.entries VALUES (270, '\x2ce28b36166b28498d4366546708c0e9ef2fa3c0fc6625fbf3c5ae0db4bde953', 1, 120);
+INSERT INTO public.entries VALUES (271, '\x4faae153376492dba79f537741e6423c7e65c9159abd43f379b4dab335c8d86d', 1, 121);
+INSERT INTO public.entries VALUES (272, '\xf54902a369dee3e2292b37d0694eb656b103f2e09fb1731c3653f5942c78aa93', 1, 122);
+INSERT INTO public.entries VALUES (273, '\xad325df936c54198d336ec1b4eb065a10a3ccfd89ad1e8ebe24557043408bad7', 1, 123);
+INSERT INTO public.entries VALUES (274, '\x3a27ece59ab287d7e9ecdbada24046830bc724d3b580df781b097f501cf7632e', 1, 124);
+INSERT INTO public.entries VALUES (275, '\xd84afb6f1917c20d10bf9d34ba75d8d0e818ef27fbdcbf6d9758a516269b9d9e', 1, 125);
+INSERT INTO public.entries VALUES (276, '\xaa0ff1cdba22084b4bedc06111d3c11ba08c70f89fe3cb5a92943e4b10045de6', 1, 126);
+INSERT INTO public.entries VALUES (277, '\x56509c350a4dcfdf205db7b0a5ecbc1d2d8d2ec906f75af6ac8edfc40c3b9e5f', 1, 127);
+INSERT INTO public.entries VALUES (278, '\xb499513b579af2f51a92cf9a4a9a6394852f1e641e7e4be922dd3d3ff017411e', 1, 128);
+INSERT INTO public.entries VALUES (279, '\xf90338f8c364b6bf56de56431e130320d5dca692cc95212c59232d8b250d81b1', 1, 129);
+
+
+--
+-- Data for Name: heads; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.heads VALUES (40, '\x9b8a08f808341c7574b4cf14f1e92c9d3c5f140dc23e59a211446f2f9689a3db', 'finalized', 1, 1, '\x0101010101010101010101010101010101010101010101010101010101010101', 1700000001000000);
+INSERT INTO public.heads VALUES (210, '\x11f4567b93155f79d0d61bea0fe118d8d4492b8d536293620f9f57ef5655f385', 'finalized', 2, 2, '\x0202020202020202020202020202020202020202020202020202020202020202', 1700000001000000);
+INSERT INTO public.heads VALUES (257, '\xff079d82b290a7a920cf5e8bc2e280030b94c078038854377e45f1b8a4a3456e', 'included', 3, 3, '\x0303030303030303030303030303030303030303030303030303030303030303', 1700000001000000);
+INSERT INTO public.heads VALUES (270, '\xf068fe83c704fa9a4601188f659e135b609e4be91c8102888df882bbefb4ac81', 'broadcast', 4, NULL, NULL, 1700000001000000);
+INSERT INTO public.heads VALUES (280, '\xa6ca325183eeea6889c97224d22100ee38013a9a9530f79c47be858d54739c60', 'sequenced', NULL, NULL, NULL, 1700000001000000);
+
+
+--
+-- Data for Name: leases; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.leases VALUES ('relay', 'host:1', 1, 1795227582138672);
+INSERT INTO public.leases VALUES ('key:0x4f06869e36f2de69d97e636e52b45f07a91b4fa6', 'host:1', 1, 0);
+INSERT INTO public.leases VALUES ('key:0x707fdde1368914d73ff064258e4e28975f6ba546', 'host:1', 1, 1795227612262735);
+
+
+--
+-- Data for Name: payloads; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.payloads VALUES (0, 1, '\xa9b415667585b26aaa6ce3fc42f5157c', '\x5b312c226633336339626538393765393632313332623134303332373338336139626230222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c302c313730303030303030303030303030302c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (1, 2, '\x85faaacbe6e9bdedfbee9f33a82a4370', '\x5b312c226336646432636330616131633932626434383165343437643638633966343335222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c312c313730303030303030303030303030312c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c325d2c7b226d657472696373223a5b5b226c6f7373222c302e3132352c313730303030303030303030303030302c315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (2, 3, '\x32c16b831f5c4847d6e016fd828f9fca', '\x5b312c223935333637643438333766376634343033386132353934383263386339646231222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c322c313730303030303030303030303030322c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c335d2c7b226d657472696373223a5b5b226c6f7373222c302e32352c313730303030303030303030303030302c325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (3, 1, '\xeb90b1408d2d6e3ffd0cceac0b180488', '\x5b312c223564333863653432323832383534623565396334306439376265346263313237222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c332c313730303030303030303030303030332c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (4, 2, '\x4e0573bb62e56677f88190f5087bceed', '\x5b312c226232343937623739343533373331323331336665653333316163613636616663222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c342c313730303030303030303030303030342c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c355d2c7b226d657472696373223a5b5b226c6f7373222c302e352c313730303030303030303030303030302c345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (6, 1, '\xd4e610215558be1f6ba710c590716b59', '\x5b312c223339303638653633346463633731373761363565663465343039643264646239222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c362c313730303030303030303030303030362c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (7, 2, '\x352982603f89bce1367bdb3f7c61be25', '\x5b312c223438343663346561346339343966313338353866623939396331376130373334222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c372c313730303030303030303030303030372c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c385d2c7b226d657472696373223a5b5b226c6f7373222c302e3837352c313730303030303030303030303030302c375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (8, 3, '\xaa7420b83f450e94803cac4ed3722c99', '\x5b312c226535336264313931616236326465356130333561303730633734316236666363222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c382c313730303030303030303030303030382c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c395d2c7b226d657472696373223a5b5b226c6f7373222c312e302c313730303030303030303030303030302c385d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (9, 1, '\x4eaad07002c46f818fe0cfc1c904ba43', '\x5b312c223332663233303038356132643065616162653032373361393734613037353237222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c392c313730303030303030303030303030392c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (10, 2, '\x4388666096c05d415fbc64b17ef8bee3', '\x5b312c223836343862633335653663666134343766373264326562323534616135323533222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31302c313730303030303030303030303031302c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31315d2c7b226d657472696373223a5b5b226c6f7373222c312e32352c313730303030303030303030303030302c31305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (11, 3, '\x29c732f51272bfd77c726313fd08bc75', '\x5b312c226230313233336330633438353731616237653465316233646638623936653630222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31312c313730303030303030303030303031312c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31325d2c7b226d657472696373223a5b5b226c6f7373222c312e3337352c313730303030303030303030303030302c31315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (12, 1, '\x9c55ac8703a38a2447658e4a33204eb3', '\x5b312c223738656333326339306232333334343438323035643730333133373931653731222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c31322c313730303030303030303030303031322c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (13, 2, '\xfde70b08d8666fed01ce415bbade243b', '\x5b312c223932353061383632366666643732396337343763646462613835386564383663222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31332c313730303030303030303030303031332c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31345d2c7b226d657472696373223a5b5b226c6f7373222c312e3632352c313730303030303030303030303030302c31335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (14, 3, '\xb061d8a895c259660dbb318ff882d991', '\x5b312c226433393535393237356634633832383135356331323561306534666333666338222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31342c313730303030303030303030303031342c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31355d2c7b226d657472696373223a5b5b226c6f7373222c312e37352c313730303030303030303030303030302c31345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (15, 1, '\x61df5741056bf8227b442ac6c53969cd', '\x5b312c223065363266643965303064666465623637653162323432383730373563616631222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c31352c313730303030303030303030303031352c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (16, 2, '\xc1f088249afa133ea9ab1c8988ac6cd9', '\x5b312c223235393265313134353565313639343764353937643831313630636230653837222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31362c313730303030303030303030303031362c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31375d2c7b226d657472696373223a5b5b226c6f7373222c322e302c313730303030303030303030303030302c31365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (17, 3, '\x89f449a475e79989a686fba963101078', '\x5b312c226534306465626134666464613965616339313733316435656536393863653636222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31372c313730303030303030303030303031372c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31385d2c7b226d657472696373223a5b5b226c6f7373222c322e3132352c313730303030303030303030303030302c31375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (18, 1, '\x10433fe9c13234ec13bea78da42b1bc6', '\x5b312c226530653763326661353134633031343531643837613435623933393235356538222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c31382c313730303030303030303030303031382c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (19, 2, '\x89de7043794cb92b68241bd54749f793', '\x5b312c223634386636323463313465386363306532393466393534386538333463376433222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c31392c313730303030303030303030303031392c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32305d2c7b226d657472696373223a5b5b226c6f7373222c322e3337352c313730303030303030303030303030302c31395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (20, 3, '\xf95bc2c09275c448a3e984ae18be3494', '\x5b312c223238663564313136333365643665303465333636646434373535383430613362222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32302c313730303030303030303030303032302c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32315d2c7b226d657472696373223a5b5b226c6f7373222c322e352c313730303030303030303030303030302c32305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (21, 1, '\x104b9785c13344351d7e5128f67e3a9a', '\x5b312c223931366231623462663431626232643864386330373963656361626330643136222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c32312c313730303030303030303030303032312c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (22, 2, '\x69f53bfad15a9d1dffc083523dff2b6d', '\x5b312c223639323434383832326266343635303864613932353831383735336363356532222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32322c313730303030303030303030303032322c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32335d2c7b226d657472696373223a5b5b226c6f7373222c322e37352c313730303030303030303030303030302c32325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (23, 3, '\x5acbc5aae21efe14af05503f7f67bca3', '\x5b312c223964373137393437626531356366383736363335613238656466643861303231222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32332c313730303030303030303030303032332c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32345d2c7b226d657472696373223a5b5b226c6f7373222c322e3837352c313730303030303030303030303030302c32335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (24, 1, '\xdd52bdd0eab73c21f935610165097c0c', '\x5b312c223964393661653136376665326334376337623238663764386330663831326164222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c32342c313730303030303030303030303032342c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (25, 2, '\x793f6ea9ba2214825be77a9ebdb86d88', '\x5b312c226562303131646238326632303535376365326437366335343935313333613664222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32352c313730303030303030303030303032352c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32365d2c7b226d657472696373223a5b5b226c6f7373222c332e3132352c313730303030303030303030303030302c32355d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (26, 3, '\xcff303e6a91d703f747d95a592bbd860', '\x5b312c223762623866316466323835636661366463653066636633623933373335313965222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32362c313730303030303030303030303032362c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32375d2c7b226d657472696373223a5b5b226c6f7373222c332e32352c313730303030303030303030303030302c32365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (27, 1, '\xdd7091688803cb112b090c3ad2acf70f', '\x5b312c226233393861633937373461373734346237633532343865386662343066366531222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c32372c313730303030303030303030303032372c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (28, 2, '\xab13575a625071c38633587aa5747ae2', '\x5b312c223961343438306538313931386464396664303130393033343464346336346433222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32382c313730303030303030303030303032382c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32395d2c7b226d657472696373223a5b5b226c6f7373222c332e352c313730303030303030303030303030302c32385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (29, 3, '\xd5f6fd6aa93c38829987db6a8b33f449', '\x5b312c226134333037663661653237306635663965336534363639373565363333663864222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c32392c313730303030303030303030303032392c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33305d2c7b226d657472696373223a5b5b226c6f7373222c332e3632352c313730303030303030303030303030302c32395d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (30, 1, '\xb512a4b3c6739b27f3b0b4f584053ecd', '\x5b312c226365366330303034316266343163386532633664646631623766393330383233222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c33302c313730303030303030303030303033302c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (31, 2, '\xc14ccc8a1c4eb3111462f65ad4cfd72d', '\x5b312c226332313131356432393831363064373665643832333566393432383864663634222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c33312c313730303030303030303030303033312c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33325d2c7b226d657472696373223a5b5b226c6f7373222c332e3837352c313730303030303030303030303030302c33315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (32, 3, '\x80d5341fb25ddbe00c4dfc224bd33c06', '\x5b312c226363313839616462616632356535333161306465336233643831613537636265222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c33322c313730303030303030303030303033322c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33335d2c7b226d657472696373223a5b5b226c6f7373222c342e302c313730303030303030303030303030302c33325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (33, 1, '\xfd44e155daaf2758a07a918d33085398', '\x5b312c223261303632346631616563383266313831396635353635633932366232396564222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c33332c313730303030303030303030303033332c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (34, 2, '\x065e8df74c2522c6058f46e54e3e43e0', '\x5b312c223236313038356236623039353664396436633632633138653066383533343863222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c33342c313730303030303030303030303033342c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33355d2c7b226d657472696373223a5b5b226c6f7373222c342e32352c313730303030303030303030303030302c33345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (35, 3, '\x5b165b83a1b7a8b5b12f71037cc6c4a3', '\x5b312c223031336538356334613335363233386565643938326265386465363135383661222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c33352c313730303030303030303030303033352c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33365d2c7b226d657472696373223a5b5b226c6f7373222c342e3337352c313730303030303030303030303030302c33355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (36, 1, '\x96391761cacc3c05cdcebf3c0cbaafa0', '\x5b312c226632613036383933393161643165313835646138653933613663346165613530222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c33362c313730303030303030303030303033362c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (37, 2, '\x3363f564500cf01a4659ffe54204cb69', '\x5b312c223966396265353063663537356533663063653262346365643038636235303034222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c33372c313730303030303030303030303033372c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33385d2c7b226d657472696373223a5b5b226c6f7373222c342e3632352c313730303030303030303030303030302c33375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (38, 3, '\xfe09548d8b84d64295717dfd47121533', '\x5b312c226561636136313130306263633230353531323831353462366165323865653234222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c33382c313730303030303030303030303033382c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33395d2c7b226d657472696373223a5b5b226c6f7373222c342e37352c313730303030303030303030303030302c33385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (39, 1, '\x14aa9dc95d81dde9a2096c980e46f951', '\x5b312c226233393637306131613536656338376136656134343130373763343161336237222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c33392c313730303030303030303030303033392c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (40, 2, '\xd2bf9e2542d7087df5d2ed016f518e30', '\x5b312c223565396133333561663435393364383561306130306136653566386134643863222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34302c313730303030303030303030303034302c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34315d2c7b226d657472696373223a5b5b226c6f7373222c352e302c313730303030303030303030303030302c34305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (41, 3, '\x83d5d028e64f1409bb70c5d0d3c82ada', '\x5b312c223937356431373564663832326663636262336237303764616236613261333264222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34312c313730303030303030303030303034312c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34325d2c7b226d657472696373223a5b5b226c6f7373222c352e3132352c313730303030303030303030303030302c34315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (42, 1, '\xd61d00ca280b8e7b2fe4e944a342c1a0', '\x5b312c223861636139653436636535346564343765363237613732313931363738323166222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c34322c313730303030303030303030303034322c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (43, 2, '\x83be9f23d3b0a8f6ed80baed151c6459', '\x5b312c223464356336646661666234376465363033643938663062333231356433363437222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34332c313730303030303030303030303034332c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34345d2c7b226d657472696373223a5b5b226c6f7373222c352e3337352c313730303030303030303030303030302c34335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (44, 3, '\x70421938fe9f0c619b940e2b0eeeb1e8', '\x5b312c226238666437326537346161343861336635623564396439393434623331393962222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34342c313730303030303030303030303034342c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34355d2c7b226d657472696373223a5b5b226c6f7373222c352e352c313730303030303030303030303030302c34345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (45, 1, '\xb6c1ddca53f8fefea0142f413ade079d', '\x5b312c226438313536373534333730386565363538333363323262376531653861393761222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c34352c313730303030303030303030303034352c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (46, 2, '\x64ea52075e0116135b98afefe6b6612d', '\x5b312c223761666562653563373332643962373532343164633735336532336665356536222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34362c313730303030303030303030303034362c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34375d2c7b226d657472696373223a5b5b226c6f7373222c352e37352c313730303030303030303030303030302c34365d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (47, 3, '\x1247a636b4ee437f819f7f3e9eac0b20', '\x5b312c223366333266353633343337656561623733643738333662343937633162393835222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34372c313730303030303030303030303034372c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34385d2c7b226d657472696373223a5b5b226c6f7373222c352e3837352c313730303030303030303030303030302c34375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (48, 1, '\x4989d8299d20288d516628544481a75c', '\x5b312c226166353438633065376536646434356333663737303435633663343232633966222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c34382c313730303030303030303030303034382c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (49, 2, '\x47aff06de740c2833b7a5b7630b53cfc', '\x5b312c223939323334333039303034333464666466623065356439363534336134363434222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c34392c313730303030303030303030303034392c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35305d2c7b226d657472696373223a5b5b226c6f7373222c362e3132352c313730303030303030303030303030302c34395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (50, 3, '\xcf9e97358e2c2133a5ea0f68bbc45a81', '\x5b312c223736616161623761373430303062363637643838363566343635316566353266222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35302c313730303030303030303030303035302c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35315d2c7b226d657472696373223a5b5b226c6f7373222c362e32352c313730303030303030303030303030302c35305d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (51, 1, '\x1d38fd6dc247a14a60a450bd090ea6fc', '\x5b312c226565396333303633323465653164346161333062613834396366363063386661222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c35312c313730303030303030303030303035312c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (52, 2, '\x48defde95d0e6e44b6f6f656def1babd', '\x5b312c226138346663343736613136626237646266316339636362316330653165333532222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35322c313730303030303030303030303035322c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35335d2c7b226d657472696373223a5b5b226c6f7373222c362e352c313730303030303030303030303030302c35325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (53, 3, '\xa81e6910f02706d44ba4349c5fdf680d', '\x5b312c226434363562653936336530363861383361623839333338663666396365353034222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35332c313730303030303030303030303035332c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35345d2c7b226d657472696373223a5b5b226c6f7373222c362e3632352c313730303030303030303030303030302c35335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (54, 1, '\x4a4b9af2aeb6fed16780927279fa1ac0', '\x5b312c223231386534363732313165643837626662373963303462353530326634313536222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c35342c313730303030303030303030303035342c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (55, 2, '\xfbfee5838decd24f85f95d5c88fd7078', '\x5b312c226366666632396362303132663763323737666666383135383137656138303838222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35352c313730303030303030303030303035352c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35365d2c7b226d657472696373223a5b5b226c6f7373222c362e3837352c313730303030303030303030303030302c35355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (56, 3, '\x566cc97b57e3b4fd3ad7b6b40970ac1d', '\x5b312c223732356236303031663135633739336330373165333238346339373464326632222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35362c313730303030303030303030303035362c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35375d2c7b226d657472696373223a5b5b226c6f7373222c372e302c313730303030303030303030303030302c35365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (57, 1, '\x09fda7bbfa1b5e94beb512f151dd61a1', '\x5b312c226466663135393733656537353039343332363934323262613863623033626264222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c35372c313730303030303030303030303035372c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (58, 2, '\x8ad663e96fb7e18f998abab88a84e8a6', '\x5b312c226463646632666361303036303730393864663731366530643933363036653837222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35382c313730303030303030303030303035382c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35395d2c7b226d657472696373223a5b5b226c6f7373222c372e32352c313730303030303030303030303030302c35385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (59, 3, '\x3c9b55a519c412a4c79bd7ca00328142', '\x5b312c226431333332346166636631396661613366663161343961626430613863666330222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c35392c313730303030303030303030303035392c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36305d2c7b226d657472696373223a5b5b226c6f7373222c372e3337352c313730303030303030303030303030302c35395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (60, 1, '\x5433d31de77272793c82160413bebfd1', '\x5b312c223134396430346336373833653632303065323634326631646461623035376539222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c36302c313730303030303030303030303036302c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (61, 2, '\xac6f60dde543ec5cdeef4c26bb95ffb6', '\x5b312c223263373434326538613232636366636231646466643936373466646537616563222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c36312c313730303030303030303030303036312c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36325d2c7b226d657472696373223a5b5b226c6f7373222c372e3632352c313730303030303030303030303030302c36315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (62, 3, '\x8cd34905854a20767ae14613d709c373', '\x5b312c223339306363646334613961333639313465646265316465346265333635663965222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c36322c313730303030303030303030303036322c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36335d2c7b226d657472696373223a5b5b226c6f7373222c372e37352c313730303030303030303030303030302c36325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (63, 1, '\xd5a45ebcc4615e57c9f3b004505d0566', '\x5b312c223362633832626530333963623266346335336539363034363965633134376466222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c36332c313730303030303030303030303036332c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (64, 2, '\x463f9aca5eadda0681956d7cdaa4fb4d', '\x5b312c223464633737346637363761636231393034343365326334336239323766636238222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c36342c313730303030303030303030303036342c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36355d2c7b226d657472696373223a5b5b226c6f7373222c382e302c313730303030303030303030303030302c36345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (65, 3, '\x0e05e977881b73ff26a93f81ecce9087', '\x5b312c226362303534343232333434613865396265653839626337633634383336626130222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c36352c313730303030303030303030303036352c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36365d2c7b226d657472696373223a5b5b226c6f7373222c382e3132352c313730303030303030303030303030302c36355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (66, 1, '\x5b7f000ab9e64001db99781c0d345ec0', '\x5b312c223734353366326364313466613364666165643361333738633632366139636132222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c36362c313730303030303030303030303036362c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (67, 2, '\x2b47bdb451962975789e1e1d8fa4c111', '\x5b312c223862326566653464643562633561373333323730323730363463303266633166222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c36372c313730303030303030303030303036372c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36385d2c7b226d657472696373223a5b5b226c6f7373222c382e3337352c313730303030303030303030303030302c36375d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (68, 3, '\x56cba060cda29475c9da8a059b12117d', '\x5b312c226361633539316438393037343265353066383736393033393464616265313466222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c36382c313730303030303030303030303036382c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36395d2c7b226d657472696373223a5b5b226c6f7373222c382e352c313730303030303030303030303030302c36385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (69, 1, '\xc05e68004dfe9d444cd928361a76e041', '\x5b312c223538383836626338383235353461643032633539333162333331663438396665222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c36392c313730303030303030303030303036392c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (70, 2, '\x5ca2555892b48971471f355b4f055784', '\x5b312c223633363232393037653963323334343937346362626461623734663137373230222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37302c313730303030303030303030303037302c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37315d2c7b226d657472696373223a5b5b226c6f7373222c382e37352c313730303030303030303030303030302c37305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (71, 3, '\x5b741f0be422a1d21a5b070c406a0485', '\x5b312c226535633438323430373963313534383964333365646139316337313531343033222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37312c313730303030303030303030303037312c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37325d2c7b226d657472696373223a5b5b226c6f7373222c382e3837352c313730303030303030303030303030302c37315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (72, 1, '\x960506e7474c24d1ab4c862432e6f75c', '\x5b312c223838333634643637383430623736623836356339643636326533373264393539222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c37322c313730303030303030303030303037322c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (73, 2, '\x2246754632abf35f08992c645354ba61', '\x5b312c226539613835376635666337333236616232656335393062303833333435303762222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37332c313730303030303030303030303037332c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37345d2c7b226d657472696373223a5b5b226c6f7373222c392e3132352c313730303030303030303030303030302c37335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (74, 3, '\x17b01e419d766df266db71070ddb6d55', '\x5b312c223330346265646331646338366536613131396535353638313462316635626361222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37342c313730303030303030303030303037342c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37355d2c7b226d657472696373223a5b5b226c6f7373222c392e32352c313730303030303030303030303030302c37345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (75, 1, '\xad07b10104633db4fb0f1795cc8a6d13', '\x5b312c223030666631396336643962613034353631656136313138653337623636396531222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c37352c313730303030303030303030303037352c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (76, 2, '\x96101085028b61d0d9b6a27a2d2fc74d', '\x5b312c223832316561373339623335363566393537613065666531666266356262393763222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37362c313730303030303030303030303037362c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37375d2c7b226d657472696373223a5b5b226c6f7373222c392e352c313730303030303030303030303030302c37365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (77, 3, '\x8d79d2c7b62247d98f6adbbed944523e', '\x5b312c226465336566636635316236393830343065343161376434386266303066656462222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37372c313730303030303030303030303037372c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37385d2c7b226d657472696373223a5b5b226c6f7373222c392e3632352c313730303030303030303030303030302c37375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (78, 1, '\xa8f107d1c72bee4e75527e7347c56c73', '\x5b312c226662303239323633393838643938343934343463626333653131366663313334222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c37382c313730303030303030303030303037382c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (79, 2, '\x9fbffc7f094ba31b929e07577ec353ed', '\x5b312c223330383033393961326133613637316430306338656132323666336333386534222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c37392c313730303030303030303030303037392c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38305d2c7b226d657472696373223a5b5b226c6f7373222c392e3837352c313730303030303030303030303030302c37395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (80, 3, '\x8e6483bca898ed54d31b21b399cb1000', '\x5b312c226334633336396333656536346438633866623566613965663263613037626439222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38302c313730303030303030303030303038302c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38315d2c7b226d657472696373223a5b5b226c6f7373222c31302e302c313730303030303030303030303030302c38305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (81, 1, '\x98e86caeecd053ecdb0e0a654e73f369', '\x5b312c223334653930376435396138656134306361626130313363353535376439363331222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c38312c313730303030303030303030303038312c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (82, 2, '\xc94a5d08f570ef05128ac05c3298b4ae', '\x5b312c223064363961396332623661316635343464353934336130623666663832383939222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38322c313730303030303030303030303038322c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38335d2c7b226d657472696373223a5b5b226c6f7373222c31302e32352c313730303030303030303030303030302c38325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (83, 3, '\x788cf2ed562756721a009645cade9f24', '\x5b312c226139393733656331626564393837393630393561303539326465393238353334222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38332c313730303030303030303030303038332c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38345d2c7b226d657472696373223a5b5b226c6f7373222c31302e3337352c313730303030303030303030303030302c38335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (84, 1, '\x678acc1f43df693d3e748ecaeac3bf30', '\x5b312c226562663865376538336637353062386636393131373732373033626661306234222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c38342c313730303030303030303030303038342c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (85, 2, '\xa200e83f5beecd321b20f37a4d6fbb52', '\x5b312c223737616136623134303932306138323563323861366134623139323037656266222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38352c313730303030303030303030303038352c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38365d2c7b226d657472696373223a5b5b226c6f7373222c31302e3632352c313730303030303030303030303030302c38355d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (86, 3, '\x511f676f626193a67353fb8d69429bae', '\x5b312c223063643931633065646134373734393735333163376438376638363333313838222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38362c313730303030303030303030303038362c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38375d2c7b226d657472696373223a5b5b226c6f7373222c31302e37352c313730303030303030303030303030302c38365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (87, 1, '\x95c42ae54d50a70b42eb41d961476c33', '\x5b312c223033643461633036373966636536623665356533666566646162616234666237222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c38372c313730303030303030303030303038372c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (88, 2, '\x90955be63ec67dbf9ab0def282a2365b', '\x5b312c226237656636633830663137643433343966626261616634393730303237336438222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38382c313730303030303030303030303038382c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38395d2c7b226d657472696373223a5b5b226c6f7373222c31312e302c313730303030303030303030303030302c38385d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (89, 3, '\xb0ac3951f568ee9f49e0b146597d1693', '\x5b312c223239646438636133313364343965616263633530373332643961316439623934222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c38392c313730303030303030303030303038392c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c39305d2c7b226d657472696373223a5b5b226c6f7373222c31312e3132352c313730303030303030303030303030302c38395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (90, 1, '\x03c763be5d23232426ee03cedbc69095', '\x5b312c223733666235323430353532383039326132613936333738643439353764383838222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c39302c313730303030303030303030303039302c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c39315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (91, 2, '\xe0cbc155ea3c05757812f06751676363', '\x5b312c223030326539633633303630366138323964363562346331393537643833353838222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c39312c313730303030303030303030303039312c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c39325d2c7b226d657472696373223a5b5b226c6f7373222c31312e3337352c313730303030303030303030303030302c39315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (92, 3, '\x84dc869c5356ed48a56c1874e4d5e728', '\x5b312c223536643561653131616565336238613339376437623039656133323061306161222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c39322c313730303030303030303030303039322c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c39335d2c7b226d657472696373223a5b5b226c6f7373222c31312e352c313730303030303030303030303030302c39325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (93, 1, '\x8b456cd418808b37608bd1eb3c39ac43', '\x5b312c223634323163626239663862633764643861616134656237316437383931376439222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c39332c313730303030303030303030303039332c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c39345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (94, 2, '\x13f49961a3cb3970adfd216e9240698c', '\x5b312c226562663039613230643131626330613766316462393630343561333231343939222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c39342c313730303030303030303030303039342c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c39355d2c7b226d657472696373223a5b5b226c6f7373222c31312e37352c313730303030303030303030303030302c39345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (95, 3, '\x6f7bce5ef6ed82a9077949b59e3d2470', '\x5b312c226339626535306535613865343639353332343566343766613932383731303264222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c39352c313730303030303030303030303039352c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c39365d2c7b226d657472696373223a5b5b226c6f7373222c31312e3837352c313730303030303030303030303030302c39355d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (96, 1, '\x56b56e0e00d1b11abfb201032e8cbe9f', '\x5b312c226263623139626264353938663336653064306663333063626163306133666130222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c39362c313730303030303030303030303039362c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c39375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (97, 2, '\x8ee1b4b0e25c5649c86399fafd79b000', '\x5b312c223930626662333238346230303638376334343233623137303861316637356432222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c39372c313730303030303030303030303039372c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c39385d2c7b226d657472696373223a5b5b226c6f7373222c31322e3132352c313730303030303030303030303030302c39375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (98, 3, '\x6bb5c9c5896e75e88eafabfbb6d494aa', '\x5b312c226164393663646338656138376434393764393232653538663061303334326533222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c39382c313730303030303030303030303039382c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c39395d2c7b226d657472696373223a5b5b226c6f7373222c31322e32352c313730303030303030303030303030302c39385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (99, 1, '\x9caca3c93216b67e6072c9535a46273d', '\x5b312c223961323337383832373062613038656532376639353032623038626238626635222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c39392c313730303030303030303030303039392c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3130305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (100, 2, '\xdef0dc36bcb91193ad8633712521e074', '\x5b312c226636306137376530653634656164306337626136386637396237646662643162222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130302c313730303030303030303030303130302c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3130315d2c7b226d657472696373223a5b5b226c6f7373222c31322e352c313730303030303030303030303030302c3130305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (101, 3, '\x82feeb312d47348c5b1e05af0a2bd4c8', '\x5b312c223734613136303038666163636466636662333334363262303632316334613132222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130312c313730303030303030303030303130312c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3130325d2c7b226d657472696373223a5b5b226c6f7373222c31322e3632352c313730303030303030303030303030302c3130315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (102, 1, '\x2f3aabeb4ace40afee59b7905cfae4d5', '\x5b312c226330393563633335363332303134313536383434316637313134666133383766222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3130322c313730303030303030303030303130322c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3130335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (103, 2, '\x03d48d23832f6afebf0cbbacaf03fc8a', '\x5b312c223963613664303933343636396536613366393064396430393162383338326564222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130332c313730303030303030303030303130332c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3130345d2c7b226d657472696373223a5b5b226c6f7373222c31322e3837352c313730303030303030303030303030302c3130335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (104, 3, '\xe7ac69e0d61098a950cfe161b215b48c', '\x5b312c226565316661363034336265623935346264376534626265663764313838393837222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130342c313730303030303030303030303130342c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3130355d2c7b226d657472696373223a5b5b226c6f7373222c31332e302c313730303030303030303030303030302c3130345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (105, 1, '\x542c5f6a15d99f7473f473da13dd4394', '\x5b312c223730363833353238343763383539376334663966393838373163643231633531222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3130352c313730303030303030303030303130352c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3130365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (106, 2, '\xc37892302df2c3f3d76dc854e33491a6', '\x5b312c223230373266393930373365363262383133663561656461613361636335346630222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130362c313730303030303030303030303130362c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3130375d2c7b226d657472696373223a5b5b226c6f7373222c31332e32352c313730303030303030303030303030302c3130365d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (107, 3, '\x84d36dd217ac66b559804b57908a5644', '\x5b312c223566653637656461303832363263376530376364333562326131333765393935222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130372c313730303030303030303030303130372c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3130385d2c7b226d657472696373223a5b5b226c6f7373222c31332e3337352c313730303030303030303030303030302c3130375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (108, 1, '\x060fe10c901cfc1e8d6e1c4bedbef2c4', '\x5b312c223636663762653435373561376666616266653138363730313238643765653363222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3130382c313730303030303030303030303130382c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3130395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (109, 2, '\x3db9df9b85b7d683b53c2476372e3a23', '\x5b312c223238393338393030323636366166666331656232333332333765646664316265222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3130392c313730303030303030303030303130392c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3131305d2c7b226d657472696373223a5b5b226c6f7373222c31332e3632352c313730303030303030303030303030302c3130395d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (110, 3, '\x911a15b3bb35fa7252f1b7a6f97da52d', '\x5b312c226437366634613636633734663632333839313638646565636635333366303338222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131302c313730303030303030303030303131302c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3131315d2c7b226d657472696373223a5b5b226c6f7373222c31332e37352c313730303030303030303030303030302c3131305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (111, 1, '\x93f2bcc2cc014496875f6090626b1bcf', '\x5b312c223864363263646163323362323861623039373235383062663333306539376337222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3131312c313730303030303030303030303131312c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3131325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (112, 2, '\x8f05efa155ff543eaf52b5e96b07477e', '\x5b312c226361333464333632646331346364386539353566323238303863393936303863222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131322c313730303030303030303030303131322c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3131335d2c7b226d657472696373223a5b5b226c6f7373222c31342e302c313730303030303030303030303030302c3131325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (113, 3, '\xa0a13752f77cb8640bed513624a2e6cd', '\x5b312c226536663738313861613230613865333733343863316330373565653339346638222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131332c313730303030303030303030303131332c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3131345d2c7b226d657472696373223a5b5b226c6f7373222c31342e3132352c313730303030303030303030303030302c3131335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (114, 1, '\xd40624bc68eb51f91bcb6a01532cca21', '\x5b312c223031356462323463323139663239326135313035616266333730303630613662222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3131342c313730303030303030303030303131342c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3131355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (115, 2, '\x4ae499543de67bc5492f7b497eec8e4d', '\x5b312c223934613562373737616236396136666537376466396361613539643035633266222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131352c313730303030303030303030303131352c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3131365d2c7b226d657472696373223a5b5b226c6f7373222c31342e3337352c313730303030303030303030303030302c3131355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (116, 3, '\x5e15c1c9c666f231f62d76356ae7126f', '\x5b312c223036376230663266333961343736613935336439636331373664373232643334222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131362c313730303030303030303030303131362c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3131375d2c7b226d657472696373223a5b5b226c6f7373222c31342e352c313730303030303030303030303030302c3131365d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (117, 1, '\xe94118a2f8dae991b26360cd354bcbaa', '\x5b312c226164366665323233616263353538346562326232623730353035393661613263222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3131372c313730303030303030303030303131372c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3131385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (118, 2, '\x94cf3043eae15de1c9131a682d4d9f3b', '\x5b312c223865386134303437646637323264303762336437616533333266663236363834222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131382c313730303030303030303030303131382c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3131395d2c7b226d657472696373223a5b5b226c6f7373222c31342e37352c313730303030303030303030303030302c3131385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (119, 3, '\xa6e59626298d0e7dc1d9ece6107835f1', '\x5b312c226336353032313633396139663236333638653563623232613865376230386234222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3131392c313730303030303030303030303131392c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3132305d2c7b226d657472696373223a5b5b226c6f7373222c31342e3837352c313730303030303030303030303030302c3131395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (120, 1, '\x07059c7e3f3a70a49e3b93ad4c450d8c', '\x5b312c226132336664313433316137383638623636373333353732373634366461663935222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c302c313730303030303030303030303030302c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (121, 2, '\x2f42b04d1c40b58fc21b367a1d509e4e', '\x5b312c223139313238636632643739663933306233393364643531366536313838646164222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c312c313730303030303030303030303030312c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c325d2c7b226d657472696373223a5b5b226c6f7373222c302e3132352c313730303030303030303030303030302c315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (122, 3, '\x49f0e8c10252dde4782b20fcf8e3da70', '\x5b312c226231646431353533333733303239623432333138386565313363353333353165222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c322c313730303030303030303030303030322c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c335d2c7b226d657472696373223a5b5b226c6f7373222c302e32352c313730303030303030303030303030302c325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (123, 1, '\x621c3be98c65dccbbc9e31fee22e4961', '\x5b312c226262653539383965386162373134326464363331343462396238396432356263222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c332c313730303030303030303030303030332c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (124, 2, '\x046b5aa747687ddfd45d6c6be83a0187', '\x5b312c223932323538613766363139366534646130383531653430396438653332616633222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c342c313730303030303030303030303030342c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c355d2c7b226d657472696373223a5b5b226c6f7373222c302e352c313730303030303030303030303030302c345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (125, 3, '\xb98ef03cbdab71a00e6d167aad63e526', '\x5b312c226661356539306336623531356436386236326530393861353662393361373565222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c352c313730303030303030303030303030352c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c365d2c7b226d657472696373223a5b5b226c6f7373222c302e3632352c313730303030303030303030303030302c355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (126, 1, '\xf011d304f4df7fa4e789a5e868457c59', '\x5b312c226635326662333236303432313066623961616465353536393163613533363932222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c362c313730303030303030303030303030362c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (127, 2, '\xaf83c2e49a737ab66b0bdaa1999cada9', '\x5b312c223364666630343535343838356364323735623263343566653337323638386239222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c372c313730303030303030303030303030372c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c385d2c7b226d657472696373223a5b5b226c6f7373222c302e3837352c313730303030303030303030303030302c375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (128, 3, '\x2af91b1f855cf1540a00af5cf1289f85', '\x5b312c223832393863653863376337386463343634363038313334616533333564636433222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c382c313730303030303030303030303030382c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c395d2c7b226d657472696373223a5b5b226c6f7373222c312e302c313730303030303030303030303030302c385d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (129, 1, '\x203d3b04a7fdfc0501f666c30a2ab71e', '\x5b312c223631626362666163303638646538373730383837613036646161336237663037222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c392c313730303030303030303030303030392c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (130, 2, '\x2bbe2b65a6dd04aa1cea6d2c85671e76', '\x5b312c226166323730326264383163313433326339626231623630653362323163343331222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31302c313730303030303030303030303031302c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31315d2c7b226d657472696373223a5b5b226c6f7373222c312e32352c313730303030303030303030303030302c31305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (131, 3, '\x29c5ec3c795fe624b92397e1288a3068', '\x5b312c223835313236303763643430383036333038366139643636383633623264666135222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31312c313730303030303030303030303031312c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31325d2c7b226d657472696373223a5b5b226c6f7373222c312e3337352c313730303030303030303030303030302c31315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (132, 1, '\x429bbb08fa057e7dd0603adb19fb3793', '\x5b312c226365356338323762646565643938396465336462366639383465363530653462222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c31322c313730303030303030303030303031322c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (133, 2, '\x970b08baa783265e1690a418d281f21b', '\x5b312c223634613332613964333538393131343262313931663266316663396665346430222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31332c313730303030303030303030303031332c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31345d2c7b226d657472696373223a5b5b226c6f7373222c312e3632352c313730303030303030303030303030302c31335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (134, 3, '\xf6bbaeb087d0387bdff361c9dc250691', '\x5b312c223234376435656339666137396333626530326364376434393137333832663836222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31342c313730303030303030303030303031342c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31355d2c7b226d657472696373223a5b5b226c6f7373222c312e37352c313730303030303030303030303030302c31345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (135, 1, '\x423df907fce7dd3652f927268a9c70b3', '\x5b312c226439353132623965666362613538326237613738613438663364373238306232222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c31352c313730303030303030303030303031352c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (136, 2, '\x5d740ab455385acc3be001bf9fc88301', '\x5b312c223333386135613436366436303238396238646165306538393335396237376331222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31362c313730303030303030303030303031362c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31375d2c7b226d657472696373223a5b5b226c6f7373222c322e302c313730303030303030303030303030302c31365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (137, 3, '\x1a4eb9cdbd10d14b77d0ddf077c5cbcc', '\x5b312c226131373264373731373134363063623165663462326233373331323336393336222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31372c313730303030303030303030303031372c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31385d2c7b226d657472696373223a5b5b226c6f7373222c322e3132352c313730303030303030303030303030302c31375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (138, 1, '\xe2eeea025e318bc28fa66e3c051c5426', '\x5b312c226233636135653831643931306430323165346532626336316235346232313938222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c31382c313730303030303030303030303031382c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (139, 2, '\x36bc5d2550e7569a63efe56f837827ba', '\x5b312c223165386233643138643330366330386634346166313433663539323237363534222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c31392c313730303030303030303030303031392c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32305d2c7b226d657472696373223a5b5b226c6f7373222c322e3337352c313730303030303030303030303030302c31395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (140, 3, '\x8b26dc05c486446f2cbd8edd639e9088', '\x5b312c226162376432303232623834323839386233303935313834306135383036316162222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32302c313730303030303030303030303032302c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32315d2c7b226d657472696373223a5b5b226c6f7373222c322e352c313730303030303030303030303030302c32305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (141, 1, '\xa52e246fdf0e8baf7b937a80a6ecf612', '\x5b312c223061323664326662353036336164373131323961646536373265373332643066222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c32312c313730303030303030303030303032312c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (142, 2, '\x7efeb6515c809250ded1b18f8f029480', '\x5b312c223665356635623938373439386235373335616362616536306361653866663433222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32322c313730303030303030303030303032322c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32335d2c7b226d657472696373223a5b5b226c6f7373222c322e37352c313730303030303030303030303030302c32325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (143, 3, '\xf3f8e38ab60c228207ab1a1c722f7706', '\x5b312c226336336435306338623431393561636264393065663265643362666362613639222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32332c313730303030303030303030303032332c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32345d2c7b226d657472696373223a5b5b226c6f7373222c322e3837352c313730303030303030303030303030302c32335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (144, 1, '\xa4ee8f8f94c396ed4dfab0a1b0755617', '\x5b312c223037333261373837306364633164336539306364643531343939303961653964222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c32342c313730303030303030303030303032342c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (145, 2, '\x401a1f63e473b3fa5c31e9acc6c3f012', '\x5b312c223466343633353965663763386437656465393137616261376433303261666664222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32352c313730303030303030303030303032352c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32365d2c7b226d657472696373223a5b5b226c6f7373222c332e3132352c313730303030303030303030303030302c32355d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (146, 3, '\xb325e09408230a3bc9f0602d4cc71f1f', '\x5b312c226662396138613365323462313265303636353736653264626337636162336463222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32362c313730303030303030303030303032362c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32375d2c7b226d657472696373223a5b5b226c6f7373222c332e32352c313730303030303030303030303030302c32365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (147, 1, '\x5174c377390ac546c18e4358c17d4033', '\x5b312c226639613134363132346164346431323630323465393639653366666165303539222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c32372c313730303030303030303030303032372c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (148, 2, '\xfd5b9816702700d0c4cb5e306d3a469c', '\x5b312c223361356465306661303334373339343138306566373630313765393861333562222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32382c313730303030303030303030303032382c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32395d2c7b226d657472696373223a5b5b226c6f7373222c332e352c313730303030303030303030303030302c32385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (149, 3, '\xba5905b9e54c057e2fff6c4a276c3e6c', '\x5b312c226438623332343936613039643338613364626365623761353432666638346361222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c32392c313730303030303030303030303032392c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33305d2c7b226d657472696373223a5b5b226c6f7373222c332e3632352c313730303030303030303030303030302c32395d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (150, 1, '\x3237139ed33616b471a1d3e906e9ccfb', '\x5b312c226363663264323832336365666630346365626663346233653564386165386131222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c33302c313730303030303030303030303033302c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (151, 2, '\x6c51057794b291685501973657d93412', '\x5b312c223163356531386337333735323131613032333961306433373666323537336637222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c33312c313730303030303030303030303033312c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33325d2c7b226d657472696373223a5b5b226c6f7373222c332e3837352c313730303030303030303030303030302c33315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (152, 3, '\x3e42771ebcf6d68b5befd3b8ca6744c9', '\x5b312c223766646562333863316232616439366635646138303835626139616634663239222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c33322c313730303030303030303030303033322c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33335d2c7b226d657472696373223a5b5b226c6f7373222c342e302c313730303030303030303030303030302c33325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (153, 1, '\x56c35d575705c4ae0dc55aa6e8fe218c', '\x5b312c223535613264393634326365313366633736646636613839356339353566346638222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c33332c313730303030303030303030303033332c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (154, 2, '\x29822c5b73671752aa1a4dca0cbb8a93', '\x5b312c226362373536323265356530643239363835613532643835373730346237343064222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c33342c313730303030303030303030303033342c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33355d2c7b226d657472696373223a5b5b226c6f7373222c342e32352c313730303030303030303030303030302c33345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (155, 3, '\x41b11155ea5b769eddaaa2f4b8502052', '\x5b312c226363313232613632303239383332306664396162393632613533643132636263222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c33352c313730303030303030303030303033352c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33365d2c7b226d657472696373223a5b5b226c6f7373222c342e3337352c313730303030303030303030303030302c33355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (156, 1, '\xd9506bbc4b4940d1c5a49fb8da7c1069', '\x5b312c226663383339633930303031666635613939663737623330653635316461373439222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c33362c313730303030303030303030303033362c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (157, 2, '\xc82b998ab9c385700768eb7469664930', '\x5b312c223162363861366138356533663433363736306234373963316263623838323531222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c33372c313730303030303030303030303033372c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33385d2c7b226d657472696373223a5b5b226c6f7373222c342e3632352c313730303030303030303030303030302c33375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (158, 3, '\xae2d6f621c65441b2c489e6abd86c6df', '\x5b312c226435306331366633666230313466386639383334626261306565346534383731222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c33382c313730303030303030303030303033382c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33395d2c7b226d657472696373223a5b5b226c6f7373222c342e37352c313730303030303030303030303030302c33385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (159, 1, '\x68737fff19adc75a4d3417d7cc654a65', '\x5b312c226332396233636232343939323562666566643139393931323236643265396335222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c33392c313730303030303030303030303033392c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (160, 2, '\x32ce32e6461c58cae1d8836cf2875417', '\x5b312c223234636661363434396635646236376436383637386234373538613335383031222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34302c313730303030303030303030303034302c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34315d2c7b226d657472696373223a5b5b226c6f7373222c352e302c313730303030303030303030303030302c34305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (161, 3, '\x2ae82dd9a53b6a6014cbd8100b2c4432', '\x5b312c223830383633666136616261336164363835313630366562646561653337383365222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34312c313730303030303030303030303034312c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34325d2c7b226d657472696373223a5b5b226c6f7373222c352e3132352c313730303030303030303030303030302c34315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (162, 1, '\x0724f0dd3b5bb2433a8a4ba9d048cb20', '\x5b312c226131346265653735366534313439643763343136616139633562333465636365222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c34322c313730303030303030303030303034322c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (163, 2, '\x96443f8e84c2e391c175002acf8d05dc', '\x5b312c223265303433376534353765663930353335623834363136313330626230323530222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34332c313730303030303030303030303034332c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34345d2c7b226d657472696373223a5b5b226c6f7373222c352e3337352c313730303030303030303030303030302c34335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (164, 3, '\x367b296cc5d1a4100d7cfee97893993d', '\x5b312c226166663062313965356237393636656464396139333262343764396666343461222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34342c313730303030303030303030303034342c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34355d2c7b226d657472696373223a5b5b226c6f7373222c352e352c313730303030303030303030303030302c34345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (165, 1, '\x052def98aa0fc4eae650e0e65336f1fd', '\x5b312c223662393436326435316133373437306362323262323331303639383838303338222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c34352c313730303030303030303030303034352c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (166, 2, '\x0762ba5e66198144efb09543d7c4fb96', '\x5b312c223362313165373061343930366162343665306565333130386563663965643835222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34362c313730303030303030303030303034362c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34375d2c7b226d657472696373223a5b5b226c6f7373222c352e37352c313730303030303030303030303030302c34365d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (167, 3, '\x111c5449ccb1c0a516e9ee13102b469d', '\x5b312c223366396638353763363561656165373763373032643963323033323565653865222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34372c313730303030303030303030303034372c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34385d2c7b226d657472696373223a5b5b226c6f7373222c352e3837352c313730303030303030303030303030302c34375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (168, 1, '\xf99fdb9d91efc9290e734838bccdaa20', '\x5b312c226465383165313661373063633639373961396137356562323061306137316234222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c34382c313730303030303030303030303034382c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (169, 2, '\xb1e13337edff5c6bfc6b74ad4959b900', '\x5b312c226565616430333636393238373566316364633161663337656333353832646239222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c34392c313730303030303030303030303034392c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35305d2c7b226d657472696373223a5b5b226c6f7373222c362e3132352c313730303030303030303030303030302c34395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (170, 3, '\xa60349387e644a11907de28ae3526cdb', '\x5b312c226239326437633139616330666333666162373739303066363764366465313039222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35302c313730303030303030303030303035302c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35315d2c7b226d657472696373223a5b5b226c6f7373222c362e32352c313730303030303030303030303030302c35305d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (171, 1, '\x411c87ba92a185472dc8a4a47e3f4ad5', '\x5b312c223939663762663836623037373964316232323364376465323730313736303330222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c35312c313730303030303030303030303035312c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (172, 2, '\x9db9474b67ca48e075ebe26287af98da', '\x5b312c226564623437346139326239363231663238343539646537643965306566636664222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35322c313730303030303030303030303035322c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35335d2c7b226d657472696373223a5b5b226c6f7373222c362e352c313730303030303030303030303030302c35325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (173, 3, '\x5598e77522548f6e768f43a4e2ab2ed8', '\x5b312c223834346563313663633233643438313434616636386237653333313132643334222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35332c313730303030303030303030303035332c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35345d2c7b226d657472696373223a5b5b226c6f7373222c362e3632352c313730303030303030303030303030302c35335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (174, 1, '\xf532979efac0d5ae4d5c8b0836dcef68', '\x5b312c226562623366373862653738623730303035313236356531353739306635666363222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c35342c313730303030303030303030303035342c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (175, 2, '\x8b31fcd2394a657ad3145b0f77da3ccb', '\x5b312c223362376166313137373932386234623765643839623262666533623865626638222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35352c313730303030303030303030303035352c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35365d2c7b226d657472696373223a5b5b226c6f7373222c362e3837352c313730303030303030303030303030302c35355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (176, 3, '\x2413665a9f90d78d44ae545af5d3af36', '\x5b312c226630336131393663636366333934326530363864666237336431373866383336222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35362c313730303030303030303030303035362c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35375d2c7b226d657472696373223a5b5b226c6f7373222c372e302c313730303030303030303030303030302c35365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (177, 1, '\x5adc335f6c345f251a52f66f8294a7eb', '\x5b312c223032383434316464346566333138326538376134373733316433313534356230222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c35372c313730303030303030303030303035372c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (178, 2, '\x8d90fa0162891f014f65775540627a88', '\x5b312c223762386233393932383437363437643634326166666434343538303331343739222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35382c313730303030303030303030303035382c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35395d2c7b226d657472696373223a5b5b226c6f7373222c372e32352c313730303030303030303030303030302c35385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (179, 3, '\xb9877489c97b16619f5e0b477bc8a609', '\x5b312c226632383638373363663762303066646632663437316265383431393166316365222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c35392c313730303030303030303030303035392c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36305d2c7b226d657472696373223a5b5b226c6f7373222c372e3337352c313730303030303030303030303030302c35395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (180, 1, '\xf87e0c95be8acf588f3eba037d072183', '\x5b312c226662393162303632653566356537326137356639393233333632336636366335222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c36302c313730303030303030303030303036302c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (181, 2, '\xf3f8a820dabb9b6a8612b7abf5c28578', '\x5b312c223132363839643833633135353239636530386338323865666636363961316633222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c36312c313730303030303030303030303036312c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36325d2c7b226d657472696373223a5b5b226c6f7373222c372e3632352c313730303030303030303030303030302c36315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (182, 3, '\xc9aa7294ea79b04b131748425c972d91', '\x5b312c226435306636356635303966366537333465633639383030333731653532313634222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c36322c313730303030303030303030303036322c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36335d2c7b226d657472696373223a5b5b226c6f7373222c372e37352c313730303030303030303030303030302c36325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (183, 1, '\xe4c98265814e9854ee5777e99f44a2c3', '\x5b312c223133633434386566346332656531316265626337633237306434396239363934222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c36332c313730303030303030303030303036332c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (184, 2, '\xc17442542b5796d925fce7f7cf4436ee', '\x5b312c223761666163333738366665396239393563303763623133313163353365326133222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c36342c313730303030303030303030303036342c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36355d2c7b226d657472696373223a5b5b226c6f7373222c382e302c313730303030303030303030303030302c36345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (185, 3, '\x7e83296d23cc8e64bc51b40731a3f56c', '\x5b312c226161373937386162386265323637653363363438623633393366393733316562222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c36352c313730303030303030303030303036352c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36365d2c7b226d657472696373223a5b5b226c6f7373222c382e3132352c313730303030303030303030303030302c36355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (186, 1, '\x4f0bd9f82d18eef9008498526dd178c9', '\x5b312c226664326132666635303730366332353035366432353764333836323538653763222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c36362c313730303030303030303030303036362c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (187, 2, '\x6c8bb9ad243a51d8e8462db4efbcf794', '\x5b312c226236613766363539626334373936373562376436333334633939346366306463222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c36372c313730303030303030303030303036372c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c36385d2c7b226d657472696373223a5b5b226c6f7373222c382e3337352c313730303030303030303030303030302c36375d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (188, 3, '\xa1104f11e3eb3b0c5329d65be9c82ced', '\x5b312c223162313735376630636162336131376161333466303333633132633533623039222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c36382c313730303030303030303030303036382c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c36395d2c7b226d657472696373223a5b5b226c6f7373222c382e352c313730303030303030303030303030302c36385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (189, 1, '\x37c2f9ea7120fc07809555bac7e06571', '\x5b312c226165303765643938376336613565333539333131306638353434366538653433222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c36392c313730303030303030303030303036392c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (190, 2, '\xafe6c656bf326082ece0b5dcef0d4818', '\x5b312c226535366637386562326538316336383963383966643166373732383164356437222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37302c313730303030303030303030303037302c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37315d2c7b226d657472696373223a5b5b226c6f7373222c382e37352c313730303030303030303030303030302c37305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (191, 3, '\x8d5c212ae3329120e70b495b4e875aee', '\x5b312c226661356538346430653064393631623062613637353236386338333238666332222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37312c313730303030303030303030303037312c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37325d2c7b226d657472696373223a5b5b226c6f7373222c382e3837352c313730303030303030303030303030302c37315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (192, 1, '\x2982c6b798bc79ef1fdc0cb056d42ae0', '\x5b312c223364323863303638623862383635353564326238653661343736623033656261222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c37322c313730303030303030303030303037322c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (193, 2, '\x2cc2d4ec599de9d87d7f5b279c7fa117', '\x5b312c223636346331333031663330623261333061386164393236353766663163666264222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37332c313730303030303030303030303037332c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37345d2c7b226d657472696373223a5b5b226c6f7373222c392e3132352c313730303030303030303030303030302c37335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (194, 3, '\x931630ae125b2293cb79de07efbb6eeb', '\x5b312c223061623865326237316566613231336333666538313238343061383832323532222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37342c313730303030303030303030303037342c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37355d2c7b226d657472696373223a5b5b226c6f7373222c392e32352c313730303030303030303030303030302c37345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (195, 1, '\xff3b593a38592d496d1e999578c615d8', '\x5b312c223964306236336630653332346534383364336161313133313664626233363432222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c37352c313730303030303030303030303037352c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (196, 2, '\x18333b1702acb0d2a6e65d4b849176e7', '\x5b312c223136313137613732346666336130333862373136396637323161366536346166222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37362c313730303030303030303030303037362c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37375d2c7b226d657472696373223a5b5b226c6f7373222c392e352c313730303030303030303030303030302c37365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (197, 3, '\xfc70d58da162010a9a11e09635504db2', '\x5b312c223666643863616666633733316139643761323037396339386466303633303537222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37372c313730303030303030303030303037372c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c37385d2c7b226d657472696373223a5b5b226c6f7373222c392e3632352c313730303030303030303030303030302c37375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (198, 1, '\x819bb5a935e8ca7380acca962128e04b', '\x5b312c223039316132393838316138366465396666363333353337643132653434336439222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c37382c313730303030303030303030303037382c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c37395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (199, 2, '\x988c9d432a849819eb82dc9fe28887d3', '\x5b312c226562353830366637633037623437386566376234343433366362613763373861222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c37392c313730303030303030303030303037392c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38305d2c7b226d657472696373223a5b5b226c6f7373222c392e3837352c313730303030303030303030303030302c37395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (200, 3, '\xdc9884b45fe22f24b0cbbae6b7b1b07e', '\x5b312c226362323033323837613439663364626535343761373666643030353763333766222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38302c313730303030303030303030303038302c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38315d2c7b226d657472696373223a5b5b226c6f7373222c31302e302c313730303030303030303030303030302c38305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (201, 1, '\x10cd4121d4b9fca7a257edbe14ff0687', '\x5b312c223362303533626537623939366131343766373137366330663661323632616165222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c38312c313730303030303030303030303038312c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (202, 2, '\xfc57c11570b6afd34b11e0c5cd97b114', '\x5b312c223833396230346536333032343831323132306465313463306362353264613837222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38322c313730303030303030303030303038322c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38335d2c7b226d657472696373223a5b5b226c6f7373222c31302e32352c313730303030303030303030303030302c38325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (203, 3, '\x33e4ce27210d3c50d1245a2ff184a783', '\x5b312c223661623865363335386535316130646466363361356439396530343861323234222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38332c313730303030303030303030303038332c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38345d2c7b226d657472696373223a5b5b226c6f7373222c31302e3337352c313730303030303030303030303030302c38335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (204, 1, '\xe0f3b296b0de477a13b3d4787db50eec', '\x5b312c226263323061383833633836366538353761343333333063663339636161373361222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c38342c313730303030303030303030303038342c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (205, 2, '\x8405a19bbf0bd17cb597283ff93b5f49', '\x5b312c223731643230333438366464343065663234363665646266636462393036303163222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38352c313730303030303030303030303038352c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38365d2c7b226d657472696373223a5b5b226c6f7373222c31302e3632352c313730303030303030303030303030302c38355d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (206, 3, '\x2eb62f7cda972e97055abf004673fbaa', '\x5b312c223931333336333935373866383439343732666139666662373161626630326132222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38362c313730303030303030303030303038362c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38375d2c7b226d657472696373223a5b5b226c6f7373222c31302e37352c313730303030303030303030303030302c38365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (207, 1, '\x027f87e66bcbb8391cb37745ed079833', '\x5b312c223830323334373033626430343337616661333938396266653630303265366433222c2272756e2e7461675f736574222c223062306230623062306230623062306230623062306230623062306230623062222c38372c313730303030303030303030303038372c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c38385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (208, 2, '\x7efb80407336d4bc6e344402178c52a4', '\x5b312c223030643465343966326135313638363534613830646365386236616162383739222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38382c313730303030303030303030303038382c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c38395d2c7b226d657472696373223a5b5b226c6f7373222c31312e302c313730303030303030303030303030302c38385d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (209, 3, '\xcfdea77ce5bd904c6f66d527eed02982', '\x5b312c226330643935323738373932396331653933376563396463353235323831366433222c2272756e2e6d65747269635f6c6f67676564222c223062306230623062306230623062306230623062306230623062306230623062222c38392c313730303030303030303030303038392c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c39305d2c7b226d657472696373223a5b5b226c6f7373222c31312e3132352c313730303030303030303030303030302c38395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (210, 1, '\xda899203c2dea13856eb73af6e6ca76b', '\x5b312c223164333461656362616339336261303936636138623933383237323465613633222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c302c313730303030303030303030303030302c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (211, 2, '\xe6d202fba34bab9269376a0a6cd778ea', '\x5b312c223437313736616135626661393061343337313337383765643434353461636236222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c312c313730303030303030303030303030312c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c325d2c7b226d657472696373223a5b5b226c6f7373222c302e3132352c313730303030303030303030303030302c315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (212, 3, '\xd9dc20df1d1e47dd8870f28abe4d39ca', '\x5b312c223561316234663836666263393462336632373366373964333962623962366662222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c322c313730303030303030303030303030322c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c335d2c7b226d657472696373223a5b5b226c6f7373222c302e32352c313730303030303030303030303030302c325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (213, 1, '\xddb2a4d982762bf300dfb070c4388d76', '\x5b312c223161613163316435356336383432666531383933366230623235343830633838222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c332c313730303030303030303030303030332c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (214, 2, '\x59b44301eabddff0b21e9ab95f645f65', '\x5b312c223531366634366663663062366632663266396134643839326564396239386332222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c342c313730303030303030303030303030342c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c355d2c7b226d657472696373223a5b5b226c6f7373222c302e352c313730303030303030303030303030302c345d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (215, 3, '\x56ff1108433ea51b1c32b3b7b85f3965', '\x5b312c226135353939393639633637396135393636386333316332326135376431383538222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c352c313730303030303030303030303030352c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c365d2c7b226d657472696373223a5b5b226c6f7373222c302e3632352c313730303030303030303030303030302c355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (216, 1, '\x98d4d5d13a717fc79c4105fff5ef14e6', '\x5b312c223635383830623163326163343033643733646666613237633830376334346333222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c362c313730303030303030303030303030362c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (217, 2, '\xc8f2e4781a64cb4bb2b4e9cfcb963031', '\x5b312c226132663236626434613231666538323165616135613334643364366635623765222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c372c313730303030303030303030303030372c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c385d2c7b226d657472696373223a5b5b226c6f7373222c302e3837352c313730303030303030303030303030302c375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (218, 3, '\x054c8021b8ba3ca8067659dc1a7a1c1a', '\x5b312c223330623665643235373362613633353532303930386333613031363034616662222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c382c313730303030303030303030303030382c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c395d2c7b226d657472696373223a5b5b226c6f7373222c312e302c313730303030303030303030303030302c385d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (219, 1, '\x7c7a7d47c585e307a2ce564aba26687d', '\x5b312c226639636466376538316136363735373462386463643663326164653663343965222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c392c313730303030303030303030303030392c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (220, 2, '\x7c123b999919cf241a7592691a5b7e72', '\x5b312c223337373761613365393366643738656432646236636438323765303037313434222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31302c313730303030303030303030303031302c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31315d2c7b226d657472696373223a5b5b226c6f7373222c312e32352c313730303030303030303030303030302c31305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (221, 3, '\xcef42ba847acff6eeeb92cca8d3c0241', '\x5b312c223833313262313465336364306632373566336437643038623462393331363332222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31312c313730303030303030303030303031312c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31325d2c7b226d657472696373223a5b5b226c6f7373222c312e3337352c313730303030303030303030303030302c31315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (222, 1, '\x3748df3bdd54f68eac3c3afeada48cdd', '\x5b312c223331326463333036313338393932303166643834323732316261623366316161222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c31322c313730303030303030303030303031322c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (223, 2, '\xb708baf65d6abf57e890f43ebd89a3c4', '\x5b312c226134356239383636366432623339343762613736323437323462333761353963222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31332c313730303030303030303030303031332c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31345d2c7b226d657472696373223a5b5b226c6f7373222c312e3632352c313730303030303030303030303030302c31335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (224, 3, '\x36dde5218227cf72b63aa0011505e756', '\x5b312c223336623933313839663363633634393733336434333531386533356431356638222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31342c313730303030303030303030303031342c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31355d2c7b226d657472696373223a5b5b226c6f7373222c312e37352c313730303030303030303030303030302c31345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (225, 1, '\xef8d122701f31fa2055abab51a368fdb', '\x5b312c223561616361306163393833303634313334626433363234356134666432363934222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c31352c313730303030303030303030303031352c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (226, 2, '\x3e3a3db0b91c78ba04d8513e90bc3da6', '\x5b312c223934373139386136623932643934393333643030343636333563333064326665222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31362c313730303030303030303030303031362c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31375d2c7b226d657472696373223a5b5b226c6f7373222c322e302c313730303030303030303030303030302c31365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (227, 3, '\x9edd8a962fd18e1bbc3c7225da8206b4', '\x5b312c223331623135326664653334353365343731613937306636313566333230383066222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31372c313730303030303030303030303031372c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c31385d2c7b226d657472696373223a5b5b226c6f7373222c322e3132352c313730303030303030303030303030302c31375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (228, 1, '\x69e3fc82220a712535bac4e050dc0fc7', '\x5b312c223232333530353161306337363261373164666436333136626366633638396131222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c31382c313730303030303030303030303031382c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c31395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (229, 2, '\xbbe4e7ad6ce59dfc20132f5e0970fa02', '\x5b312c226238376165333032303734313666663330313330613039353630393765346136222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c31392c313730303030303030303030303031392c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32305d2c7b226d657472696373223a5b5b226c6f7373222c322e3337352c313730303030303030303030303030302c31395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (230, 3, '\xa2d46480a2696248dfe7210538a22708', '\x5b312c223038653133306164363563373834373930356531653936353462633231343732222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32302c313730303030303030303030303032302c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32315d2c7b226d657472696373223a5b5b226c6f7373222c322e352c313730303030303030303030303030302c32305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (231, 1, '\xe5682c679fd793454c5b8b9718b16d39', '\x5b312c223433313531633866383332636131373038393131313333333664376465373663222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c32312c313730303030303030303030303032312c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (232, 2, '\xcc530f4b1d2ece72ad35073e449c2b62', '\x5b312c223530356233656463366437653438613330663062306565666666656335656130222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32322c313730303030303030303030303032322c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32335d2c7b226d657472696373223a5b5b226c6f7373222c322e37352c313730303030303030303030303030302c32325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (233, 3, '\xe35a687e32af049dc1a47f151a09941c', '\x5b312c226434666266393435366666326533373639656166643036666365313963303766222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32332c313730303030303030303030303032332c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32345d2c7b226d657472696373223a5b5b226c6f7373222c322e3837352c313730303030303030303030303030302c32335d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (234, 1, '\x9362fb64587cd4d6dcec68a1c9d1ac8a', '\x5b312c223739333338353730623965653031353831366365663862336466333163356131222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c32342c313730303030303030303030303032342c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (235, 2, '\x85fef513139a18f4e5d30a71ccb2ee19', '\x5b312c223833373536363430376464363966653935306632323031653034306563626561222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32352c313730303030303030303030303032352c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32365d2c7b226d657472696373223a5b5b226c6f7373222c332e3132352c313730303030303030303030303030302c32355d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (236, 3, '\x4f47f0c305dee3c924b46b570a3faceb', '\x5b312c223963323631616338333233323334376237643762643332653735303433613838222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32362c313730303030303030303030303032362c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32375d2c7b226d657472696373223a5b5b226c6f7373222c332e32352c313730303030303030303030303030302c32365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (237, 1, '\xf563013a60b41dbe78ffdf68669e56fd', '\x5b312c223165396337616461346633303237333133373036653531386463656331643765222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c32372c313730303030303030303030303032372c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c32385d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (238, 2, '\x447a26540947ac8fe7934fb568493fbf', '\x5b312c223664643862343032663463653833393035643734666262626633623563396138222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32382c313730303030303030303030303032382c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c32395d2c7b226d657472696373223a5b5b226c6f7373222c332e352c313730303030303030303030303030302c32385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (239, 3, '\x0b6c3078598be1d9dcc5e03646ca35d3', '\x5b312c226430363662613132393133373330303961356330313034333136303435333831222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c32392c313730303030303030303030303032392c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33305d2c7b226d657472696373223a5b5b226c6f7373222c332e3632352c313730303030303030303030303030302c32395d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (240, 1, '\xab755fee33ef3dc262001e0c4de81d3d', '\x5b312c223234376537366335656235356235343234646637623635396538643762623136222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c33302c313730303030303030303030303033302c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (241, 2, '\x3d4db1435376a60b75b9ca885dfa1ccb', '\x5b312c226464633338346138663434613162333766653039393139323461663361323763222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c33312c313730303030303030303030303033312c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33325d2c7b226d657472696373223a5b5b226c6f7373222c332e3837352c313730303030303030303030303030302c33315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (242, 3, '\x7ddbcb6d53369f7fd3d3f1f475784d50', '\x5b312c226635383835333665353937613762363433636638356562623636346463616235222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c33322c313730303030303030303030303033322c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33335d2c7b226d657472696373223a5b5b226c6f7373222c342e302c313730303030303030303030303030302c33325d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (243, 1, '\x40c9d2667874f268c3c7cfa8a180a43d', '\x5b312c223333613537613532613439353038613135343939363234656538333863646437222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c33332c313730303030303030303030303033332c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (244, 2, '\xf4e57df15e5392487dc25032a73831c3', '\x5b312c223438353430353136653134323964363739306139343037373463386466626532222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c33342c313730303030303030303030303033342c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33355d2c7b226d657472696373223a5b5b226c6f7373222c342e32352c313730303030303030303030303030302c33345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (245, 3, '\x7c66ceef28643c6dd1667f2a7972a3d5', '\x5b312c226533313635383633616133323431366238396334636233343261333539306165222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c33352c313730303030303030303030303033352c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33365d2c7b226d657472696373223a5b5b226c6f7373222c342e3337352c313730303030303030303030303030302c33355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (246, 1, '\x5a168b52ec1fa48cccebab88187e3179', '\x5b312c223062306235646565303438313662643235626538366131306461366663633239222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c33362c313730303030303030303030303033362c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (247, 2, '\xa203e6e29f9189b8a38b165469a8668f', '\x5b312c226237373434343961343134633361313731316361326262386338363631663536222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c33372c313730303030303030303030303033372c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c33385d2c7b226d657472696373223a5b5b226c6f7373222c342e3632352c313730303030303030303030303030302c33375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (248, 3, '\x80cb5f9beadb21cbff9152bc0591304f', '\x5b312c223034346163666333343262366664386631653637633230396363646431313135222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c33382c313730303030303030303030303033382c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c33395d2c7b226d657472696373223a5b5b226c6f7373222c342e37352c313730303030303030303030303030302c33385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (249, 1, '\x37dd000b7dc823c99f76238b1219b956', '\x5b312c223637636336636131363362346339303365626663643164323836393162366138222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c33392c313730303030303030303030303033392c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (250, 2, '\xffbd17a75bf1b9656d260cd717fb32be', '\x5b312c223930643762313739306365366134336131323636343639396231653933336438222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34302c313730303030303030303030303034302c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34315d2c7b226d657472696373223a5b5b226c6f7373222c352e302c313730303030303030303030303030302c34305d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (251, 3, '\xe623e6394472794fcc0ee5e552d2120a', '\x5b312c226638616232633837616264616537663030656138333565393932326561313234222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34312c313730303030303030303030303034312c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34325d2c7b226d657472696373223a5b5b226c6f7373222c352e3132352c313730303030303030303030303030302c34315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (252, 1, '\xa1bbcf63ba4d17003e2ad5f8f42cafdd', '\x5b312c223164323363616133326539303063623230323262663837323039336566356631222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c34322c313730303030303030303030303034322c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34335d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (253, 2, '\xe33bb93223f0af368b4db217730770a5', '\x5b312c226433666237373864613334613834376631646432633430343233363961303264222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34332c313730303030303030303030303034332c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34345d2c7b226d657472696373223a5b5b226c6f7373222c352e3337352c313730303030303030303030303030302c34335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (254, 3, '\xd76e4dd6560069023f2019787514d97f', '\x5b312c223965653735313364306237656362353430633036373935633932303162393135222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34342c313730303030303030303030303034342c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34355d2c7b226d657472696373223a5b5b226c6f7373222c352e352c313730303030303030303030303030302c34345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (255, 1, '\x232eb431017d67094348e628d9aea971', '\x5b312c223463383436666234656161333763396339323632336532633533393738656334222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c34352c313730303030303030303030303034352c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34365d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (256, 2, '\x227bf8622a05619cda1771f739312003', '\x5b312c223163643865303565613165313666666132623833366635633738306235616364222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34362c313730303030303030303030303034362c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34375d2c7b226d657472696373223a5b5b226c6f7373222c352e37352c313730303030303030303030303030302c34365d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (257, 3, '\x7cb8acb427fc4cd09def6e74bd162b47', '\x5b312c223065383330313965306437373265653639303831343631646536623764653065222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34372c313730303030303030303030303034372c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c34385d2c7b226d657472696373223a5b5b226c6f7373222c352e3837352c313730303030303030303030303030302c34375d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (258, 1, '\xa0f31f54e2758a0918b17604a1ffe925', '\x5b312c226133333635626165643066656230383333326332643137303737343566396462222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c34382c313730303030303030303030303034382c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c34395d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (259, 2, '\xf05de1f83afdfe5e465c9fadba371abe', '\x5b312c223966613131663766323761383766636362666435343734303639643032393339222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c34392c313730303030303030303030303034392c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35305d2c7b226d657472696373223a5b5b226c6f7373222c362e3132352c313730303030303030303030303030302c34395d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (260, 3, '\xa73bd1ceacf5509b4037c9207679826e', '\x5b312c223635653433336462643863633161313865636238626262303930383733346364222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c35302c313730303030303030303030303035302c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35315d2c7b226d657472696373223a5b5b226c6f7373222c362e32352c313730303030303030303030303030302c35305d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (261, 1, '\xb221d82e80cc584139120064b0943678', '\x5b312c223435396233323466633636386338616535613062663261346631343464333634222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c35312c313730303030303030303030303035312c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35325d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (262, 2, '\x6699af3321c69187e935c5be10cdfb0c', '\x5b312c223537633839616239646466376538333736666165613438373061646262326362222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c35322c313730303030303030303030303035322c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35335d2c7b226d657472696373223a5b5b226c6f7373222c362e352c313730303030303030303030303030302c35325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (263, 3, '\x52a07fb29ba283e05a47db10ceb2cdf7', '\x5b312c223237623963623730613833646138303066393034383039666233306130646438222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c35332c313730303030303030303030303035332c226661696c6564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35345d2c7b226d657472696373223a5b5b226c6f7373222c362e3632352c313730303030303030303030303030302c35335d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (264, 1, '\x7aeadf7e1be69eeccc4cb016f6d0e478', '\x5b312c223638313964356361333363343333326232663336376134616463613630333363222c2272756e2e7461675f736574222c223063306330633063306330633063306330633063306330633063306330633063222c35342c313730303030303030303030303035342c227265636f7665726564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35355d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (265, 2, '\x166158ffe8deaf5cd1eb8bac0c680e72', '\x5b312c223861346665356233363737396137383162333263373362363932396561383963222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c35352c313730303030303030303030303035352c22646f6e65222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c35365d2c7b226d657472696373223a5b5b226c6f7373222c362e3837352c313730303030303030303030303030302c35355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (266, 3, '\xe52bfd40c0eba36b6e1426f07641c0bc', '\x5b312c226237633733623831613963383262306132376364393730623333626435383037222c2272756e2e6d65747269635f6c6f67676564222c223063306330633063306330633063306330633063306330633063306330633063222c35362c313730303030303030303030303035362c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c35375d2c7b226d657472696373223a5b5b226c6f7373222c372e302c313730303030303030303030303030302c35365d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (267, 2, '\x7c811a6e504ba6fa6cd2ce55b2e33b17', '\x5b312c226564343435653535323738333636646464656366323566306164653031363630222c2272756e2e6d65747269635f6c6f67676564222c223064306430643064306430643064306430643064306430643064306430643064222c312c313730303030303030303030303030312c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c325d2c7b226d657472696373223a5b5b226c6f7373222c302e3132352c313730303030303030303030303030302c315d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (268, 3, '\xcf6e05e9b3f53615131891e3c43d3bcc', '\x5b312c223532643261323264386361316237343065656438343466663632323162333533222c2272756e2e6d65747269635f6c6f67676564222c223064306430643064306430643064306430643064306430643064306430643064222c322c313730303030303030303030303030322c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c335d2c7b226d657472696373223a5b5b226c6f7373222c302e32352c313730303030303030303030303030302c325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (269, 1, '\x0857f5f462bdff24372aa28bd0556af4', '\x5b312c223136653339383039303662656539346261626465306231316130633766333864222c2272756e2e7461675f736574222c223064306430643064306430643064306430643064306430643064306430643064222c332c313730303030303030303030303030332c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (270, 1, '\x7dffb64686cbf4a12dc4f3b96d24a868', '\x5b312c226336373032303333383164333231373031346264666236613764613337653132222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3132302c313730303030303030303030303132302c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3132315d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (271, 2, '\xc8c273962c6d545c1fcd87785340fe1e', '\x5b312c223534636161376539386462393461353739303962363265333938636536313130222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3132312c313730303030303030303030303132312c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3132325d2c7b226d657472696373223a5b5b226c6f7373222c31352e3132352c313730303030303030303030303030302c3132315d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (272, 3, '\xcc127d49dfbfbdfbf10886e628c3180e', '\x5b312c223537656336656239376635316266633032623135653464393530386161383739222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3132322c313730303030303030303030303132322c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3132335d2c7b226d657472696373223a5b5b226c6f7373222c31352e32352c313730303030303030303030303030302c3132325d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (273, 1, '\x5e69bad912d5e69cb9bd519a1601e1ab', '\x5b312c223031303266613233373932373966313764646261326164336438303061636266222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3132332c313730303030303030303030303132332c226661696c6564222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3132345d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883227d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (274, 2, '\xd97d5c80eab8a5c2ba93c5f0f508ffa1', '\x5b312c223336356338393366646438383666653934383639306235623961303164653265222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3132342c313730303030303030303030303132342c227265636f7665726564222c5b2273746f7265222c2272756e222c227231225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3132355d2c7b226d657472696373223a5b5b226c6f7373222c31352e352c313730303030303030303030303030302c3132345d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (275, 3, '\x99e61d4d7db588ff1e72263b17a35585', '\x5b312c226635396464383563383333373962636262653531663461656262306463363765222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3132352c313730303030303030303030303132352c22646f6e65222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3132365d2c7b226d657472696373223a5b5b226c6f7373222c31352e3632352c313730303030303030303030303030302c3132355d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (276, 1, '\x29a9bef6a06a52c64dfc6bea2cc6f4a9', '\x5b312c226432623265626634666362346165393739353162613631303132643830313130222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3132362c313730303030303030303030303132362c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3132375d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (277, 2, '\xc51e0cb843c4aa9607efddef03d08b16', '\x5b312c226130356136363165306361353961313532386463643436643663366134393962222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3132372c313730303030303030303030303132372c226661696c6564222c5b2273746f7265222c2272756e222c227231225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3132385d2c7b226d657472696373223a5b5b226c6f7373222c31352e3837352c313730303030303030303030303030302c3132375d5d7d2c6e756c6c2c2256616c75654572726f72222c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (278, 3, '\x8257aec476ad3a81aaad5f8378fc2a4c', '\x5b312c226538336336326463663263643565326363643163343834386532316633393933222c2272756e2e6d65747269635f6c6f67676564222c223061306130613061306130613061306130613061306130613061306130613061222c3132382c313730303030303030303030303132382c227265636f7665726564222c5b2273746f7265222c2272756e222c22725c753030303078225d2c5b6e756c6c2c226dc3a9225d2c5b302c312c3132395d2c7b226d657472696373223a5b5b226c6f7373222c31362e302c313730303030303030303030303030302c3132385d5d7d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (279, 1, '\x24a96c0f025095cc4a4d0aeb754f6f89', '\x5b312c223135653735333563333739366239636235346163396430633561393063393063222c2272756e2e7461675f736574222c223061306130613061306130613061306130613061306130613061306130613061222c3132392c313730303030303030303030303132392c22646f6e65222c5b2273746f7265222c2272756e222c22c3a9c3a9c3a9225d2c5b22616c696365222c226dc3a9225d2c5b302c312c3133305d2c7b226b6579223a226120625c753030303063222c2276616c7565223a22e29883e29883e29883e29883227d2c6e756c6c2c6e756c6c2c6e756c6c5d', NULL);
+INSERT INTO public.payloads VALUES (5, 3, NULL, NULL, '\x7b226964223a2230783935383937626366396131313563346233313766663438313037666535303865227d');
+
+
+--
+-- Data for Name: sources; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.sources VALUES (2, '\x0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b', '{"host":"machine","pid":7,"adapter":"mlflow"}', 2, 134, 90, 'closed', NULL, 1700000000000000, 1700000000000000, NULL);
+INSERT INTO public.sources VALUES (3, '\x0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c', '{"host":"machine","pid":7,"adapter":"mlflow"}', 1, 101, 57, 'lost', NULL, 1700000001000000, 1700000001000000, NULL);
+INSERT INTO public.sources VALUES (4, '\x0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d', '{"host":"machine","pid":7,"adapter":"mlflow"}', 0, 48, 4, 'forked', '\x0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a', 1700000001000000, 1700000001000000, NULL);
+INSERT INTO public.sources VALUES (1, '\x0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a', '{"host":"machine","pid":7,"adapter":"mlflow"}', 3, 174, 130, 'open', NULL, 1700000000000000, 1700000001000000, NULL);
+
+
+--
+-- Data for Name: subjects; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.subjects VALUES (1, '\x73746f72652f72756e3ac3a9c3a9c3a9');
+INSERT INTO public.subjects VALUES (2, '\x73746f72652f72756e3a7231');
+INSERT INTO public.subjects VALUES (3, '\x73746f72652f72756e3a720078');
+
+
+--
+-- Data for Name: tiles; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.tiles VALUES (1, 0, '\xd663c4ea487388581a9c12b8d11fee716a3d4b4cbce9c54eb80e0a20039f6b6b');
+
+
+--
+-- Data for Name: transactions; Type: TABLE DATA; Schema: public; Owner: -
+--
+
+INSERT INTO public.transactions VALUES (1, '\x4f06869e36f2de69d97e636e52b45f07a91b4fa6', 0, 'pay:0', '\x0101010101010101010101010101010101010101', '\x63616c6c2030', '\x02f872827a6980843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2030c080a09548ebf74fcd8f7d114df1d6a1590890e7bb13889a67685e4cad0589a980e54aa0516ae4eca939106ece53153a753eae40fd97a805649f897f11bafbd646955298', '\x4262f144fe6d1f8b6786acb1f79fdbfd6bf2601677ef46ba60b2c643619b0c1d', 'finalized', 1, '\x253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290', 50000, 1700000001000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (2, '\x4f06869e36f2de69d97e636e52b45f07a91b4fa6', 1, 'pay:1', '\x0101010101010101010101010101010101010101', '\x63616c6c2031', '\x02f872827a6901843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2031c001a0cf7cffaa963b0182e540e819f052e5346ad52bbe84863e4dbd8fb64064b3b473a0069013133a091177684820181df862633069b756d02bec58adb9026e3320f2a2', '\x402f310f9cc4ed6cba3951f38e272952bcc098be979bdf9aadb721902c519268', 'reverted', 1, '\x253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290', 50000, 1700000001000000, 'reverted', 60000);
+INSERT INTO public.transactions VALUES (4, '\x4f06869e36f2de69d97e636e52b45f07a91b4fa6', 3, 'anchor:3', '\x0101010101010101010101010101010101010101', '\x63616c6c2033', '\x02f872827a6903843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2033c080a09329a04458c3469cd9f7a096bbb4742d8793fcf0c4592eb696e2687eeff54bd7a043820c9f018742921b402f2c7ae7b4fc3de7b78e339d87d464d8397dda7e5c98', '\x6729e329dbfdf0040a79b5d5ec553e81c751afd2df8fc9b28b1f62a1961c3503', 'broadcast', NULL, NULL, NULL, 1700000001000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (3, '\x4f06869e36f2de69d97e636e52b45f07a91b4fa6', 2, 'pay:2', '\x0101010101010101010101010101010101010101', '\x63616c6c2032', '\x02f872827a6902843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2032c080a0192f367b4ab15614e4a659046f070f6be4824d28cd26634b048471cbb37c32b2a053be68f105ef43877c3930edbea7635b91605ed120e38a53ffecc554a97ecdb3', '\xe37e4f2daf82bfebe06aba21f87b3d1beeaf5fc16afe8885b641ae94ed3baee0', 'included', 5, '\x73eb9911bdc699e1fc157f050ddc82c71e0aceeb601fceba820bf33951681e6e', 50000, 1700000001000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (5, '\x4f06869e36f2de69d97e636e52b45f07a91b4fa6', 4, 'deploy:4', NULL, '\x63616c6c2034', '\x02f85e827a6904843b9aca00847735940082ea6080808663616c6c2034c001a0b342a963a8a4254de67595b8fe963ba828eda0da3f215af1ae0b039b47c3f9f9a03d6aa785aa0c3061285bbd8c885ab3a5a97bf3754f4d597de14996520190eb2a', '\x5d5a6d5b9463c63b4ae6f76abe950644e97cced458437ea2e605ff9d97fe75fd', 'signed', NULL, NULL, NULL, 1700000002000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (6, '\x707fdde1368914d73ff064258e4e28975f6ba546', 0, 'pay:0', '\x0101010101010101010101010101010101010101', '\x63616c6c2030', '\x02f872827a6980843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2030c001a084ae3fd57a35460efbb76e658353094e51b25f5c0964df2a060ecc238e362774a069cdec1ef6653f82251ce48216531fbe369a30f45e597b48c4be797b89217680', '\x68392c396a41213027b2e9646c2fbf5aab16fcd0606468053f1e27d336324632', 'finalized', 6, '\xb9a6062358fc778da198bca45a9c57da23f83d68d1d9d8da3c9d5a9bba3e1e7e', 50000, 1700000002000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (7, '\x707fdde1368914d73ff064258e4e28975f6ba546', 1, 'pay:1', '\x0101010101010101010101010101010101010101', '\x63616c6c2031', '\x02f872827a6901843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2031c001a0a26dcb54ec903d5d15dc1cbcd9f19ef375ec3d1401e44e1306f184236d186651a05aa5bacc99179953eeaa5d6d0eda547a53eb7dfd4046f029403dd5dbc104dba4', '\x4a73cb9cd6d9307b2144a70446146a2b7aa74b48713e0d3eb437dc44facbfc88', 'reverted', 6, '\xb9a6062358fc778da198bca45a9c57da23f83d68d1d9d8da3c9d5a9bba3e1e7e', 50000, 1700000002000000, 'reverted', 60000);
+INSERT INTO public.transactions VALUES (9, '\x707fdde1368914d73ff064258e4e28975f6ba546', 3, 'anchor:3', '\x0101010101010101010101010101010101010101', '\x63616c6c2033', '\x02f872827a6903843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2033c001a0757e79cf6b537186ad3e990cf3f79d6bcbb2cbf8c6aa450eae5b6d268a462221a0297ac7ff0e286048d9c5eb8de3cf9111734216a7e1a4edf73b5c6ab86f510a1c', '\x7a3b834d6f37bda4929641ebc93242326d5fd4d38dbc098d475a5c7fff305fee', 'broadcast', NULL, NULL, NULL, 1700000002000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (8, '\x707fdde1368914d73ff064258e4e28975f6ba546', 2, 'pay:2', '\x0101010101010101010101010101010101010101', '\x63616c6c2032', '\x02f872827a6902843b9aca00847735940082ea60940101010101010101010101010101010101010101808663616c6c2032c080a035c0ba3c40ce100df6a60bd92feb24c96e365127fa7229d2ae8c532b1b2755d0a017edbc57397ddbd99911382da609ba5264c7ff59d7c61946d3adcdf6d62dc355', '\x35df5ad8fdde39734bfbcee77fd3d634f9cd58aca46dafd79b6b2d058ed394c0', 'included', 10, '\xbac89235c814a6702bbccdbed89d459178b693f9e95e4e3322aae0423c565403', 50000, 1700000002000000, NULL, 60000);
+INSERT INTO public.transactions VALUES (10, '\x707fdde1368914d73ff064258e4e28975f6ba546', 4, 'deploy:4', NULL, '\x63616c6c2034', '\x02f85e827a6904843b9aca00847735940082ea6080808663616c6c2034c001a0d117e45adf1cf900868b1bad959225b56815f63a4b612e3c51c0bcf63c5df5cda01fb53d13b43420b3343a602d17b570812de45ebee4f9c52b111c417c8112d3b5', '\xfeb40874699927dc2338673513d0e442d9e0ef772b25dbe5592ac929b14e43c7', 'signed', NULL, NULL, NULL, 1700000003000000, NULL, 60000);
+
+
+--
+-- Name: transactions_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
+--
+
+SELECT pg_catalog.setval('public.transactions_id_seq', 10, true);
+
+
+--
+-- Name: alarms alarms_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.alarms
+    ADD CONSTRAINT alarms_pkey PRIMARY KEY (kind, subject);
+
+
+--
+-- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+
+--
+-- Name: attempts attempts_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (tx_hash);
+
+
+--
+-- Name: cursors cursors_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.cursors
+    ADD CONSTRAINT cursors_pkey PRIMARY KEY (name);
+
+
+--
+-- Name: entries entries_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (log_index);
+
+
+--
+-- Name: entries entries_source_no_sequence_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.entries
+    ADD CONSTRAINT entries_source_no_sequence_key UNIQUE (source_no, sequence);
+
+
+--
+-- Name: heads heads_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.heads
+    ADD CONSTRAINT heads_pkey PRIMARY KEY (size);
+
+
+--
+-- Name: leases leases_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+
+
+--
+-- Name: payloads payloads_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.payloads
+    ADD CONSTRAINT payloads_pkey PRIMARY KEY (log_index);
+
+
+--
+-- Name: sources sources_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_pkey PRIMARY KEY (source_no);
+
+
+--
+-- Name: sources sources_source_id_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_source_id_key UNIQUE (source_id);
+
+
+--
+-- Name: subjects subjects_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.subjects
+    ADD CONSTRAINT subjects_pkey PRIMARY KEY (subject_no);
+
+
+--
+-- Name: subjects subjects_subject_key_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.subjects
+    ADD CONSTRAINT subjects_subject_key_key UNIQUE (subject_key);
+
+
+--
+-- Name: tiles tiles_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.tiles
+    ADD CONSTRAINT tiles_pkey PRIMARY KEY (level, tile);
+
+
+--
+-- Name: transactions transactions_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.transactions
+    ADD CONSTRAINT transactions_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: transactions transactions_sender_nonce_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.transactions
+    ADD CONSTRAINT transactions_sender_nonce_key UNIQUE (sender, nonce);
+
+
+--
+-- Name: ix_attempts_transaction_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_attempts_transaction_id ON public.attempts USING btree (transaction_id);
+
+
+--
+-- Name: ix_payloads_subject_no; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payloads_subject_no ON public.payloads USING btree (subject_no);
+
+
+--
+-- Name: ix_transactions_sender_created_us; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_transactions_sender_created_us ON public.transactions USING btree (sender, created_us);
+
+
+--
+-- Name: attempts attempts_transaction_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.attempts
+    ADD CONSTRAINT attempts_transaction_id_fkey FOREIGN KEY (transaction_id) REFERENCES public.transactions(id);
+
+
+--
+-- Name: entries entries_source_no_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.entries
+    ADD CONSTRAINT entries_source_no_fkey FOREIGN KEY (source_no) REFERENCES public.sources(source_no);
+
+
+--
+-- Name: payloads payloads_log_index_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.payloads
+    ADD CONSTRAINT payloads_log_index_fkey FOREIGN KEY (log_index) REFERENCES public.entries(log_index);
+
+
+--
+-- Name: payloads payloads_subject_no_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.payloads
+    ADD CONSTRAINT payloads_subject_no_fkey FOREIGN KEY (subject_no) REFERENCES public.subjects(subject_no);
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict TzbYUatHZJ9Jmd2SxzXnyLcSFKuMEWr9BuTGnuvev5bHVQEtyRla7YkgDmy5ne5
+
