@@ -436,8 +436,12 @@ class ChainClient:
         settings = self.settings
         self._check_url()
         log = Log(settings.resolve_url(settings.log_url), timeout_s=_OPEN_PATIENCE_S)
+        # Every process that records comes here: none of them imports a plugin of others for it.
         ledger = open_ledger(
-            settings, expected=self.deployment.expected(), timeout_s=_OPEN_PATIENCE_S
+            settings,
+            expected=self.deployment.expected(),
+            timeout_s=_OPEN_PATIENCE_S,
+            own_only=True,
         )
         try:
             log.check_schema()

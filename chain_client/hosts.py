@@ -1,7 +1,7 @@
 """What the core asks of an adapter: resolving what is in doubt, comparing entities, governing.
 
-An adapter offers a `Host` by an entry point of group ``mlops_chain`` named like the adapter
-(``mlflow``). Relay and CLI load it when they need it; the core never imports an adapter.
+An adapter offers a `Host` by an entry point of group ``mlops_chain.hosts`` named like the
+adapter (``mlflow``). Relay and CLI load it when they need it; the core never imports an adapter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chain_client.events import Event, Json, OutcomeStatus
 from chain_client.shown_uri import to_shown_uri
 from chain_client.types import Digest, EventId
 
-ENTRY_POINT_GROUP = "mlops_chain"
+ENTRY_POINT_GROUP = "mlops_chain.hosts"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -349,6 +349,9 @@ class AttestedFiles:
         openssf_root: what OpenSSF Model Signing computes for the same files; for its tools only.
         fingerprint: version of the storage, as JSON: while it is equal, the files were not
             changed. None where the storage tells nothing of the kind.
+        versions: of each file of ``manifest``, in its order, the version that the storage keeps;
+            empty where it keeps none. They are where these bytes can be got for as long as the
+            storage keeps them, whatever is current by then.
         tells_changes: whether an equal fingerprint proves that; else only reading again does.
     """
 
@@ -357,6 +360,7 @@ class AttestedFiles:
     manifest: tuple[Mapping[str, Json], ...] = field(repr=False)
     openssf_root: Digest
     fingerprint: Json = field(repr=False)
+    versions: tuple[str, ...] = field(default=(), repr=False)
     tells_changes: bool = field(default=False, compare=False)
 
 

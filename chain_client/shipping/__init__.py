@@ -4,30 +4,22 @@
 
     folder:<path>    a folder that a relay can read too (`chain_client.shipping.folder`)
 
+Plugins add schemes, by the hook `spool_shippers`; this one comes by it too.
 What arrives is taken in by the relay whose setting `relay.inbox` names that folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from chain_client.errors import ConfigurationError
+from chain_client.hookspecs import ShipperFactory
+from chain_client.plugin_host import get_plugin_host
 from chain_client.shipping.base import IsOver, Shipment, Shipper
 from chain_client.shipping.folder import FolderShipper
 from chain_client.shipping.sending import Sent, ship_sources
 
 __all__ = ["FolderShipper", "IsOver", "Sent", "Shipment", "Shipper", "open_shipper", "ship_sources"]
-
-
-def _open_folder(uri: str, base: Path) -> Shipper:
-    path = uri.partition(":")[2]
-    if not path:
-        raise ConfigurationError(f"the shipper {uri!r} names no folder; expected folder:<path>")
-    return FolderShipper(uri, base / Path(path).expanduser())
-
-
-_SCHEMES: dict[str, Callable[[str, Path], Shipper]] = {"folder": _open_folder}
 
 
 def open_shipper(uri: str, *, base: Path) -> Shipper:
@@ -38,13 +30,12 @@ def open_shipper(uri: str, *, base: Path) -> Shipper:
         base: folder to which a relative path belongs.
 
     Raises:
-        ConfigurationError: the scheme is not known, or the rest says nothing. Only the scheme is
-            named: behind it there may be a password.
+        ConfigurationError: the scheme is not known, two plugins open it, or the rest says nothing.
+            Only the scheme is named: behind it there may be a password.
     """
     scheme, colon, _ = uri.partition(":")
-    factory = _SCHEMES.get(scheme) if colon else None
-    if factory is None:
-        known = ", ".join(f"{name}:" for name in sorted(_SCHEMES))
-        said = f"no shipper is known for the scheme {scheme!r}" if colon else "no scheme is named"
-        raise ConfigurationError(f"{said}; known schemes: {known}")
+    plugins = get_plugin_host()
+    if not colon:
+        raise ConfigurationError(f"no scheme is named; {plugins.describe_known('spool_shippers')}")
+    factory: ShipperFactory = plugins.factory("spool_shippers", scheme, "shipper")
     return factory(uri, base)

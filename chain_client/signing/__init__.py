@@ -3,15 +3,18 @@
 ::
 
     keystore:<path>    an encrypted V3 keystore file (`chain_client.signing.keystore`)
+
+Plugins add schemes, by the hook `signers`; this one comes by it too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from chain_client.errors import ConfigurationError
+from chain_client.hookspecs import SignerFactory
+from chain_client.plugin_host import get_plugin_host
 from chain_client.shown_uri import refuse_key
 from chain_client.signing.base import Signer
 from chain_client.signing.keystore import KeystoreSigner, create_keystore
@@ -34,16 +37,7 @@ __all__ = [
 ]
 
 
-def _open_keystore(uri: str, base: Path, password: str | None) -> Signer:
-    path = uri.partition(":")[2]
-    if not path:
-        raise ConfigurationError("keystore: names no file; expected keystore:<path>")
-    return KeystoreSigner(uri, base / path, password=password)
-
-
 _SCHEME = re.compile("[a-z][a-z0-9+.-]{0,19}(?=:)", re.IGNORECASE)
-
-_SCHEMES: dict[str, Callable[[str, Path, str | None], Signer]] = {"keystore": _open_keystore}
 
 
 def open_signer(uri: str, *, base: Path, password: str | None = None) -> Signer:
@@ -56,20 +50,16 @@ def open_signer(uri: str, *, base: Path, password: str | None = None) -> Signer:
             beside the keystore.
 
     Raises:
-        ConfigurationError: the scheme is not known. The text shows no more than the scheme, for
-            people paste keys where their URIs belong.
+        ConfigurationError: the scheme is not known, or two plugins open it. The text shows no
+            more than the scheme, for people paste keys where their URIs belong.
     """
     refuse_key(uri)
-    scheme = _SCHEME.match(uri)
-    factory = _SCHEMES.get(scheme.group()) if scheme else None
-    if factory is None:
-        known = ", ".join(f"{name}:" for name in sorted(_SCHEMES))
-        if scheme is None:
-            raise ConfigurationError(
-                f"what was given is no URI of a key, for it has no scheme (known schemes: {known})"
-                ": for a file write keystore: before its path, as keystore:/path/to/key.json"
-            )
+    plugins, scheme = get_plugin_host(), _SCHEME.match(uri)
+    if scheme is None:
         raise ConfigurationError(
-            f"no signer is known for '{scheme.group()}:'; known schemes: {known}"
+            "what was given is no URI of a key, for it has no scheme "
+            f"({plugins.describe_known('signers')}): for a file write keystore: before its path, "
+            "as keystore:/path/to/key.json"
         )
+    factory: SignerFactory = plugins.factory("signers", scheme.group(), "signer")
     return factory(uri, base, password)

@@ -94,7 +94,7 @@ def test_what_processes_before_it_left_is_handed_over_too_and_what_others_write_
     [
         ("folder:../not-mounted", "No such file or directory"),
         ("nowhere", "no scheme is named"),
-        ("s3://key:secret@bucket", "no shipper is known for the scheme 's3'"),
+        ("s3://key:secret@bucket", "no shipper is known for 's3:'"),
     ],
 )
 def test_a_destination_that_takes_nothing_costs_a_warning_and_the_next_task_hands_it_over(

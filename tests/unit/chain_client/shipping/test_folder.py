@@ -134,7 +134,7 @@ def test_two_copies_that_differ_are_never_mixed(inbox: Path, tmp_path: Path) -> 
     ("uri", "said"),
     [
         ("folder:", "names no folder"),
-        ("s3://key:secret@bucket/x", "no shipper is known for the scheme 's3'"),
+        ("s3://key:secret@bucket/x", "no shipper is known for 's3:'"),
         ("secret", "no scheme is named"),
     ],
 )

@@ -1,0 +1,244 @@
+"""`PluginHost`: the plugins of an installation, and what they offer together."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Final
+
+from chain_client.errors import ConfigurationError
+from chain_client.hookspecs import ENTRY_POINT_GROUP, TABLES
+from chain_client.plugin_host.loading import (
+    OWN_DISTRIBUTION,
+    Factory,
+    HookCall,
+    LoadedPlugin,
+    Offer,
+    load_plugin,
+    name_plugin,
+)
+
+Find = Callable[[], Iterable[EntryPoint]]
+
+_OFF: Final = "it was not loaded, as MLOPS_CHAIN_PLUGINS is own"
+
+
+def find_installed() -> Iterable[EntryPoint]:
+    """The entry points of every plugin that is installed; nothing is imported."""
+    return entry_points(group=ENTRY_POINT_GROUP)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What was loaded; replaced as a whole, so that readers need no lock."""
+
+    offers: tuple[Offer, ...]
+    is_whole: bool
+    """Whether plugins of other distributions are among them."""
+
+
+class PluginHost:
+    """Loads plugins when they are first needed, and merges their tables.
+
+    Guarantee: a plugin that can't be used takes away nothing but what it offers itself; asked for
+    by name, it is a clear error. Where two plugins name a scheme neither opens it, and where two
+    have one name neither is used, whatever the order of loading. Safe for threads, and for
+    processes that fork.
+
+    Args:
+        find: gives the entry points; by default those that are installed.
+        third_party: whether plugins of other distributions than ``mlops-chain`` are loaded.
+    """
+
+    def __init__(self, find: Find = find_installed, *, third_party: bool = True) -> None:
+        self._find = find
+        self._third_party = third_party
+        self._loaded: _Loaded | None = None
+        self._gone: frozenset[str] = frozenset()
+        self._lock = threading.RLock()
+        self._is_loading = False
+
+    def load(self) -> None:
+        """Import every plugin that is not imported yet; the lookups do so by themselves."""
+        self._offers(own_only=False)
+
+    def plugins(self) -> tuple[LoadedPlugin, ...]:
+        """Every plugin that is installed, usable or not, by name."""
+        return tuple(offer.plugin for offer in self._offers())
+
+    def plugin(self, name: str) -> LoadedPlugin:
+        """The plugin of that name.
+
+        Raises:
+            ConfigurationError: there is none, it is broken, or there are two.
+        """
+        return self._offer(name).plugin
+
+    def factories(self, role: str, *, own_only: bool = False) -> Mapping[str, Factory]:
+        """What opens which scheme; without schemes that two plugins name.
+
+        Args:
+            role: one of `chain_client.hookspecs.TABLES`.
+            own_only: look at our built-ins alone, and import nothing else: for processes that
+                record, where no foreign code may run because of us.
+        """
+        found = self._by_scheme(role, own_only=own_only)
+        return MappingProxyType(
+            {
+                scheme: offers[0].tables[role][scheme]
+                for scheme, offers in found.items()
+                if len(offers) == 1
+            }
+        )
+
+    def factory(self, role: str, scheme: str, thing: str, *, own_only: bool = False) -> Factory:
+        """What opens a scheme.
+
+        Args:
+            role: as in `factories`.
+            scheme: without the colon; shown if it is unknown, so nothing secret may be in it.
+            thing: what is opened, for the error: ``signer``.
+            own_only: as in `factories`.
+
+        Raises:
+            ConfigurationError: no plugin names it, or two do.
+        """
+        found = self._by_scheme(role, own_only=own_only).get(scheme, [])
+        if len(found) == 1:
+            return found[0].tables[role][scheme]
+        if found:
+            raise ConfigurationError(f"{_say_doubled(role, scheme, found)}; remove one of them")
+        raise ConfigurationError(
+            f"no {thing} is known for '{scheme}:'; {self.describe_known(role, own_only=own_only)}"
+        )
+
+    def describe_known(self, role: str, *, own_only: bool = False) -> str:
+        """For an error: the schemes that are known, and the plugins that can't be used."""
+        schemes = sorted(self._by_scheme(role, own_only=own_only))
+        known = ", ".join(f"{scheme}:" for scheme in schemes) or "none"
+        unusable = [
+            f"the plugin {offer.plugin.describe()} can't be used: {offer.plugin.error}"
+            for offer in self._offers(own_only=own_only)
+            if offer.plugin.error is not None
+        ]
+        return "; ".join([f"known schemes: {known}", *unusable])
+
+    def conflicts(self) -> tuple[str, ...]:
+        """Every scheme that two plugins name, in words."""
+        return tuple(
+            _say_doubled(role, scheme, offers)
+            for role in TABLES
+            for scheme, offers in sorted(self._by_scheme(role).items())
+            if len(offers) > 1
+        )
+
+    def observers(self, hook: str) -> tuple[HookCall, ...]:
+        """Every usable implementation of a hook, in the order of the plugins' names."""
+        return tuple(offer.calls[hook] for offer in self._offers() if hook in offer.calls)
+
+    def hook_of(self, name: str, hook: str) -> HookCall:
+        """One plugin's implementation of a hook.
+
+        Raises:
+            ConfigurationError: as `plugin`, or the plugin does not implement the hook.
+        """
+        offer = self._offer(name)
+        if hook not in offer.calls:
+            raise ConfigurationError(
+                f"the plugin {offer.plugin.describe()} does not implement {hook}; it implements "
+                f"{', '.join(offer.plugin.hooks)}"
+            )
+        return offer.calls[hook]
+
+    def unregister(self, name: str) -> None:
+        """Take a plugin away, with its schemes and hooks, as if it were not installed."""
+        with self._lock:
+            self._gone |= {name}
+
+    def renew_lock(self) -> None:
+        """In a forked child: a thread that does not exist here may hold the inherited lock."""
+        self._lock, self._is_loading = threading.RLock(), False
+
+    def _offer(self, name: str) -> Offer:
+        named = [offer for offer in self._offers() if offer.plugin.name == name]
+        if not named:
+            known = ", ".join(sorted({offer.plugin.name for offer in self._offers()}))
+            raise ConfigurationError(
+                f"no plugin named {name!r} is installed; installed are {known or 'none'}"
+            )
+        if named[0].plugin.error is not None:
+            raise ConfigurationError(
+                f"the plugin {named[0].plugin.describe()} can't be used: {named[0].plugin.error}"
+            )
+        return named[0]
+
+    def _by_scheme(self, role: str, *, own_only: bool = False) -> dict[str, list[Offer]]:
+        found: dict[str, list[Offer]] = {}
+        for offer in self._offers(own_only=own_only):
+            for scheme in offer.tables.get(role, {}):
+                found.setdefault(scheme, []).append(offer)
+        return found
+
+    def _offers(self, *, own_only: bool = False) -> list[Offer]:
+        loaded = self._loaded
+        if loaded is None or not (loaded.is_whole or own_only):
+            loaded = self._load(own_only=own_only)
+        return [
+            offer
+            for offer in loaded.offers
+            if offer.plugin.name not in self._gone and (offer.plugin.is_own or not own_only)
+        ]
+
+    def _load(self, *, own_only: bool) -> _Loaded:
+        with self._lock:
+            before = self._loaded
+            if before is not None and (before.is_whole or own_only):
+                return before
+            if self._is_loading:
+                raise ConfigurationError("a plugin asked for plugins while it was being loaded")
+            self._is_loading = True
+            try:
+                self._loaded = self._loaded_now(before, own_only)
+            finally:
+                self._is_loading = False
+            return self._loaded
+
+    def _loaded_now(self, before: _Loaded | None, own_only: bool) -> _Loaded:
+        known = {} if before is None else {_key(o.plugin): o for o in before.offers}
+        entries = [entry for entry in self._find() if entry.name not in self._gone]
+        considered = [e for e in entries if self._third_party or _is_own(e)]
+        times = Counter(entry.name for entry in considered)
+        offers = []
+        for entry in entries:
+            named = name_plugin(entry)
+            if entry not in considered:
+                offers.append(name_plugin(entry, _OFF, is_off=True))
+            elif times[entry.name] > 1:
+                others = sorted(
+                    name_plugin(e).plugin.describe() for e in considered if e.name == entry.name
+                )
+                text = f"two plugins have this name, {' and '.join(others)}: remove one of them"
+                offers.append(name_plugin(entry, text))
+            elif own_only and not _is_own(entry):
+                continue
+            else:
+                offers.append(known.get(_key(named.plugin)) or load_plugin(entry))
+        offers.sort(key=lambda offer: (offer.plugin.name, offer.plugin.distribution))
+        return _Loaded(tuple(offers), is_whole=not own_only)
+
+
+def _is_own(entry: EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name == OWN_DISTRIBUTION
+
+
+def _key(plugin: LoadedPlugin) -> tuple[str, str]:
+    return plugin.name, plugin.distribution
+
+
+def _say_doubled(role: str, scheme: str, offers: list[Offer]) -> str:
+    who = " and ".join(f"the plugin {offer.plugin.describe()}" for offer in offers)
+    return f"more than one plugin opens '{scheme}:' ({role}): {who}"

@@ -1,0 +1,188 @@
+"""Loading one plugin: from its entry point to what it offers, or why it can't be used."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from types import MappingProxyType
+from typing import Any, Final
+
+import pluggy
+
+from chain_client import hookspecs
+
+OWN_DISTRIBUTION: Final = "mlops-chain"
+
+Factory = Callable[..., Any]
+
+_SCHEME: Final = re.compile("[a-z][a-z0-9+.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlugin:
+    """A plugin that is installed, and what became of it.
+
+    Args:
+        name: of its entry point.
+        distribution: that it came with.
+        version: of the distribution; empty if it names none.
+        module: what its entry point names.
+        hooks: that it implements, in the order of their names.
+        schemes: that it offers, by hook.
+        error: why it is not used; None if it is. Holds no text of a foreign exception.
+        is_off: whether it was not loaded because only our own are to be.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    module: str
+    hooks: tuple[str, ...] = ()
+    schemes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    error: str | None = None
+    is_off: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of our built-ins."""
+        return self.distribution == OWN_DISTRIBUTION
+
+    def describe(self) -> str:
+        """For people: ``aws of mlops-chain-aws 0.1.0``."""
+        return f"{self.name} of {self.distribution} {self.version}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """One plugin's implementation of one hook.
+
+    Args:
+        plugin: whose.
+        hook: which.
+    """
+
+    plugin: LoadedPlugin
+    hook: str
+    _function: Callable[..., object] = field(repr=False)
+    _argnames: tuple[str, ...] = field(repr=False)
+
+    def __call__(self, **values: object) -> object:
+        """Call it with those of the hook's arguments that it asks for; raises what it raises."""
+        return self._function(**{name: values[name] for name in self._argnames})
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plugin with what it offers; an unusable one offers nothing."""
+
+    plugin: LoadedPlugin
+    tables: Mapping[str, Mapping[str, Factory]] = field(default_factory=dict)
+    calls: Mapping[str, HookCall] = field(default_factory=dict)
+
+
+class _Unfit(Exception):
+    """The plugin breaks our contract; the text is our own and may be shown."""
+
+
+def name_plugin(entry: EntryPoint, error: str | None = None, *, is_off: bool = False) -> Offer:
+    """A plugin as its distribution describes it; nothing of it is imported."""
+    dist = entry.dist
+    return Offer(
+        LoadedPlugin(
+            name=entry.name,
+            distribution="an unnamed distribution" if dist is None else dist.name,
+            version="" if dist is None else dist.version,
+            module=entry.value,
+            error=error,
+            is_off=is_off,
+        )
+    )
+
+
+def load_plugin(entry: EntryPoint) -> Offer:
+    """Import a plugin and ask for its tables.
+
+    Guarantee: whatever its code raises, except KeyboardInterrupt, becomes its `error`.
+    """
+    try:
+        return _load(entry)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
+        return name_plugin(entry, _say(exc))
+
+
+def _load(entry: EntryPoint) -> Offer:
+    plugin = entry.load()
+    # A manager of its own for each plugin: none can wrap or hide what another one answers.
+    manager = pluggy.PluginManager("mlops_chain")
+    manager.add_hookspecs(hookspecs)
+    known = set(vars(manager.hook))
+    try:
+        manager.register(plugin, name=entry.name)
+    except pluggy.PluginValidationError as exc:
+        raise _Unfit(
+            "one of its hooks asks for arguments that the hook's specification does not have"
+        ) from exc
+    named = name_plugin(entry).plugin
+    calls: dict[str, HookCall] = {}
+    for caller in manager.get_hookcallers(plugin) or ():
+        if caller.name not in known:
+            raise _Unfit(f"it implements the hook {caller.name!r}, which does not exist")
+        implementations = caller.get_hookimpls()
+        if len(implementations) > 1:
+            raise _Unfit(f"it implements the hook {caller.name!r} more than once")
+        [found] = implementations
+        if found.hookwrapper or found.wrapper:
+            raise _Unfit(f"it wraps the hook {caller.name!r}; hooks of other plugins are theirs")
+        calls[caller.name] = HookCall(named, caller.name, found.function, tuple(found.argnames))
+    if not calls:
+        raise _Unfit("it implements no hook: no function of it is marked with `hookimpl`")
+    tables: dict[str, Mapping[str, Factory]] = {
+        role: _checked(role, calls[role]()) for role in hookspecs.TABLES if role in calls
+    }
+    plugin_loaded = LoadedPlugin(
+        named.name,
+        named.distribution,
+        named.version,
+        named.module,
+        hooks=tuple(sorted(calls)),
+        schemes=MappingProxyType({role: tuple(sorted(table)) for role, table in tables.items()}),
+    )
+    return Offer(
+        plugin_loaded,
+        tables,
+        {
+            name: HookCall(plugin_loaded, name, call._function, call._argnames)
+            for name, call in calls.items()
+        },
+    )
+
+
+def _checked(role: str, table: object) -> Mapping[str, Factory]:
+    if not isinstance(table, Mapping):
+        raise _Unfit(f"its hook {role!r} gives no mapping of schemes to factories")
+    found = dict(table)
+    for scheme, factory in found.items():
+        if not isinstance(scheme, str) or not _SCHEME.fullmatch(scheme):
+            raise _Unfit(
+                f"its hook {role!r} names a scheme that is none: expected lower-case letters, "
+                "digits, +, . and -, without the colon"
+            )
+        if not callable(factory):
+            raise _Unfit(f"its hook {role!r} gives something for {scheme!r} that can't be called")
+    return MappingProxyType(found)
+
+
+def _say(exc: BaseException) -> str:
+    """Why, without the text of a foreign exception: it may hold a password or a payload."""
+    if isinstance(exc, _Unfit):
+        return str(exc)
+    if isinstance(exc, ModuleNotFoundError) and exc.name:
+        return f"it needs the module {exc.name!r}, which is not installed"
+    frames = traceback.extract_tb(exc.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"loading it raised {type(exc).__name__}{place}"
