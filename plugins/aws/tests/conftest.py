@@ -1,0 +1,45 @@
+"""What holds for every test of the plugin: no credentials of anybody, a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn, in_process, served
+
+CLEANED = ("AWS_", "BOTO", "MLOPS_CHAIN_", "MLFLOW_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each test starts in an empty folder, with the stand-in's credentials and no others."""
+    monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("real_aws"):
+        return
+    for name in list(os.environ):
+        if name.startswith(CLEANED):
+            monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def aws() -> Iterator[StandIn]:
+    """AWS by moto in this process: quick, empty for each test, gone for forked or other ones."""
+    with in_process() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="module")
+def aws_server() -> Iterator[StandIn]:
+    """AWS by moto as a server: for other processes, and forked ones. Not in a module with `aws`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        with served() as stand_in:
+            yield stand_in
