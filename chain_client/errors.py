@@ -8,6 +8,7 @@
     │   │   └── NotOnChainYet             … it does, but holds a transaction of ours not yet
     │   ├── LogUnavailable            log database does not answer, or is locked
     │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
+    │   ├── PayloadStoreUnavailable   where payloads are stored does not answer, or is full
     │   ├── ShippingUnavailable       where spools are handed over takes nothing now
     │   ├── HostUnavailable           MLflow's or Airflow's store does not answer
     │   ├── BudgetSpent               a key has used its gas of this hour
@@ -37,12 +38,15 @@
     │   ├── TransactionRejected       refused for ever: nonce, funds, signature
     │   ├── TransactionCancelled      a person cancelled it; its call never happens
     │   └── ForeignNonce              someone else used our key
+    ├── ErasureRefused              wait until its date; erasing the seed needs no date
     ├── PromotionDenied             ask for approval
     │   └── PromotionConflict         the world moved, or can't be seen now: look, and ask again
     └── VerificationFailed          do not trust
         ├── SummaryMismatch           a text that does not say what would be signed
         ├── SignatureRefused          not of whom, or not of what, it says
         ├── ModelMismatch             a model is not the one that was approved
+        ├── PayloadMissing            a payload store holds nothing under a digest
+        ├── PayloadDamaged            … or other bytes than were stored
         ├── InclusionFailed
         ├── ConsistencyFailed
         ├── LogMismatch               the log is not the one whose head is on chain
@@ -53,6 +57,8 @@ No key, salt or payload ever stands in a message.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class ChainError(Exception):
@@ -90,6 +96,10 @@ class SpoolUnavailable(Unavailable):
 
 class ShippingUnavailable(Unavailable):
     """A spool can't be handed over now; it stays where it was."""
+
+
+class PayloadStoreUnavailable(Unavailable):
+    """A payload store does not answer, or takes nothing now; it says nothing on any payload."""
 
 
 class HostUnavailable(Unavailable):
@@ -259,6 +269,20 @@ class ForeignNonce(TransactionFailed):
     """A transaction that is not ours used our key's nonce."""
 
 
+class ErasureRefused(ChainError):
+    """A payload store must keep what should be erased; every byte of it is still there.
+
+    Args:
+        text: what happened and what to do.
+        until: when it may be erased, with a time zone; None while no date is known, as under a
+            legal hold.
+    """
+
+    def __init__(self, text: str, until: datetime | None = None) -> None:
+        super().__init__(text)
+        self.until = until
+
+
 class PromotionDenied(ChainError):
     """A gated change without approval; the text says what is missing."""
 
@@ -299,6 +323,20 @@ class ModelMismatch(VerificationFailed):
 
     def __init__(self, text: str) -> None:
         super().__init__("model", text)
+
+
+class PayloadMissing(VerificationFailed):
+    """A payload store holds nothing under a digest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("payload", text)
+
+
+class PayloadDamaged(VerificationFailed):
+    """A payload store holds other bytes than were stored, or they can't be decrypted."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("payload", text)
 
 
 class InclusionFailed(VerificationFailed):
