@@ -16,11 +16,15 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from chain_client.plugin_host import PluginHost
     from tests.airflow_home import AirflowHome
     from tests.postgres import Postgres
 
 CLEANED = ("MLFLOW_", "MLOPS_CHAIN_", "AIRFLOW", "_MLFLOW_")
 """Variables with these prefixes never reach a test from outside."""
+
+PLUGINS = "MLOPS_CHAIN_PLUGINS"
+"""Says whether plugins of other distributions are loaded: here only where a test asks for them."""
 
 SESSION = "PYTEST_SESSION_MARK"
 """Inherited by every process that a test starts, so that the last check can find it."""
@@ -57,6 +61,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(CLEANED):
             del os.environ[name]
+    os.environ[PLUGINS] = "own"
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +69,25 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts in an empty folder, so nothing is written into the checkout."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith(CLEANED):
+        if name.startswith(CLEANED) and name != PLUGINS:
             monkeypatch.delenv(name)
+    monkeypatch.setenv(PLUGINS, "own")
+
+
+@pytest.fixture
+def third_party_plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PluginHost]:
+    """Plugins of other distributions are loaded in this test, and in the processes it starts.
+
+    What was imported of the test's own folder is forgotten when it ends.
+    """
+    from chain_client.plugin_host import using_plugin_host
+
+    monkeypatch.setenv(PLUGINS, "all")
+    with using_plugin_host() as host:
+        yield host
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/"):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
