@@ -134,33 +134,39 @@ def artifact_stores() -> Mapping[str, ArtifactStoreFactory]:
 
 
 @hookspec
-def proposal_changed(change: ProposalChange) -> None:
+def proposal_changed(change: ProposalChange, settings: Settings) -> None:
     """A proposal was made, or changed, and that is final on chain.
 
-    Called in a thread of the relay that does nothing else, one call at a time, after the relay
-    went on with its work. What it raises, and how long it takes, harms nobody: it is counted, and a
-    plugin that fails or is slow again and again is skipped for a while. A change may be told twice
-    (after a crash); it then has the same ``notice_id``.
+    Called in a thread of the relay's process that is this plugin's own, one call at a time, in
+    order. What it raises, and how long it takes, harms nobody: it is counted. A call that takes
+    longer than `observers.timeout_s`, or five failures in a row, and the plugin is left alone for a
+    minute; what comes meanwhile is skipped and counted. Of all relays of a log one tells. A change
+    may be told twice, after a crash; it then has the same ``notice_id``.
 
     Args:
-        change: a frozen value of plain parts; it holds nothing secret.
+        change: a frozen value of plain parts, a copy; it holds nothing secret.
+        settings: of the relay's home, a copy.
 
     Raises:
-        Exception: anything; it is counted and named in the relay's log by its class.
+        Unavailable: whoever is to be told does not answer: the same change is told again later,
+            for a day at most, and later ones wait.
+        BaseException: anything else is counted, and named in the relay's log by its class; the text
+            of a `chain_client.errors.ChainError` is shown.
     """
 
 
 @hookspec
-def alarm_raised(alarm: AlarmNotice) -> None:
+def alarm_raised(alarm: AlarmNotice, settings: Settings) -> None:
     """An alarm began to stand, or ended; ``alarm.state`` says which.
 
-    Called as `proposal_changed`.
+    Called as `proposal_changed`, whichever process raised the alarm.
 
     Args:
-        alarm: a frozen value of plain parts; it holds nothing secret.
+        alarm: a frozen value of plain parts, a copy; it holds nothing secret.
+        settings: of the relay's home, a copy.
 
     Raises:
-        Exception: anything; it is counted and named in the relay's log by its class.
+        BaseException: anything, as `proposal_changed`.
     """
 
 

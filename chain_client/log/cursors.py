@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from chain_client.log import leases
 from chain_client.log.database import reading, writing
+from chain_client.log.model import Lease
 from chain_client.log.opened_database import OpenedDatabase
 from chain_client.log.schema import cursors
 
@@ -24,9 +26,20 @@ class Cursors(OpenedDatabase):
             found: str | None = connection.execute(query).scalar_one_or_none()
             return found
 
-    def put_cursor(self, name: str, value: str) -> None:
-        """Put a value under a name, in place of the one before. On disk when this returns."""
+    def put_cursor(self, name: str, value: str, lease: Lease | None = None) -> None:
+        """Put a value under a name, in place of the one before. On disk when this returns.
+
+        Args:
+            name: whoever reads has one of its own.
+            value: how far it has read.
+            lease: that allows it; None where none is needed.
+
+        Raises:
+            AnotherRelay: the lease was taken over.
+        """
         with writing(self.engine) as connection:
+            if lease is not None:
+                leases.fence(connection, lease)
             added = _INSERTS[connection.dialect.name](cursors).values(
                 name=name, value=value, updated_us=self._clock.time_us()
             )
