@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class LoadedPlugin:
         distribution: that it came with.
         version: of the distribution; empty if it names none.
         module: what its entry point names.
+        file: its source file; empty if it is not loaded, or has none.
         hooks: that it implements, in the order of their names.
         schemes: that it offers, by hook.
         error: why it is not used; None if it is. Holds no text of a foreign exception.
@@ -40,6 +42,7 @@ class LoadedPlugin:
     distribution: str
     version: str
     module: str
+    file: str = ""
     hooks: tuple[str, ...] = ()
     schemes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     error: str | None = None
@@ -149,6 +152,7 @@ def _load(entry: EntryPoint) -> Offer:
         named.distribution,
         named.version,
         named.module,
+        file=getattr(sys.modules.get(entry.module), "__file__", None) or "",
         hooks=tuple(sorted(calls)),
         schemes=MappingProxyType({role: tuple(sorted(table)) for role, table in tables.items()}),
     )
