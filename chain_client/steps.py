@@ -46,6 +46,13 @@ STEPS = (
     # relay: spool to log
     "relay.records.read",
     "relay.resolved",
+    # a payload goes to a folder of payloads
+    "payload.file.written",
+    "payload.file.named",
+    # relay: events to the payload store, before their rows
+    "log.payloads.begun",
+    "log.payload.stored",
+    "log.payloads.stored",
     "log.append.before_commit",
     "log.append.committed",
     "spool.segment.before_remove",

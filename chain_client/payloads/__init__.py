@@ -5,7 +5,7 @@
     file:<folder>    files, one a payload (`chain_client.payloads.files`)
 
 Plugins add schemes, by the hook `payload_stores`; this one comes by it too. What goes there is
-encrypted first (`chain_client.payloads.encryption`); what the log keeps of it is `chain_client.log`.
+encrypted first (`chain_client.payloads.encryption`); what the log keeps of it: `chain_client.log`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chain_client.errors import ConfigurationError
 from chain_client.hookspecs import PayloadStoreFactory
-from chain_client.payloads.base import MAX_PAYLOAD_BYTES, PayloadStore
+from chain_client.payloads.base import MAX_PAYLOAD_BYTES, PayloadStore, check_payload
 from chain_client.payloads.encryption import EncryptedPayload, decrypt_payload, encrypt_payload
 from chain_client.plugin_host import get_plugin_host
 
@@ -22,6 +22,7 @@ __all__ = [
     "MAX_PAYLOAD_BYTES",
     "EncryptedPayload",
     "PayloadStore",
+    "check_payload",
     "decrypt_payload",
     "encrypt_payload",
     "open_payload_store",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, Protocol
 
+from chain_client.errors import InvalidInput
 from chain_client.types import Digest
 
 MAX_PAYLOAD_BYTES: Final = 1 << 30
-"""More than any payload has: what is longer is neither stored nor, where it lies in a store, read."""
+"""More than any payload has: what is longer is not stored, and not read where it is stored."""
 
 
 class PayloadStore(Protocol):
@@ -80,3 +82,17 @@ class PayloadStore(Protocol):
             PayloadStoreUnavailable: it does not answer now.
             ConfigurationError: it is not fit; the text says what is missing and what to do.
         """
+
+
+def check_payload(digest: Digest, data: bytes) -> None:
+    """Refuse what no store takes: the first thing that every ``put`` does.
+
+    Raises:
+        InvalidInput: the digest is not that of the data, or that is too long.
+    """
+    if len(data) > MAX_PAYLOAD_BYTES:
+        raise InvalidInput(
+            f"a payload of {len(data)} bytes; at most {MAX_PAYLOAD_BYTES} are stored"
+        )
+    if hashlib.sha256(data).digest() != digest:
+        raise InvalidInput("the digest is not that of the payload; nothing was stored")

@@ -28,6 +28,9 @@ ELSEWHERE = {
         (name for name in steps.STEPS if name.startswith(("shipping.", "relay.parcel."))),
         "faults/test_shipping_killed.py",
     ),
+    # A payload that the log's database does not keep.
+    "payload.file.written": "unit/chain_client/payloads/test_files.py",
+    "payload.file.named": "unit/chain_client/payloads/test_files.py",
     # A transaction that gets stuck: on an embedded chain none does.
     "transaction.replacement.signed": "faults/test_transactions_killed.py",
     "transaction.replacement.stored": "faults/test_transactions_killed.py",
