@@ -4,7 +4,7 @@ A host reads its files through its own clients, which tell names and sizes. A st
 the digest of an object without sending it, and which version of it is current. Plugins bring that,
 by the hook `artifact_stores`; where a location's scheme has none, the host's own client is used.
 
-What a store says of a digest is believed as far as the storage is: see docs/explanation/the-gate.md.
+What a store says of a digest is believed as far as the storage is (docs/explanation/the-gate.md).
 """
 
 from __future__ import annotations

@@ -100,6 +100,8 @@ def note_attestation(
         "fingerprint": files.fingerprint,
         "model": [workspace, name, version],
     }
+    if files.versions:
+        payload["versions"] = list(files.versions)
     records.note(
         FILES_ATTESTED,
         attestation_subject(store_id, files.location),
@@ -116,15 +118,25 @@ def find_attestation(log: Log, store_id: str, location: str) -> Attestation | No
         LogUnavailable: the log does not answer.
         LogCorrupt: the event is not what was recorded, or was erased: nothing can be said.
     """
-    key = attestation_subject(store_id, location).to_key()
     latest: Attestation | None = None
+    for found in attestations_of(log, store_id, location):
+        latest = found
+    return latest
+
+
+def attestations_of(log: Log, store_id: str, location: str) -> Iterator[Attestation]:
+    """Every attestation of a location, the oldest first.
+
+    Raises:
+        LogUnavailable, LogCorrupt: as `find_attestation`.
+    """
+    key = attestation_subject(store_id, location).to_key()
     for entry in log.find_events(key, exact=True):
         if entry.event is None:
             raise LogCorrupt(f"entry {entry.index} of the log, an attestation, has no payload")
         event = decode_event(entry.event)
         if event.type == FILES_ATTESTED:
-            latest = to_attestation(event, entry.index)
-    return latest
+            yield to_attestation(event, entry.index)
 
 
 def recorded_in(log: Log, *store_ids: str) -> Recorded:
@@ -162,12 +174,21 @@ def to_attestation(event: Event, leaf_index: int) -> Attestation:
             manifest.to_json(),
             Digest(from_hex(payload["openssf_root"], size=32)),
             payload["fingerprint"],
+            tuple(map(_to_version, payload.get("versions", ()))),
         )
     except (KeyError, TypeError, ValueError, InvalidInput) as exc:
         raise LogCorrupt(f"entry {leaf_index} of the log is no attestation of files") from exc
+    if len(files.versions) not in (0, len(manifest.files)):
+        raise LogCorrupt(f"entry {leaf_index} of the log: its versions are not those of its files")
     is_whole = files.digest == model_digest(manifest)
     if not is_whole or files.openssf_root != openssf_root(manifest.files):
         raise LogCorrupt(f"entry {leaf_index} of the log: its manifest is not that of its digest")
     return Attestation(
         files, leaf_index, event.event_id, event.time_us, str(name), int(version), str(workspace)
     )
+
+
+def _to_version(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("a version is a text")
+    return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy
@@ -32,7 +31,6 @@ from chain_client.hosts import (
 from mlflow_chain import governing
 from mlflow_chain.adopting.saying import read_said_store
 from mlflow_chain.attesting.attest import attest
-from mlflow_chain.attesting.fingerprints import proves
 from mlflow_chain.attesting.locating import resolve_location
 from mlflow_chain.files.bracket import KIND
 from mlflow_chain.files.locations import Storage
@@ -173,8 +171,7 @@ class MlflowHost:
         storage = Storage.of(store)
         with closing(open_reader(store.uri)) as reader:
             location = resolve_location(reader, storage, name, version, workspace)
-        files = attest(location, storage, recorded or _nothing_recorded)
-        return replace(files, tells_changes=proves(files.fingerprint))
+        return attest(location, storage, recorded or _nothing_recorded)
 
     def target_events(self, store: StoreBinding, recorded: Recorded) -> Iterator[TargetEvent]:
         """What recorded calls did to aliases and stages; see `chain_client.hosts.Governs`."""

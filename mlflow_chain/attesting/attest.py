@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chain_client.errors import HostUnavailable, InvalidInput
-from chain_client.events import Event
+from chain_client.events import Event, Json
 from chain_client.hosts import AttestedFiles, Recorded, Scope
 from chain_client.manifests import FileEntry, ModelManifest, model_digest, openssf_root
 from mlflow_chain.attesting.descriptions import check_descriptions
-from mlflow_chain.attesting.fingerprints import fingerprint
+from mlflow_chain.attesting.fingerprints import fingerprint, fingerprint_listed, proves
 from mlflow_chain.attesting.locating import files_at
 from mlflow_chain.files.bracket import DELETED, KIND, LOGGED, UPLOADED
 from mlflow_chain.files.locations import Storage, is_path, relative, upwards
-from mlflow_chain.files.stored import LOADING_NOTE, NO_FILE, Stored, StoredFiles
+from mlflow_chain.files.stored import LOADING_NOTE, NO_FILE, Listing, Stored, StoredFiles
 from mlflow_chain.verifying.on_all_cores import on_all_cores
 from mlflow_chain.verifying.order import ABSENT, UNKNOWN, Register
 from mlflow_chain.verifying.replay import replay
@@ -54,8 +54,8 @@ def attest(location: str, storage: Storage, recorded: Recorded) -> AttestedFiles
         raise InvalidInput(f"{files.root} is no folder; a version's files lie in one")
     expected = _recorded_files(location, recorded)
     for _ in range(_TRIES):
-        before = fingerprint(files)
-        manifest = read_manifest(files)
+        before, listing = _look(files)
+        manifest = read_manifest(files, listing)
         if fingerprint(files) == before:
             break
     else:
@@ -64,25 +64,32 @@ def attest(location: str, storage: Storage, recorded: Recorded) -> AttestedFiles
             "writes there"
         )
     _check_recorded(location, manifest, expected)
-    check_descriptions(files, manifest)
+    check_descriptions(files, manifest, listing.versions)
     return AttestedFiles(
         location,
         model_digest(manifest),
         manifest.to_json(),
         openssf_root(manifest.files),
         before,
+        versions=_versions(manifest, listing),
+        tells_changes=proves(before),
     )
 
 
-def read_manifest(files: StoredFiles) -> ModelManifest:
-    """Read every file, on all cores.
+def read_manifest(files: StoredFiles, listing: Listing | None = None) -> ModelManifest:
+    """Read every file, on all cores; where the storage tells digests, it is asked for them.
+
+    Args:
+        files: where they are kept.
+        listing: of them; where it names versions, exactly these are read. None: they are listed.
 
     Raises:
         InvalidInput: no file is there, or one that can't be attested.
         HostUnavailable: a file or folder can't be read.
     """
     shown = files.root
-    listing = files.list()
+    listing = listing or files.list()
+    versions = listing.versions
     if listing.unreadable:
         raise HostUnavailable(f"folders below {shown} can't be read: {_some(listing.unreadable)}")
     unfinished = listing.unfinished | listing.leftover
@@ -98,8 +105,25 @@ def read_manifest(files: StoredFiles) -> ModelManifest:
         raise InvalidInput(f"more than {MAX_FILES} files below {shown}; pack them")
     with on_all_cores() as cores:
         return ModelManifest.of(
-            _entry(shown, path, found) for path, found in cores.in_order(files.find, paths)
+            _entry(shown, path, found)
+            for path, found in cores.in_order(
+                lambda path: files.find(path, versions.get(path)), paths
+            )
         )
+
+
+def _look(files: StoredFiles) -> tuple[Json, Listing]:
+    """The fingerprint, and what is there; nothing is listed that it does not cover."""
+    if is_path(files.root):
+        before = fingerprint(files)
+        return before, files.list()
+    listing = files.list()
+    return fingerprint_listed(listing), listing
+
+
+def _versions(manifest: ModelManifest, listing: Listing) -> tuple[str, ...]:
+    found = tuple(listing.versions.get(entry.path, "") for entry in manifest.files)
+    return found if all(found) else ()
 
 
 def _mode(folder: str) -> int:

@@ -33,7 +33,9 @@ class DescriptionRefused(InvalidInput):
     """An ``MLmodel`` names what does not lie beside it, or can't be read."""
 
 
-def check_descriptions(files: StoredFiles, manifest: ModelManifest) -> None:
+def check_descriptions(
+    files: StoredFiles, manifest: ModelManifest, versions: Mapping[str, str] | None = None
+) -> None:
     """Check every ``MLmodel``, in whichever folder.
 
     Guarantee: what was checked are the bytes of the manifest, and nothing that MLflow takes from
@@ -42,6 +44,7 @@ def check_descriptions(files: StoredFiles, manifest: ModelManifest) -> None:
     Args:
         files: the version's.
         manifest: of them.
+        versions: which version of a file is meant, where the storage keeps versions.
 
     Raises:
         DescriptionRefused: one leads out, can't be read as MLflow does, or was changed meanwhile.
@@ -50,7 +53,7 @@ def check_descriptions(files: StoredFiles, manifest: ModelManifest) -> None:
     for entry in manifest.files:
         if entry.path.rpartition("/")[2].casefold() != NAME.casefold():
             continue
-        content = files.read(entry.path, _LONGEST)
+        content = files.read(entry.path, _LONGEST, (versions or {}).get(entry.path))
         if content is None and entry.size > _LONGEST:
             raise DescriptionRefused(f"{entry.path!r} is longer than {_LONGEST} bytes")
         if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:

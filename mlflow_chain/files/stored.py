@@ -1,4 +1,4 @@
-"""Reading stored files back, through MLflow's own artifact repositories."""
+"""Reading stored files back, through MLflow's own artifact repositories or a plugin's store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from chain_client.artifact_stores import ArtifactStore
 from chain_client.errors import HostUnavailable
 from chain_client.shown_uri import to_shown_uri
 from mlflow_chain.files.hashing import digest_regular, open_regular
 from mlflow_chain.files.locations import Spot, is_path, join
+from mlflow_chain.files.storages import find_store, find_told, list_told, read_told
 
 Stored = tuple[int, str]
 """Size and SHA-256."""
@@ -48,6 +50,7 @@ class Listing:
             whole; it is under way, or its server died.
         leftover: files named so and older.
         sizes: in bytes, of files that are on no file system, where the storage tells.
+        versions: which version of each file is current, where the storage keeps versions.
     """
 
     paths: set[str] = field(default_factory=set)
@@ -55,6 +58,7 @@ class Listing:
     unfinished: set[str] = field(default_factory=set)
     leftover: set[str] = field(default_factory=set)
     sizes: dict[str, int | None] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 class StoredFiles:
@@ -63,6 +67,9 @@ class StoredFiles:
     Args:
         spot: where it is read, as `Storage.find` gives it.
         tracking_uri: the server to ask, if it is behind one.
+
+    Attributes:
+        told: how many digests the storage told of files that were not read.
     """
 
     def __init__(self, spot: Spot, tracking_uri: str | None = None) -> None:
@@ -72,30 +79,73 @@ class StoredFiles:
         is_cut = not is_path(self.root) and not {"?", "#"}.isdisjoint(spot.below)
         self._base, self._below = (spot.root, spot.below) if is_cut else (self.root, "")
         self._tracking_uri = tracking_uri
+        self.told = 0
         self._made: Any = None
+        self._store: tuple[ArtifactStore | None] | None = None
         self._lock = threading.Lock()
 
-    def find(self, path: str) -> Stored | None:
+    @property
+    def store(self) -> ArtifactStore | None:
+        """What asks the storage itself; None if there is only MLflow's own client.
+
+        Raises:
+            HostUnavailable: as `storages.find_store`.
+        """
+        with self._lock:
+            if self._store is None:
+                self._store = (find_store(self.spot),)
+            return self._store[0]
+
+    def find(self, path: str, version: str | None = None) -> Stored | None:
         """Size and digest of one file; None if it is not there.
+
+        Args:
+            path: of the file.
+            version: of it, as `list` gives it; None: the current one.
 
         Raises:
             FileUnreadable: it can't be read.
         """
-        with self._at_hand(path) as file:
-            return None if file is None else _digest(file)
+        store = self._asked()
+        if store is None:
+            with self._at_hand(path) as file:
+                return None if file is None else _digest(file)
+        try:
+            found = find_told(store, path, version)
+        except HostUnavailable as exc:
+            raise FileUnreadable(f"it can't be read: {exc}") from exc
+        if found is None:
+            return None
+        size, sha256, is_told = found
+        with self._lock:
+            self.told += is_told
+        return size, sha256
 
-    def read(self, path: str, longest: int) -> bytes | None:
+    def read(self, path: str, longest: int, version: str | None = None) -> bytes | None:
         """The bytes of one file; None if there are more, or it is no regular file.
 
         Args:
             path: of the file.
             longest: how many bytes it may have.
+            version: as in `find`.
 
         Raises:
             FileUnreadable: it can't be read.
         """
+        store = self._asked()
+        if store is not None:
+            try:
+                return read_told(store, path, longest, version)
+            except HostUnavailable as exc:
+                raise FileUnreadable(f"it can't be read: {exc}") from exc
         with self._at_hand(path) as file:
             return None if file is None else _read(file, longest)
+
+    def _asked(self) -> ArtifactStore | None:
+        try:
+            return self.store
+        except HostUnavailable as exc:
+            raise FileUnreadable(str(exc)) from exc
 
     @contextmanager
     def _at_hand(self, path: str) -> Iterator[Path | None]:
@@ -124,6 +174,14 @@ class StoredFiles:
         listing = Listing()
         if is_path(self.root):
             _list_folder(self.root, listing)
+            return listing
+        store = self.store
+        if store is not None:
+            for found in list_told(store, self.root):
+                listing.paths.add(found.path)
+                listing.sizes[found.path] = found.size
+                if found.version is not None:
+                    listing.versions[found.path] = found.version
             return listing
         try:
             for path, size in _walk(self._repository(), self._below or None):

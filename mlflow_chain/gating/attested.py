@@ -78,7 +78,7 @@ def check_files(
         attested = seen.find(client.log, store_id, location)
         if attested is None:
             return FilesCheck(Files.NOT_ATTESTED)
-        found = fingerprint_of(location, storage)
+        found = fingerprint_of(location, storage, attested[1])
     except InvalidInput as exc:
         return FilesCheck(Files.NOT_ATTESTED, None, str(exc))
     except ChainError as exc:

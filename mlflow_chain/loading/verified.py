@@ -6,7 +6,8 @@ The steps of the check, in this order; nothing of the model is imported before t
 2. the home is that of MLflow's registry;
 3. MLflow says which version it has there, and where its files are;
 4. the chain approves of that version: a policy stands, it is current, and it was not revoked;
-5. the files are copied into a folder of this process's user alone;
+5. the files are copied into a folder of this process's user alone; where their storage keeps
+   versions, exactly those that were attested, whatever is current there by now;
 6. every file of the copy is read: no symbolic links, nothing ignored;
 7. the salted digest of these bytes is the one on chain;
 8. no ``MLmodel`` among them leads out of the copy.
@@ -33,6 +34,7 @@ from mlflow_chain.files.locations import Spot
 from mlflow_chain.files.stored import LOADING_NOTE, StoredFiles
 from mlflow_chain.loading.approved import approved_for, commitment_of, registered
 from mlflow_chain.loading.model_uris import ModelUri
+from mlflow_chain.loading.pinned import copy_pinned, find_pinned
 from mlflow_chain.loading.registry_of import ask_mlflow, open_home
 
 _FOLDER = "mlops-chain-model-"
@@ -102,10 +104,12 @@ def _download(
     _remove_at_exit(folder)
     copy = folder / "model"
     copy.mkdir()
-    repository = get_artifact_repository(
-        asked.download_uri, tracking_uri=tracking_uri, registry_uri=registry_uri
-    )
-    _copy(repository, copy)
+    pinned = find_pinned(client, store_id, asked, wanted)
+    if pinned is None or not copy_pinned(pinned, copy):
+        repository = get_artifact_repository(
+            asked.download_uri, tracking_uri=tracking_uri, registry_uri=registry_uri
+        )
+        _copy(repository, copy)
     files = StoredFiles(Spot(str(copy)))
     manifest = read_manifest(files)
     found = commitment_of(client, asked.model, asked.version, model_digest(manifest))

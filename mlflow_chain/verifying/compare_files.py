@@ -143,6 +143,7 @@ class FileComparison:
         hidden = tuple(f"{folder}/" if folder else "" for folder in unreadable)
         if root.unavailable():
             hidden = ("",)
+        self._counts["told"] += sum(files.told for files in root.copies)
         left_out: Counter[str] = Counter()
         for path, register in sorted(root.expected.items()):
             if path not in paths and path.startswith(hidden):
@@ -203,6 +204,10 @@ _REMARKS = {
     ),
     "undigested": (
         "changed while being recorded: that nothing is gone was compared, not the content"
+    ),
+    "told": (
+        "compared by the SHA-256 that their storage computed when it took them; their bytes were "
+        "not read"
     ),
     "unfinished": "still being uploaded, or left by a server that died",
 }

@@ -197,12 +197,12 @@ def test_files_that_change_while_they_are_read_are_refused(
     lock = threading.Lock()
     count = 0
 
-    def changing(files: stored.StoredFiles, path: str) -> object:
+    def changing(files: stored.StoredFiles, path: str, version: str | None = None) -> object:
         nonlocal count
         with lock:
             count += 1
             (model / "model.pkl").write_bytes(bytes(count))
-        return find(files, path)
+        return find(files, path, version)
 
     monkeypatch.setattr(stored.StoredFiles, "find", changing)
     with pytest.raises(FilesChanged, match="while they were read"):
@@ -216,13 +216,13 @@ def test_files_that_changed_once_are_read_again(
     lock = threading.Lock()
     done = False
 
-    def changing(files: stored.StoredFiles, path: str) -> object:
+    def changing(files: stored.StoredFiles, path: str, version: str | None = None) -> object:
         nonlocal done
         with lock:
             if not done:
                 (model / "model.pkl").write_bytes(b"new")
             done = True
-        return find(files, path)
+        return find(files, path, version)
 
     monkeypatch.setattr(stored.StoredFiles, "find", changing)
     found = attest(str(model), Storage(), nothing)
