@@ -270,6 +270,66 @@ class Settings:
         "keystore:keys/registrar.json",
         "Key that registers versions with their digests.",
     )
+    observers_queue: int = _setting(
+        "observers.queue",
+        256,
+        "Most notices that wait for one plugin that wants to know of proposals or alarms; what "
+        "comes beyond is skipped and counted.",
+    )
+    observers_timeout_s: float = _setting(
+        "observers.timeout_s",
+        30.0,
+        "Seconds that such a plugin may take for one notice; one that takes longer is left alone "
+        "for a minute.",
+    )
+    notify_approvers: str = _setting(
+        "notify.approvers",
+        "",
+        "E-mail addresses that are told of new and changed proposals, separated by commas.",
+    )
+    notify_operators: str = _setting(
+        "notify.operators",
+        "",
+        "E-mail addresses that are told of alarms, separated by commas.",
+    )
+    notify_approvers_webhook_url: str = _setting(
+        "notify.approvers_webhook_url",
+        "",
+        "Address to which new and changed proposals are posted, `https://…`; `http://` on this "
+        "machine only.",
+    )
+    notify_operators_webhook_url: str = _setting(
+        "notify.operators_webhook_url",
+        "",
+        "Address to which alarms are posted, as `notify.approvers_webhook_url`.",
+    )
+    notify_webhook_secret_file: str = _setting(
+        "notify.webhook_secret_file",
+        "keys/webhook-secret",
+        "File with the secret under which what is posted is signed, `whsec_…`; `mlops-chain notify "
+        "secret` makes one.",
+    )
+    notify_smtp_url: str = _setting(
+        "notify.smtp_url",
+        "",
+        "Mail server: `smtp://host:587` (TLS by STARTTLS), `smtps://host:465` (TLS at once). "
+        "Without TLS on this machine only.",
+    )
+    notify_smtp_user: str = _setting(
+        "notify.smtp_user",
+        "",
+        "User at the mail server. Empty: no login.",
+    )
+    notify_smtp_password_file: str = _setting(
+        "notify.smtp_password_file",
+        "",
+        "File with that user's password; its first line counts.",
+    )
+    notify_email_from: str = _setting(
+        "notify.email_from",
+        "",
+        "Sender's address of every e-mail.",
+    )
     cross_ledger_url: str = _setting(
         "cross.ledger_url",
         "",
