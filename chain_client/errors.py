@@ -7,9 +7,12 @@
     │   ├── LedgerUnavailable         node or chain file does not answer
     │   │   └── NotOnChainYet             … it does, but holds a transaction of ours not yet
     │   ├── LogUnavailable            log database does not answer, or is locked
+    │   │   └── PayloadsUnavailable       … or the payload store that keeps its events
     │   ├── SpoolUnavailable          journal can't be written (disk full, read-only)
     │   ├── PayloadStoreUnavailable   where payloads are stored does not answer, or is full
+    │   ├── SignerUnavailable         the service that holds a key does not answer
     │   ├── ShippingUnavailable       where spools are handed over takes nothing now
+    │   ├── ReceiverUnavailable       a webhook or mail server takes no message now
     │   ├── HostUnavailable           MLflow's or Airflow's store does not answer
     │   ├── BudgetSpent               a key has used its gas of this hour
     │   └── NotInTime                 what was waited for did not happen
@@ -28,6 +31,7 @@
     │   ├── SourceForked              same source and sequence, other event: a copied spool
     │   ├── ForeignSource             a spool that was copied from another deployment's home
     │   ├── DamagedParcel             a spool that was handed over did not arrive whole
+    │   ├── SignerRefused             a key that can't sign, or is not the one that was meant
     │   ├── WrongChain                other chain id than the deployment's
     │   ├── HistoryMissing            no endpoint is an archive, and history is needed
     │   ├── ContractMissing           no code, or other code, at the contract's address
@@ -90,8 +94,16 @@ class LogUnavailable(Unavailable):
     """The log database does not answer or stays locked."""
 
 
+class PayloadsUnavailable(LogUnavailable):
+    """The payload store that keeps a log's events does not answer, or is not the log's."""
+
+
 class SpoolUnavailable(Unavailable):
     """The journal file can't be written."""
+
+
+class SignerUnavailable(Unavailable):
+    """The service that holds a key does not answer, or is busy; nothing was signed."""
 
 
 class ShippingUnavailable(Unavailable):
@@ -100,6 +112,10 @@ class ShippingUnavailable(Unavailable):
 
 class PayloadStoreUnavailable(Unavailable):
     """A payload store does not answer, or takes nothing now; it says nothing on any payload."""
+
+
+class ReceiverUnavailable(Unavailable):
+    """Whoever is to be told something does not answer, or not now."""
 
 
 class HostUnavailable(Unavailable):
@@ -215,6 +231,13 @@ class DamagedParcel(ConfigurationError):
             "of it was written to the log. If it can't be handed over again, move it into the "
             "home's spool: its relay takes in what is whole, and names what is missing"
         )
+
+
+class SignerRefused(ConfigurationError):
+    """The service that holds a key does not sign with it, or it is another key; nothing was signed.
+
+    Whoever mends it there need not start anything again.
+    """
 
 
 class WrongChain(ConfigurationError):
