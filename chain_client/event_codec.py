@@ -16,6 +16,9 @@ from chain_client.types import EventId, SourceId
 STORED_VERSION = 1
 """First element of the array."""
 
+EVENT_ID_AT = len(f'[{STORED_VERSION},"')
+"""Where the event id begins in a stored event: 32 hexadecimal digits."""
+
 TYPE_AT = len(f'[{STORED_VERSION},"{bytes(16).hex()}","')
 """Where the type begins in a stored event; a quotation mark ends it."""
 

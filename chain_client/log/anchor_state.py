@@ -8,12 +8,16 @@ from chain_client.log import entries, heads, leases
 from chain_client.log.database import reading, writing
 from chain_client.log.model import EntryStatus, Lease, LogHead
 from chain_client.log.opened_database import OpenedDatabase
+from chain_client.log.payload_objects import PayloadObjects
 from chain_client.log.tiles import read_size
 from chain_client.types import Digest
 
 
 class AnchorState(OpenedDatabase):
     """The part of `Log` that knows heads."""
+
+    payloads: PayloadObjects
+    """Events that are not in the database."""
 
     def add_head(self, size: int, root: Digest, lease: Lease) -> None:
         """Note a head that is going to be anchored; nothing happens if it is known.
@@ -121,7 +125,8 @@ class AnchorState(OpenedDatabase):
         if size == counts[EntryStatus.FINALIZED]:
             return None
         # Entries of several sources are not in the order of time; the first is close enough.
-        for entry in entries.read_range(lambda: self.engine, counts[EntryStatus.FINALIZED], size):
+        final = counts[EntryStatus.FINALIZED]
+        for entry in entries.read_range(lambda: self.engine, self.payloads, final, size):
             if entry.event is not None:
                 return decode_event(entry.event).time_us
         return None

@@ -49,3 +49,13 @@ class Cursors(OpenedDatabase):
                     set_={"value": added.excluded.value, "updated_us": added.excluded.updated_us},
                 )
             )
+
+    def put_cursor_once(self, name: str, value: str) -> str:
+        """Put a value under a name that has none; the one that it then has. On disk likewise."""
+        with writing(self.engine) as connection:
+            added = _INSERTS[connection.dialect.name](cursors).values(
+                name=name, value=value, updated_us=self._clock.time_us()
+            )
+            connection.execute(added.on_conflict_do_nothing(index_elements=["name"]))
+            query = select(cursors.c.value).where(cursors.c.name == name)
+            return str(connection.execute(query).scalar_one())

@@ -21,9 +21,10 @@ from sqlalchemy import (
 from chain_client.event_codec import TYPE_AT
 from chain_client.log.appending import decode_subject, encode_subject
 from chain_client.log.database import reading
-from chain_client.log.model import Entry
+from chain_client.log.model import Entry, StoredObject
+from chain_client.log.payload_objects import PayloadObjects
 from chain_client.log.schema import entries, payloads, sources, subjects
-from chain_client.types import LeafHash, SourceId
+from chain_client.types import Digest, LeafHash, SourceId
 
 CHUNK = 500
 """Entries read at once; between two reads a writer can commit."""
@@ -38,6 +39,8 @@ _ENTRY = (
         subjects.c.subject_key,
         payloads.c.event,
         payloads.c.seed,
+        payloads.c.object_digest,
+        payloads.c.object_bytes,
     )
     .outerjoin(sources, sources.c.source_no == entries.c.source_no)
     .outerjoin(payloads, payloads.c.log_index == entries.c.log_index)
@@ -46,11 +49,14 @@ _ENTRY = (
 )
 
 
-def read_range(engine: Callable[[], Engine], start: int, stop: int) -> Iterator[Entry]:
+def read_range(
+    engine: Callable[[], Engine], objects: PayloadObjects, start: int, stop: int
+) -> Iterator[Entry]:
     """Entries of ``start:stop`` in log order, as many as there are.
 
     Args:
         engine: asked before each read, as between two the log may be closed, or the process fork.
+        objects: gives the events that are not in the database.
         start: first index.
         stop: index after the last.
     """
@@ -60,15 +66,17 @@ def read_range(engine: Callable[[], Engine], start: int, stop: int) -> Iterator[
             engine(), entries.c.log_index >= start, entries.c.log_index < stop, limit=CHUNK
         )
         start = found[-1].index + 1 if len(found) == CHUNK else stop
-        yield from found
+        yield from objects.fill(found)
         del found  # before the next one is read
 
 
-def read_some(engine: Callable[[], Engine], indexes: Sequence[int]) -> Iterator[Entry]:
-    """The entries with these indexes, in log order; ``engine`` as for `read_range`."""
+def read_some(
+    engine: Callable[[], Engine], objects: PayloadObjects, indexes: Sequence[int]
+) -> Iterator[Entry]:
+    """The entries with these indexes, in log order; the rest as for `read_range`."""
     for start in range(0, len(indexes), CHUNK):
         part = list(indexes[start : start + CHUNK])
-        yield from _read(engine(), entries.c.log_index.in_(part))
+        yield from objects.fill(_read(engine(), entries.c.log_index.in_(part)))
 
 
 def indexes_of_subjects(connection: Connection, prefix: str, *, exact: bool = False) -> array[int]:
@@ -172,7 +180,7 @@ def _read(engine: Engine, *where: ColumnElement[bool], limit: int | None = None)
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    index, leaf_hash, source_id, sequence, subject_key, event, seed = row
+    index, leaf_hash, source_id, sequence, subject_key, event, seed, digest, size_bytes = row
     return Entry(
         index,
         LeafHash(_to_bytes(leaf_hash) or b""),
@@ -181,7 +189,13 @@ def _entry(row: Sequence[Any]) -> Entry:
         None if subject_key is None else decode_subject(_to_bytes(subject_key) or b""),
         _to_bytes(event),
         _to_bytes(seed),
+        None if digest is None else _stored(digest, size_bytes),
     )
+
+
+def _stored(digest: object, size_bytes: object) -> StoredObject:
+    told = size_bytes if type(size_bytes) is int else -1
+    return StoredObject(Digest(_to_bytes(digest) or b""), told)
 
 
 def _to_bytes(value: object) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from sqlalchemy import select
 
@@ -14,14 +14,17 @@ from chain_client.log.anchor_state import AnchorState
 from chain_client.log.cursors import Cursors
 from chain_client.log.database import reading, writing
 from chain_client.log.holders import ingester_of
-from chain_client.log.model import Entry, Lease, NewEntry, SourceProgress
+from chain_client.log.model import Entry, Lease, NewEntry, SourceProgress, StoredObject
+from chain_client.log.payload_mark import CURSOR
+from chain_client.log.payload_objects import Marks, PayloadObjects
+from chain_client.log.payload_place import PayloadPlace
 from chain_client.log.postgres import lock_appends
 from chain_client.log.relay_state import RelayState
 from chain_client.log.schema import sources as sources_table
 from chain_client.log.tiles import Edge, TileSource, read_size
 from chain_client.merkle import consistency_proof_from, inclusion_proof_from, root_from
 from chain_client.steps import step
-from chain_client.types import Digest, EventId, SourceId
+from chain_client.types import Digest, EventId, LeafHash, SourceId
 
 
 class Log(AnchorState, RelayState, Cursors):
@@ -31,14 +34,16 @@ class Log(AnchorState, RelayState, Cursors):
     source is there once; every write is refused to a process that lost its lease. A commit is on
     disk when the method returns. Threads and forked children may share an object.
 
-    Every method raises `LogUnavailable` when the database does not answer, and `LogCorrupt` when
-    it is damaged; no exception of the database driver crosses.
+    Every method raises `LogUnavailable` when the database does not answer (its child
+    `PayloadsUnavailable`: the payload store beside it), and `LogCorrupt` when the database is
+    damaged; no exception of the database driver crosses.
 
     Args:
         url: ``sqlite:///<path>`` or ``postgresql+psycopg://…``.
         clock: gives the times that are stored, and decides when a lease has expired; leases in
             a server expire by the server's clock.
         timeout_s: how long a locked database, or a connection, is waited for.
+        payloads: where events are kept that are not in the database.
 
     Example:
         >>> log = Log("sqlite:////var/lib/mlops-chain/log.db")
@@ -47,8 +52,17 @@ class Log(AnchorState, RelayState, Cursors):
         >>> log.append(new_entries, progress, lease)
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, timeout_s: float = 5) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        timeout_s: float = 5,
+        payloads: PayloadPlace | None = None,
+    ) -> None:
         super().__init__(url, clock=clock, timeout_s=timeout_s)
+        marks = Marks(lambda: self.cursor(CURSOR), lambda mark: self.put_cursor_once(CURSOR, mark))
+        self.payloads = PayloadObjects(payloads, marks)
         self._appending = threading.Lock()
         self._edge: Edge | None = None
 
@@ -58,13 +72,25 @@ class Log(AnchorState, RelayState, Cursors):
         self._appending = threading.Lock()
 
     def append(
-        self, entries: Sequence[NewEntry], progress: Sequence[SourceProgress], lease: Lease
+        self,
+        entries: Sequence[NewEntry],
+        progress: Sequence[SourceProgress],
+        lease: Lease,
+        *,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> int:
         """Add entries at the end and note how far their sources were read, in one transaction.
 
         Guarantee: all of it is on disk when this returns, or nothing of it if it raises. An event
         that the log holds already (same source, sequence and event id) is skipped. Sources that
-        were not met before are noted.
+        were not met before are noted. What goes to a payload store is there before the transaction
+        begins; if this then raises, it is there for nothing, and nobody can read it.
+
+        Args:
+            entries: what happened.
+            progress: how far which source was read.
+            lease: the right to do it.
+            on_wait: called about once a second while a payload store is waited for.
 
         Returns:
             how many entries were added.
@@ -76,6 +102,7 @@ class Log(AnchorState, RelayState, Cursors):
             InvalidInput: an entry that can't be stored.
         """
         appending.check_entries(entries)
+        stored = self._store_events(entries, on_wait)
         with self._appending:
             edge, self._edge = self._edge, None
             with writing(self.engine) as connection:
@@ -89,7 +116,7 @@ class Log(AnchorState, RelayState, Cursors):
                 if edge is None or not edge.is_of(connection):
                     edge = Edge.read(connection)
                 if fresh:
-                    appending.write_entries(connection, edge, fresh, numbers)
+                    appending.write_entries(connection, edge, fresh, numbers, stored)
                 ingester = ingester_of(lease.name)
                 for row in progress:
                     number = numbers[row.source_id]
@@ -97,7 +124,23 @@ class Log(AnchorState, RelayState, Cursors):
                 step("log.append.before_commit")
             self._edge = edge
         step("log.append.committed")
+        if stored:
+            self.payloads.committed()
         return len(fresh)
+
+    def _store_events(
+        self, entries: Sequence[NewEntry], on_wait: Callable[[], None]
+    ) -> dict[LeafHash, StoredObject]:
+        """Put into the payload store what goes there and the log does not hold."""
+        leaving = self.payloads.leaving(entries)
+        if not leaving:
+            return {}
+        held = {
+            source_id: self.known(source_id, [e.sequence for e in leaving])
+            for source_id in {entry.source_id for entry in leaving}
+        }
+        new = [entry for entry in leaving if entry.sequence not in held[entry.source_id]]
+        return self.payloads.put(new, on_wait) if new else {}
 
     def known(self, source_id: SourceId, sequences: Iterable[int]) -> set[int]:
         """Those of the source's sequences that the log holds."""
@@ -146,9 +189,8 @@ class Log(AnchorState, RelayState, Cursors):
             stop: index after the last; by default the size when this is called.
         """
         size = self.size()
-        return entries.read_range(
-            lambda: self.engine, max(start, 0), size if stop is None else min(stop, size)
-        )
+        stop = size if stop is None else min(stop, size)
+        return entries.read_range(lambda: self.engine, self.payloads, max(start, 0), stop)
 
     def entry(self, index: int) -> Entry:
         """One entry.
@@ -156,7 +198,7 @@ class Log(AnchorState, RelayState, Cursors):
         Raises:
             InvalidInput: the log has no entry there.
         """
-        for found in entries.read_some(lambda: self.engine, [index]):
+        for found in entries.read_some(lambda: self.engine, self.payloads, [index]):
             return found
         raise InvalidInput(f"the log has no entry {index}")
 
@@ -178,13 +220,13 @@ class Log(AnchorState, RelayState, Cursors):
                 indexes = entries.indexes_of_types(connection, subject_prefix, types, exact=exact)
             else:
                 indexes = entries.indexes_of_subjects(connection, subject_prefix, exact=exact)
-        return entries.read_some(lambda: self.engine, indexes)
+        return entries.read_some(lambda: self.engine, self.payloads, indexes)
 
     def of_source(self, source_id: SourceId, sequences: Collection[int]) -> Iterator[Entry]:
         """Entries that have these few sequences of a source, in log order."""
         with reading(self.engine) as connection:
             indexes = entries.indexes_of_source(connection, source_id, sequences)
-        return entries.read_some(lambda: self.engine, indexes)
+        return entries.read_some(lambda: self.engine, self.payloads, indexes)
 
     def subject_indexes(self, subject_key: str) -> Sequence[int]:
         """The indexes of the entries with that subject, in log order; no entry is read."""

@@ -47,6 +47,42 @@ class NewEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredObject:
+    """Where a payload store keeps an event.
+
+    Args:
+        digest: of the object.
+        size_bytes: its size.
+    """
+
+    digest: Digest
+    size_bytes: int
+
+
+class Fault(StrEnum):
+    """What can be wrong with what a payload store keeps of an entry."""
+
+    OBJECT_MISSING = "object_missing"
+    OBJECT_DAMAGED = "object_damaged"
+    """Its content was changed, or it is another entry's."""
+    HEAD_CHANGED = "head_changed"
+    """The object is whole; the row tells another type, event id or size."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadFault:
+    """What is wrong with what a payload store keeps of an entry.
+
+    Args:
+        kind: of the fault.
+        detail: one phrase that names the object.
+    """
+
+    kind: Fault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of the log.
 
@@ -56,8 +92,11 @@ class Entry:
         source_id: the source that recorded it.
         sequence: its place in that source.
         subject_key: the key under which `Log.find_events` finds it; None if the payload is gone.
-        event: the stored event; None if it was erased or is missing.
+        event: the stored event; None if it was erased or is missing, empty if what a payload store
+            keeps of it is damaged.
         seed: None if it was erased or is missing.
+        stored: where a payload store keeps the event; None if the database does.
+        fault: what is wrong with that.
     """
 
     index: int
@@ -67,6 +106,8 @@ class Entry:
     subject_key: str | None
     event: bytes | None
     seed: bytes | None = field(repr=False)
+    stored: StoredObject | None = None
+    fault: PayloadFault | None = None
 
 
 @dataclass(frozen=True, slots=True)

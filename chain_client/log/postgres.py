@@ -127,7 +127,10 @@ def is_postgres(connection: Connection) -> bool:
 
 
 def copy_rows(
-    connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[object, ...]]
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[object, ...]],
 ) -> None:
     """Add rows by COPY in binary form: a twelfth of the work of as many INSERTs on this side.
 

@@ -14,7 +14,8 @@ from chain_client.event_codec import decode_event
 from chain_client.events import Event
 from chain_client.log.database import reading
 from chain_client.log.log import Log
-from chain_client.log.model import Entry
+from chain_client.log.model import Entry, Fault
+from chain_client.log.payload_place import PayloadPlace
 from chain_client.log.tiles import WIDTH, TileSource
 from chain_client.merkle import root
 from chain_client.types import LeafHash, SourceId
@@ -27,9 +28,11 @@ class LeafMismatch:
     Args:
         index: its leaf's index.
         kind: ``entry_missing`` (no row), ``payload_missing`` (no event or seed),
-            ``payload_unreadable``, ``leaf_changed`` (event, seed or leaf hash were edited),
-            ``position_changed`` (the row names another source or sequence than the event) or
-            ``subject_changed`` (the event can't be found under its subject).
+            ``payload_object_missing`` or ``payload_object_damaged`` (what a payload store keeps of
+            it), ``payload_head_changed`` (what the row says of that), ``payload_unreadable``,
+            ``leaf_changed`` (event, seed or leaf hash were edited), ``position_changed`` (the row
+            names another source or sequence than the event) or ``subject_changed`` (the event
+            can't be found under its subject).
         event_type: type of the stored event, if it can be read.
         subject_key: key of its subject, if it can be read.
         detail: one sentence.
@@ -64,7 +67,11 @@ class RangeCheck:
 
 
 def recheck_range(
-    log: Log | str, start: int, stop: int, note_types: Collection[str] = ()
+    log: Log | str,
+    start: int,
+    stop: int,
+    note_types: Collection[str] = (),
+    payloads: PayloadPlace | None = None,
 ) -> RangeCheck:
     """Recompute the leaves of ``start:stop``, in memory for that range.
 
@@ -73,12 +80,13 @@ def recheck_range(
         start: first index.
         stop: index after the last; every index of the range must have an entry.
         note_types: event types whose places are wanted.
+        payloads: where the log's payloads are, if it is given by its URL.
 
     Raises:
-        LogUnavailable: the database does not answer.
+        LogUnavailable: the database, or the payload store, does not answer.
         LogCorrupt: it is damaged.
     """
-    opened = Log(log) if isinstance(log, str) else log
+    opened = Log(log, payloads=payloads) if isinstance(log, str) else log
     try:
         check = RangeCheck(start, stop)
         expected = start
@@ -149,6 +157,11 @@ def _note(check: RangeCheck, entry: Entry, note_types: Collection[str]) -> None:
 
 def _recheck_entry(entry: Entry) -> tuple[LeafMismatch | None, Event | None]:
     where = f"entry {entry.index}"
+    fault = entry.fault
+    if fault is not None and fault.kind is Fault.OBJECT_MISSING:
+        return _mismatch(entry, "payload_object_missing", f"{where}: {fault.detail}"), None
+    if fault is not None and fault.kind is Fault.OBJECT_DAMAGED:
+        return _mismatch(entry, "payload_object_damaged", f"{where}: {fault.detail}"), None
     if entry.event is None or entry.seed is None:
         text = f"{where} has no event or no seed any more, and nothing says that it was erased"
         return _mismatch(entry, "payload_missing", text), None
@@ -167,6 +180,8 @@ def _recheck_entry(entry: Entry) -> tuple[LeafMismatch | None, Event | None]:
     if event.subject.to_key() != entry.subject_key:
         text = f"{where} is kept under another subject than its event's"
         return _mismatch(entry, "subject_changed", text, event), event
+    if fault is not None:
+        return _mismatch(entry, "payload_head_changed", f"{where}: {fault.detail}", event), event
     return None, event
 
 

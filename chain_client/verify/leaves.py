@@ -184,4 +184,5 @@ def _ranges(log: Log, size: int) -> Iterator[RangeCheck]:
             starts,
             (min(start + _RANGE, size) for start in starts),
             (_NOTED for _ in starts),
+            (log.payloads.place for _ in starts),
         )
