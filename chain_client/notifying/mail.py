@@ -1,0 +1,181 @@
+"""Sending a message by e-mail over SMTP, with TLS wherever it leaves this machine."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chain_client.errors import ConfigurationError, ReceiverUnavailable
+from chain_client.notifying.texts import Message
+
+_TIMEOUT_S = 8.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PORTS = {"smtp": 587, "smtps": 465}
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """How mails leave.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        tls_at_once: TLS from the first byte on; else STARTTLS, but on this machine.
+        user: to log in as; empty: no login.
+        password: of the user.
+    """
+
+    host: str
+    port: int
+    tls_at_once: bool
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The server as it may be shown."""
+        return f"the mail server {self.host}:{self.port}"
+
+    def send(self, message: Message, sender: str, to: Sequence[str], now_s: int) -> None:
+        """Hand it over, once, for all recipients.
+
+        Args:
+            message: what.
+            sender: address.
+            to: addresses.
+            now_s: time in seconds since the epoch.
+
+        Raises:
+            ReceiverUnavailable: the server does not answer, or takes it not now.
+            ConfigurationError: it refuses the login, TLS, sender or recipients.
+        """
+        mail = to_mail(message, sender, to, now_s)
+        try:
+            with self._connect() as server:
+                refused = server.send_message(mail, sender, list(to))
+        except smtplib.SMTPAuthenticationError as exc:
+            raise ConfigurationError(
+                f"{self.shown} refuses the user or the password ({exc.smtp_code}); see "
+                "notify.smtp_user and notify.smtp_password_file"
+            ) from None
+        except smtplib.SMTPNotSupportedError:
+            raise ConfigurationError(
+                f"{self.shown} offers no STARTTLS, or no login; nothing is sent without"
+            ) from None
+        except smtplib.SMTPRecipientsRefused as exc:
+            raise self._refused([code for code, _ in exc.recipients.values()], "to") from None
+        except smtplib.SMTPResponseException as exc:
+            raise self._refused([exc.smtp_code], "for") from None
+        except ssl.SSLCertVerificationError:
+            raise ConfigurationError(
+                f"the certificate of {self.shown} is not accepted; see its name and its issuer"
+            ) from None
+        except (OSError, smtplib.SMTPException) as exc:
+            name = type(exc).__name__
+            raise ReceiverUnavailable(f"{self.shown} does not answer ({name})") from None
+        if refused:
+            raise self._refused([code for code, _ in refused.values()], "to some")
+
+    def _connect(self) -> smtplib.SMTP:
+        # The default name would be asked of the network, which may take long.
+        name = socket.gethostname()
+        own = name if "." in name else "[127.0.0.1]"
+        context = ssl.create_default_context()
+        if self.tls_at_once:
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, own, timeout=_TIMEOUT_S, context=context
+            )
+        else:
+            server = smtplib.SMTP(self.host, self.port, own, timeout=_TIMEOUT_S)
+        try:
+            if not self.tls_at_once and self.host not in _LOOPBACK:
+                server.starttls(context=context)
+            if self.user:
+                server.login(self.user, self.password)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _refused(self, codes: Sequence[int], whom: str) -> ReceiverUnavailable | ConfigurationError:
+        shown = ", ".join(str(code) for code in sorted(set(codes)))
+        text = f"{self.shown} refuses the mail {whom} its recipients ({shown})"
+        if all(400 <= code < 500 for code in codes):
+            return ReceiverUnavailable(text)
+        return ConfigurationError(
+            f"{text}; see notify.email_from, notify.approvers and notify.operators"
+        )
+
+
+def to_mail(message: Message, sender: str, to: Sequence[str], now_s: int) -> EmailMessage:
+    """The mail; sent again it has the same Message-ID."""
+    mail = EmailMessage()
+    mail["Subject"] = message.subject
+    mail["From"] = sender
+    mail["To"] = ", ".join(to)
+    mail["Date"] = formatdate(now_s)
+    mail["Message-ID"] = f"<{message.id}.{message.audience}@mlops-chain.invalid>"
+    # RFC 3834: no vacation responder shall answer.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(message.text)
+    return mail
+
+
+def parse_server(url: str, user: str, password_file: Path | None) -> MailServer:
+    """The server that settings name.
+
+    Raises:
+        ConfigurationError: the URL is none of a mail server, or the password can't be read.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    plain = not (parts.path.strip("/") or parts.query or parts.fragment) if host else False
+    if not host or parts.scheme not in _PORTS or not plain or "@" in parts.netloc:
+        raise ConfigurationError(
+            "notify.smtp_url: expected smtp://host:587 or smtps://host:465, and neither user nor "
+            "password in it"
+        )
+    if user and password_file is None:
+        raise ConfigurationError("notify.smtp_user is set, but notify.smtp_password_file is not")
+    password = "" if not user or password_file is None else _read_password(password_file)
+    return MailServer(host, port or _PORTS[parts.scheme], parts.scheme == "smtps", user, password)
+
+
+def parse_addresses(text: str, setting: str) -> tuple[str, ...]:
+    """E-mail addresses separated by commas.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    for address in found:
+        if not _ADDRESS.fullmatch(address):
+            raise ConfigurationError(
+                f"{setting}: expected e-mail addresses separated by commas, got {address[:80]!r}"
+            )
+    return found
+
+
+def _read_password(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "it is no text"
+        raise ConfigurationError(
+            f"notify.smtp_password_file: {path} can't be read ({why})"
+        ) from None
+    if not lines or not lines[0]:
+        raise ConfigurationError(f"notify.smtp_password_file: {path} is empty")
+    return lines[0]
