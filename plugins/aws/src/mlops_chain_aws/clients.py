@@ -68,10 +68,21 @@ _CREDENTIALS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a service is asked, if not where boto3's own settings say."""
+    """Where a service is asked, and how, if not as boto3's own settings say.
+
+    Args:
+        region: of the service.
+        endpoint_url: its address.
+        checks_tls: whether its certificate is checked.
+        addressing: of S3's buckets: ``auto``, ``path`` or ``virtual``.
+        signature: boto3's name of a way to sign requests; ``unsigned`` for none.
+    """
 
     region: str | None = None
     endpoint_url: str | None = None
+    checks_tls: bool = True
+    addressing: str | None = None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +192,25 @@ class LazyClient:
 
     def _make(self) -> Any:
         import boto3
+        from botocore import UNSIGNED
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
+        place = self._place
         config = Config(
             connect_timeout=self._patience.connect_s,
             read_timeout=self._patience.read_s,
             max_pool_connections=self._patience.connections,
             retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
+            s3=None if place.addressing is None else {"addressing_style": place.addressing},
+            signature_version=UNSIGNED if place.signature == "unsigned" else place.signature,
         )
         try:
             return boto3.session.Session().client(
                 self.service,
-                region_name=self._place.region,
-                endpoint_url=self._place.endpoint_url,
+                region_name=place.region,
+                endpoint_url=place.endpoint_url,
+                verify=None if place.checks_tls else False,
                 config=config,
             )
         except (BotoCoreError, ValueError) as exc:

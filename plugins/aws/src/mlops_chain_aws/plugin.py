@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from chain_client.hookspecs import SignerFactory, hookimpl
+from chain_client.artifact_stores import ArtifactStore
+from chain_client.hookspecs import ArtifactStoreFactory, SignerFactory, hookimpl
 from chain_client.signing import Signer
 
 
@@ -15,7 +16,19 @@ def signers() -> Mapping[str, SignerFactory]:
     return {"awskms": _open_kms_key}
 
 
+@hookimpl
+def artifact_stores() -> Mapping[str, ArtifactStoreFactory]:
+    """``s3:`` is where MLflow keeps artifacts; see `mlops_chain_aws.artifacts`."""
+    return {"s3": _open_s3_artifacts}
+
+
 def _open_kms_key(uri: str, base: Path, password: str | None) -> Signer:
     from mlops_chain_aws.kms import open_kms_signer
 
     return open_kms_signer(uri)
+
+
+def _open_s3_artifacts(location: str) -> ArtifactStore:
+    from mlops_chain_aws.artifacts import open_s3_artifacts
+
+    return open_s3_artifacts(location)
