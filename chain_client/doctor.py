@@ -34,6 +34,7 @@ from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.ledger.registry_deployment import find_admins
 from chain_client.log import EntryStatus
 from chain_client.owners import SHARED_LEASE_S, is_shared
+from chain_client.plugin_host import get_plugin_host
 from chain_client.relay.lock import is_relay_running
 from chain_client.signing import open_signer
 from chain_client.sqlite_files import find_dangers
@@ -333,6 +334,19 @@ def _adapters(client: ChainClient) -> tuple[bool, str]:
     return False, f"installed: {', '.join(names)}; in use: {', '.join(sorted(used)) or 'none'}"
 
 
+def _plugins(client: ChainClient) -> tuple[bool, str]:
+    host = get_plugin_host()
+    found, conflicts = host.plugins(), host.conflicts()
+    broken = [
+        f"{plugin.describe()} can't be used: {plugin.error}"
+        for plugin in found
+        if plugin.error is not None and not plugin.is_off
+    ]
+    others = sorted({f"{p.distribution} {p.version}".rstrip() for p in found if not p.is_own})
+    wrong = "\n".join([*broken, *conflicts])
+    return bool(wrong), wrong or f"{len(found)}, of others: {', '.join(others) or 'none'}"
+
+
 _EXAMINATIONS: tuple[tuple[str, _Examination], ...] = (
     ("versions", _versions),
     ("home", _home),
@@ -345,6 +359,7 @@ _EXAMINATIONS: tuple[tuple[str, _Examination], ...] = (
     ("cross", _cross),
     ("spool", _spool),
     ("adapters", _adapters),
+    ("plugins", _plugins),
     ("relay", _relay),
     ("alarms", _alarms),
 )

@@ -94,6 +94,7 @@ def test_only_edges_touch_the_environment() -> None:
         "chain_client/cli/output.py",
         "chain_client/cli/databases.py",
         "chain_client/client.py",
+        "chain_client/plugin_host/process.py",
         "chain_client/relay/starter.py",
         "chain_client/signing/keccak.py",
         "mlflow_chain/building.py",
