@@ -68,10 +68,11 @@ class FilePayloadStore:
         with self._errors("store"):
             if not self._is_prepared:
                 self._prepare()
-            self._make_folder(place.parent)
-            if not _holds(place, digest):
+            if _holds(place, digest):
+                # Another process may have renamed it just now, and not synced it yet.
+                self._make_folder(place.parent)
+            else:
                 self._write(place, data)
-            # Also of a file that another process has just renamed, and not synced yet.
             _sync_folder(place.parent)
 
     def get(self, digest: Digest) -> bytes:
@@ -157,7 +158,7 @@ class FilePayloadStore:
             yield from (self._path / _INCOMING).glob(f"{name}*")
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.name in self._synced and folder.exists():
+        if folder == self._path or (folder.name in self._synced and folder.exists()):
             return
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -175,6 +176,7 @@ class FilePayloadStore:
                     rest = rest[file.write(rest) :]
                 os.fsync(fd)
             step("payload.file.written")
+            self._make_folder(place.parent)
             part.replace(place)
         except BaseException:
             # A disk that is full gets its room back.
@@ -210,11 +212,14 @@ def _read(place: Path) -> bytes | None:
         if exc.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
             return None
         raise
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_PAYLOAD_BYTES:
             return None
-        return file.read(MAX_PAYLOAD_BYTES)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(MAX_PAYLOAD_BYTES)
+    finally:
+        os.close(fd)
 
 
 def _holds(place: Path, digest: Digest) -> bool:
