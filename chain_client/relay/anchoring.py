@@ -16,6 +16,9 @@ from chain_client.errors import (
     LedgerUnavailable,
     LogMismatch,
     LogUnavailable,
+    SignatureRefused,
+    SignerRefused,
+    SignerUnavailable,
     TransactionFailed,
     Unavailable,
 )
@@ -242,6 +245,13 @@ class Anchoring:
             missing = LedgerUnavailable(str(exc))
             self._put_off(missing)
             raise missing from exc
+        except (SignerRefused, SignatureRefused) as exc:  # mended where the key is
+            if self._anchorer is not None:
+                self._anchorer[1].close()  # the next turn opens the key anew
+                self._anchorer = None
+            refused = SignerUnavailable(str(exc))
+            self._put_off(refused)
+            raise refused from exc
         except ChainError:
             raise
         except Exception as exc:
@@ -277,7 +287,7 @@ class Anchoring:
         self._retry_at_us = now_us + int(self._retry_s * 1e6)
         self.trouble = str(exc)
         self._may_stand = True
-        if isinstance(exc, LedgerUnavailable | TransactionFailed):
+        if isinstance(exc, LedgerUnavailable | SignerUnavailable | TransactionFailed):
             self._log.raise_alarm("chain", "anchor", str(exc))
         self._day_book.trouble(str(exc), self._log.size() - self._final_size())
 

@@ -20,7 +20,8 @@ class Signer(Protocol):
         """The key's address.
 
         Raises:
-            ConfigurationError: the key can't be read or unlocked.
+            ConfigurationError: the key can't be read, unlocked or used (`SignerRefused`).
+            SignerUnavailable: the service that holds it does not answer.
         """
 
     def sign_hash(self, digest: bytes) -> tuple[int, int, int]:
@@ -28,4 +29,10 @@ class Signer(Protocol):
 
         Returns:
             ``(y_parity, r, s)``, with s in the lower half of the order (EIP-2).
+
+        Raises:
+            InvalidInput: not 32 bytes.
+            ConfigurationError: as `address`.
+            SignerUnavailable: as `address`.
+            SignatureRefused: what the service gave is no signature of this key over the digest.
         """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chain_client.plugin_host import PluginHost, using_plugin_host
 from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn, in_process, served
 
 CLEANED = ("AWS_", "BOTO", "MLOPS_CHAIN_", "MLFLOW_")
@@ -43,3 +44,10 @@ def aws_server() -> Iterator[StandIn]:
             patch.setenv(name, value)
         with served() as stand_in:
             yield stand_in
+
+
+@pytest.fixture
+def plugins() -> Iterator[PluginHost]:
+    """The plugin host of a process in which this plugin is installed: schemes are looked up."""
+    with using_plugin_host() as host:
+        yield host
