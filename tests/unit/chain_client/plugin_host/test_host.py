@@ -17,7 +17,6 @@ from chain_client.plugin_host import PluginHost, get_plugin_host, using_plugin_h
 from chain_client.shipping import open_shipper
 from chain_client.signing import open_signer
 from tests.forked import in_fork
-from tests.plugin_distributions import write_distribution
 
 Install = Callable[..., None]
 
@@ -42,27 +41,6 @@ SOUND = """
     def check_promotion(context):
         yield context
 """
-
-
-@pytest.fixture
-def install(
-    third_party_plugins: PluginHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Install:
-    """Put a plugin of one module on the path: its name, its source, its distribution."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-
-    def put(name: str, source: str, distribution: str = "", module: str = "") -> None:
-        module = module or f"plugged_{name}_{len(list(folder.iterdir()))}"
-        write_distribution(
-            folder,
-            distribution or f"{name}-plugin",
-            modules={module: source},
-            plugins={name: module},
-        )
-
-    return put
 
 
 def test_our_built_ins_come_in_by_the_hooks_alone() -> None:
