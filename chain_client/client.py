@@ -169,8 +169,10 @@ class ChainClient:
             LogUnavailable: the database does not answer.
         """
         from chain_client.log import Log
+        from chain_client.log.payload_place import PayloadPlace
 
-        log = Log(self.settings.resolve_url(self.settings.log_url))
+        url = self.settings.resolve_url(self.settings.log_url)
+        log = Log(url, payloads=PayloadPlace.of(self.settings))
         log.check_schema()
         return log
 

@@ -139,9 +139,18 @@ def assemble_relay(
             deployment_id=deployment.deployment_id,
             lease_s=settings.relay_lease_s,
             may_remove=older_log.agrees,
+            keep=tenure.keep,
             parcels=parcels,
         )
 
+    tenure = Tenure(
+        home,
+        log,
+        StandingBy(log, settings.relay_lease_s, clock, may_anchor),
+        settings.relay_lease_s,
+        clock,
+        older_log,
+    )
     return Relay(
         home,
         log,
@@ -157,14 +166,7 @@ def assemble_relay(
                 lambda kind: {alarm.subject for alarm in log.alarms() if alarm.kind == kind},
             ),
         ),
-        Tenure(
-            home,
-            log,
-            StandingBy(log, settings.relay_lease_s, clock, may_anchor),
-            settings.relay_lease_s,
-            clock,
-            older_log,
-        ),
+        tenure,
         Anchoring(log, make_anchorer, pace, clock, DayBook(clock), tally, purse),
         Companions(
             read_back=ReadBack(home, log, load_host, records, clock),

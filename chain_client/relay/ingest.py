@@ -30,6 +30,7 @@ from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
 from chain_client.relay.round import Round
 from chain_client.relay.sealing import seal_entry
+from chain_client.relay.seeds import Seeds
 from chain_client.relay.source_cursor import SourceCursor, abandoned, forked
 from chain_client.relay.standing_alarms import StandingAlarms
 from chain_client.spool import Position, Record, SourceReader, keep_aside, list_sources
@@ -40,6 +41,8 @@ _logger = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
 """Most bytes of one source that one round reads; bounds memory and the length of a commit."""
+READ_BYTES_OUTSIDE = 1 << 18
+"""The same where a payload store has to take each event before the commit."""
 
 
 class Ingester:
@@ -61,6 +64,7 @@ class Ingester:
         lease_s: how long a spool of another machine, whose locks may not show here, must have
             been silent before its owner counts as dead.
         may_remove: whether what the log holds may leave the spool now; else it does so later.
+        keep: called about once a second while a payload store is waited for.
         parcels: the folder holds sources that were handed over: their owners are gone, each is
             there whole or not at all, and is checked as a whole before anything is taken from it.
     """
@@ -77,9 +81,13 @@ class Ingester:
         deployment_id: str | None = None,
         lease_s: float = 0.0,
         may_remove: Callable[[], bool] = lambda: True,
+        keep: Callable[[], None] = lambda: None,
         parcels: bool = False,
     ) -> None:
         self._log = log
+        self._seeds = Seeds(log.payloads.place)
+        self._read_bytes = READ_BYTES if log.payloads.place is None else READ_BYTES_OUTSIDE
+        self._keep = keep
         self._root = spool_root
         self._clock = clock
         self._alarm = alarm
@@ -163,7 +171,7 @@ class Ingester:
     def _ingest(self, reader: SourceReader, lease: Lease, done: Round) -> None:
         cursor = self._cursor(reader)
         was_live = reader.is_live() or not self._may_be_gone(reader, cursor)
-        read = reader.read(cursor.position, READ_BYTES)
+        read = reader.read(cursor.position, self._read_bytes)
         for corruption in read.corruptions:
             kept = keep_aside(reader, corruption)
             detail = f"{corruption.reason} at byte {corruption.offset}; kept aside as {kept.name}"
@@ -187,7 +195,7 @@ class Ingester:
         self._commit(cursor, [*notes, *events], finished, abandoned, lease, done)
         self._let_go(reader, cursor, finished)
         done.records += len(read.records) + len(read.corruptions)
-        done.unread |= sum(len(record.body) for record in read.records) > READ_BYTES // 2
+        done.unread |= sum(len(r.body) for r in read.records) > self._read_bytes // 2
         done.live_sources += was_live
         done.in_doubt += len(cursor.doubtful)
 
@@ -330,7 +338,7 @@ class Ingester:
             self._note_opening(cursor, event)
             if event.type == records.SOURCE_ABANDONED and event.source_id != cursor.source_id:
                 rows.append(self._concluded(event))
-            entry, problem = seal_entry(event, self._alarm)
+            entry, problem = seal_entry(event, self._alarm, self._seeds)
             entries.append(entry)
             if done.oldest_us is None or event.time_us < done.oldest_us:
                 done.oldest_us = event.time_us
@@ -353,7 +361,9 @@ class Ingester:
         )
         if not entries and self._is_known(progress):
             return
-        done.entries += self._log.append(entries, [*rows, progress], lease)
+        done.entries += self._log.append(entries, [*rows, progress], lease, on_wait=self._keep)
+        for source_id in {entry.source_id for entry in entries}:
+            self._seeds.forget(source_id)
 
     def _concluded(self, abandoned: Event) -> SourceProgress:
         """The row of a source that a fork has taken the place of."""

@@ -15,6 +15,8 @@ class Round:
     """Records, and damaged places, that were read; 0 means that the spool's end was reached."""
     live_sources: int = 0
     in_doubt: int = 0
+    held_back: bool = False
+    """Whether nothing could be taken from the spool, as the payload store is away."""
     unread: bool = False
     """Whether so much was read that more is likely there."""
     oldest_us: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,12 +11,15 @@ from chain_client.errors import InvalidEvent
 from chain_client.event_codec import encode_event
 from chain_client.events import Actor, Event, OutcomeStatus, Subject
 from chain_client.log import NewEntry
+from chain_client.relay.seeds import Seeds
 
 _MOST_SUBJECT_BYTES = 2_500
 """Of store, kind and id. An index of PostgreSQL takes 2,704: the log would refuse it for ever."""
 
 
-def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[NewEntry, str | None]:
+def seal_entry(
+    event: Event, alarm: Callable[[str, str, str], None], seeds: Seeds
+) -> tuple[NewEntry, str | None]:
     """The entry of an event, and what was wrong with it.
 
     One event without canonical form, or with a subject that no log takes, must not hold up those
@@ -26,11 +28,14 @@ def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[Ne
     Args:
         event: what happened.
         alarm: called with (kind, subject, detail) for what a person should see.
+        seeds: gives its seed.
     """
-    seed, problem = os.urandom(16), None
+    problem = None
     try:
         _check_subject(event.subject)
-        leaf_hash, stored = seal(event, seed), encode_event(event)
+        stored = encode_event(event)
+        seed = seeds.of(event.source_id, stored)
+        leaf_hash = seal(event, seed)
     except InvalidEvent as exc:
         problem = f"event {event.sequence} ({event.type[:80]}) has no canonical form: {exc}"
         alarm("event_unreadable", event.source_id.hex(), problem)
@@ -45,7 +50,9 @@ def seal_entry(event: Event, alarm: Callable[[str, str, str], None]) -> tuple[Ne
             error=None,
             detail=None,
         )
-        leaf_hash, stored = seal(event, seed), encode_event(event)
+        stored = encode_event(event)
+        seed = seeds.of(event.source_id, stored)
+        leaf_hash = seal(event, seed)
     subject = event.subject.to_key()
     return NewEntry(leaf_hash, event.source_id, event.sequence, subject, stored, seed), problem
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from chain_client.clock import Clock
-from chain_client.errors import AnotherRelay, HomeMissing, LogUnavailable
+from chain_client.errors import AnotherRelay, HomeMissing, LogUnavailable, PayloadsUnavailable
 from chain_client.home import Home
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchored
@@ -19,6 +19,7 @@ from chain_client.relay.held_lease import LEASE
 from chain_client.relay.intake import Intake
 from chain_client.relay.log_file import keep_small
 from chain_client.relay.pace import RelaySettings
+from chain_client.relay.payload_watch import PayloadWatch
 from chain_client.relay.round import Round
 from chain_client.relay.tenure import Tenure
 from chain_client.relay.watch import Watch
@@ -79,6 +80,7 @@ class Relay:
         self._clock = clock
         self._stop = threading.Event()
         self._own_size = 0
+        self._payloads = PayloadWatch(log, clock)
         self._log_trouble: str | None = None
         self.on_anchored: Callable[[Anchored], None] | None = None
         """Told of each anchor."""
@@ -192,7 +194,7 @@ class Relay:
             if done is None:
                 return False, True
             busy = self._companions.turn(done, self._tenure.seat())
-            if done.entries or anchored or done.unread or busy:
+            if done.entries or anchored or done.unread or busy or done.held_back:
                 return done.unread, True
             return False, bool(done.live_sources or done.in_doubt or self._is_awaiting())
         except LogUnavailable as exc:
@@ -230,16 +232,21 @@ class Relay:
     def run_round(self) -> tuple[Round | None, Anchored | None]:
         """Ingest once and, if it is time and this relay anchors, anchor once.
 
+        What is in the log already is anchored also while its payload store is away.
+
         Returns:
             what was ingested (None if the log could not be written) and what was anchored.
         """
         try:
             self._tenure.keep()
             done = self._ingest()
+        except PayloadsUnavailable as exc:
+            self._note_log_trouble(exc)
+            done = Round(held_back=True)
         except LogUnavailable as exc:
             self._note_log_trouble(exc)
             return None, None
-        if self._log_trouble is not None:
+        if self._log_trouble is not None and not done.held_back:
             self._log_trouble = None
             _logger.info("the log answers again")
         self._anchoring.note_waiting(done.oldest_us)
@@ -265,7 +272,7 @@ class Relay:
         return anchored is not None
 
     def _ingest(self) -> Round:
-        done = self._intake.run_round(self._tenure.ingest_lease())
+        done = self._payloads.run(lambda: self._intake.run_round(self._tenure.ingest_lease()))
         if done.entries:
             self._own_size = self._log.size()
             self.tally.sequenced += done.entries

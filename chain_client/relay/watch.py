@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chain_client.clock import Clock
-from chain_client.errors import InvalidEvent, InvalidInput, LogUnavailable
+from chain_client.errors import InvalidEvent, InvalidInput, LogUnavailable, PayloadsUnavailable
 from chain_client.event_codec import decode_event
 from chain_client.log import Alarm, EntryStatus, Log
 from chain_client.relay.figures import Figures, Role
@@ -52,9 +52,13 @@ class Watch:
         final = counts[EntryStatus.FINALIZED]
         anchored = final + counts[EntryStatus.INCLUDED]
         entries = sum(counts.values())
-        oldest_s = self._age_s(anchored) if entries > anchored else None
         is_still = self._is_still(anchored) if entries > anchored else False
-        alarms = self._tell(oldest_s, is_still, entries - anchored)
+        oldest_s: float | None = None
+        try:
+            oldest_s = self._age_s(anchored) if entries > anchored else None
+            alarms = self._tell(oldest_s, is_still, entries - anchored)
+        except PayloadsUnavailable as exc:  # its age is in there; that alarm stays as it is
+            alarms, trouble = self._log.alarms(), (*trouble, str(exc))
         return Figures(
             role=role,
             anchored_by=None if holder is None else holder.holder,

@@ -11,6 +11,7 @@ from chain_client import records
 from chain_client.event_codec import decode_event
 from chain_client.events import Subject
 from chain_client.relay.sealing import seal_entry
+from chain_client.relay.seeds import Seeds
 from tests.unit.chain_client.log.logs import LogUnderTest, both_databases, make_event
 
 LONGEST = 2_500
@@ -30,8 +31,8 @@ def test_a_subject_of_any_length_holds_up_nothing(
     subject = Subject("store", "run", _text(length))
     told: list[str] = []
     event = replace(make_event(0), subject=subject)
-    entry, problem = seal_entry(event, lambda kind, of, detail: told.append(kind))
-    following, _ = seal_entry(make_event(1), lambda *alarm: told.append("another"))
+    entry, problem = seal_entry(event, lambda kind, of, detail: told.append(kind), Seeds(None))
+    following, _ = seal_entry(make_event(1), lambda *alarm: told.append("another"), Seeds(None))
     assert under_test.append([entry, following]) == 2
     first, second = (decode_event(e.event) for e in under_test.log.entries() if e.event)
     assert second == make_event(1)
