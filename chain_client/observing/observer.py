@@ -18,6 +18,7 @@ from typing import Any
 
 from chain_client.clock import Clock
 from chain_client.errors import ChainError, Unavailable
+from chain_client.events import Json
 from chain_client.observing.breaker import Breaker
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +74,10 @@ class ObserverFigures:
     waiting: int = 0
     trouble: str | None = None
 
+    def to_json(self) -> dict[str, Json]:
+        """All of it by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 class Observer:
     """Calls one plugin's hooks in its own daemon thread.
@@ -127,7 +132,7 @@ class Observer:
             now_us = self._clock.monotonic_us()
             self._look_for_overtime(now_us)
             if self._is_closing:
-                self._settle(ticket, Outcome.SKIPPED)
+                pass  # it stays open: whoever comes next tells it
             elif self._is_over_time(now_us) or self._breaker.is_open(now_us):
                 self._skip(ticket, "it is left alone for now")
             elif len(self._queue) >= self._size:
@@ -164,11 +169,12 @@ class Observer:
             self._changed.notify_all()
 
     def join(self, wait_s: float) -> None:
-        """Wait for what is under way; what does not end in this time is left behind."""
+        """Wait for what is under way; what does not end in this time is left behind.
+
+        Tickets of what was not told any more are not settled: it is told again by who comes next.
+        """
         if self._thread is not None:
             self._thread.join(max(0.0, wait_s))
-        with self._changed:
-            self._drop_all()
 
     # --- with the lock held
 
@@ -239,6 +245,7 @@ class Observer:
                         ticket.first_us = now_us
                     return ticket
                 if self._is_closing:
+                    self._queue.clear()
                     return None
                 wait_s = (self._again_at_us - now_us) / 1e6 if self._queue else None
                 self._changed.wait(wait_s)
@@ -280,9 +287,6 @@ class Observer:
         """It asked for another try: the same notice again, later, and nothing before it."""
         self._trouble = str(error)
         self._log_once(str(error), "the observer %s is told later: %s", self.name, error)
-        if self._is_closing:
-            self._settle(ticket, Outcome.SKIPPED)
-            return
         self._again_us = min(self._again_us * 2 or _AGAIN_US, _AGAIN_MAX_US)
         self._again_at_us = now_us + self._again_us
         self._queue.appendleft(ticket)

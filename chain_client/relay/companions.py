@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from chain_client.errors import ChainError
 from chain_client.log import Lease
+from chain_client.relay.announcing import Announcer
 from chain_client.relay.cross_anchoring import CrossAnchorer
 from chain_client.relay.other_senders import OtherSenders
 from chain_client.relay.read_back import ReadBack
@@ -30,12 +31,14 @@ class Companions:
         registry_sync: keeps hosts equal to the registry.
         cross: anchors heads on a second chain too.
         others: watches what other keys sent; on a chain that may replace blocks.
+        announcer: tells plugins of proposals and alarms.
     """
 
     read_back: ReadBack | None = None
     registry_sync: RegistrySync | None = None
     cross: CrossAnchorer | None = None
     others: OtherSenders | None = None
+    announcer: Announcer | None = None
     _failing: set[str] = field(default_factory=set, init=False)
 
     @property
@@ -47,6 +50,8 @@ class Companions:
         """Begin what goes on by itself."""
         if self.registry_sync is not None:
             self.registry_sync.start()
+        if self.announcer is not None:
+            self._guarded(self.announcer.start)
 
     def stop(self) -> None:
         """End all of it."""
@@ -58,6 +63,9 @@ class Companions:
             self.others.stop()
         if self.read_back is not None:
             self.read_back.stop()
+        if self.announcer is not None:
+            # The last one: what the others raised is told, too.
+            self.announcer.stop()
 
     def turn(self, done: Round, lease: Lease | None) -> bool:
         """After a round: see to what is due; whether any work is under way.
@@ -82,6 +90,8 @@ class Companions:
         if self.others is not None and lease is not None:
             others = self.others
             self._guarded(lambda: others.turn(lease))
+        if self.announcer is not None:
+            busy = self._guarded(self.announcer.is_busy) or busy
         return busy
 
     def _guarded(self, work: Callable[[], bool | None]) -> bool:
@@ -121,15 +131,18 @@ class Companions:
     def drain_chain(
         self, lease: Lease | None, keep: Callable[[], None], is_over: Callable[[], bool]
     ) -> None:
-        """Anchor on the second chain once, if this relay anchors.
+        """Anchor on the second chain once, if this relay anchors, and tell what is to be told.
 
         Args:
             lease: of the anchoring, if this relay holds it.
             keep: called while it goes on.
             is_over: whether it has been waited for long enough.
         """
-        if self.cross is None or lease is None:
-            return
-        self.cross.turn(lease)
-        while self.cross.is_busy(_POLL_S) and not is_over():
-            keep()
+        if self.cross is not None and lease is not None:
+            self.cross.turn(lease)
+            while self.cross.is_busy(_POLL_S) and not is_over():
+                keep()
+        if self.announcer is not None:
+            self._guarded(self.announcer.start)
+            while self.announcer.is_busy(_POLL_S) and not is_over():
+                keep()

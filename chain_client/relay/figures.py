@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chain_client.observing import ObserverFigures
+
 
 class Role(StrEnum):
     """What a running relay does beside reading its spool."""
@@ -52,6 +54,8 @@ class Tally:
     balance_wei: int | None = None
     """Of the log writer, as last seen; None on a chain without fees."""
     figures: Figures = field(default_factory=lambda: Figures(Role.WAITS))
+    observers: tuple[ObserverFigures, ...] = ()
+    """What became of what plugins were told of proposals and alarms."""
     round_us: int | None = None
     """Monotonic time of the last round; None before the first."""
 

@@ -72,6 +72,33 @@ def _metrics(tally: Tally, is_ready: bool) -> Iterator[Metric]:
     for kind, number in sorted(Counter(kind for kind, _ in figures.alarms).items()):
         alarms.add_metric([kind], number)
     yield alarms
+    yield from _observers(tally)
+
+
+def _observers(tally: Tally) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    counters = {
+        "told": "Notices that a plugin was told.",
+        "failed": "Notices for which a plugin failed.",
+        "skipped": "Notices that a plugin was not told, or not in time.",
+    }
+    for name, text in counters.items():
+        counter = CounterMetricFamily(f"mlops_chain_observer_{name}", text, labels=["observer"])
+        for one in tally.observers:
+            counter.add_metric([one.name], getattr(one, name))
+        yield counter
+    waiting = GaugeMetricFamily(
+        "mlops_chain_observer_waiting", "Notices that wait for a plugin.", labels=["observer"]
+    )
+    trouble = GaugeMetricFamily(
+        "mlops_chain_observer_trouble", "Whether a plugin can't be told now.", labels=["observer"]
+    )
+    for one in tally.observers:
+        waiting.add_metric([one.name], one.waiting)
+        trouble.add_metric([one.name], int(one.trouble is not None))
+    yield waiting
+    yield trouble
 
 
 def _age_s(tally: Tally) -> float | None:

@@ -1,0 +1,306 @@
+"""Telling observers what happened while a relay runs: proposals and alarms.
+
+It is done in a thread of the relay's process with a connection to the chain of its own, and each
+observer has another thread: nothing that any of them does holds up the relay.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chain_client.clock import Clock
+from chain_client.config import Settings
+from chain_client.errors import AnotherRelay, ChainError, LogUnavailable
+from chain_client.log import Log
+from chain_client.log.holders import is_gone, this_process
+from chain_client.notices import AlarmNotice
+from chain_client.observing import Dispatcher, Ticket
+from chain_client.relay.alarm_changes import AlarmChanges
+from chain_client.relay.figures import Tally
+from chain_client.relay.held_lease import HeldLease
+from chain_client.relay.observer_trouble import ObserverTrouble
+from chain_client.relay.proposal_changes import ProposalChanges
+
+_logger = logging.getLogger(__name__)
+
+LEASE = "observers"
+"""Held by the one relay of a log that tells."""
+PROPOSALS = "observers/proposals"
+ALARMS = "observers/alarms"
+FIGURES = "observers/figures"
+"""Cursors of the log: how far was told, and what became of it."""
+
+_POLL_S = 0.2
+_RETRY_MAX_S = 30.0
+_STOP_S = 5.0
+_PATIENCE_S = 60.0
+"""How long a relay that could end waits for observers that are tried again."""
+_AHEAD = 32
+_MOST_OPEN = 4096
+_REPORT_S = 5.0
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What was handed to observers, and is not settled by all of them."""
+
+    proposals: ProposalChanges | None
+    close: Callable[[], None]
+    alarms: AlarmChanges
+    changes: deque[tuple[tuple[Ticket, ...], str]] = field(default_factory=deque)
+    notices: list[tuple[tuple[Ticket, ...], AlarmNotice]] = field(default_factory=list)
+    since_us: int | None = None
+    has_begun: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.changes or self.notices)
+
+
+class Announcer:
+    """Tells observers in order, and remembers in the log how far it has told.
+
+    Guarantee: no method raises, and none waits for an observer, except `stop`, for some seconds.
+    What was told is not told again by the next relay; what this one could not tell any more is, and
+    has the same id. Of all relays of a log, the one that holds the lease tells. Where nobody
+    listens nothing is done at all: no lease, no thread that stays, no question to the chain.
+
+    Args:
+        log: keeps lease, cursors and alarms.
+        find_dispatcher: finds the plugins; called in the thread, when it begins.
+        open_proposals: makes what reads the registry, from a cursor, in the thread that uses it,
+            with what closes it; None where there is no registry.
+        deployment_id: of the home.
+        settings: of the home; observers are given a copy.
+        tally: is told the figures.
+        clock: time.
+        look_s: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        find_dispatcher: Callable[[], Dispatcher],
+        open_proposals: Callable[[str | None], tuple[ProposalChanges, Callable[[], None]]] | None,
+        deployment_id: str,
+        settings: Settings,
+        tally: Tally,
+        clock: Clock,
+        look_s: float,
+    ) -> None:
+        self._log = log
+        self._find_dispatcher = find_dispatcher
+        self._open_proposals = open_proposals
+        self._deployment_id = deployment_id
+        self._settings = settings
+        self._tally = tally
+        self._clock = clock
+        self._look_us = round(look_s * 1e6)
+        self._lease = HeldLease(log, LEASE, settings.relay_lease_s, clock)
+        self._dispatcher: Dispatcher | None = None
+        self._trouble = ObserverTrouble(log, clock)
+        self._progress: _Progress | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._idle = threading.Event()
+        self._failures = 0
+        self._failed: set[str] = set()
+        self._look_at_us = 0
+        self._reported: tuple[int, str] = (0, "")
+
+    def start(self) -> None:
+        """Look again and again from now on; nothing happens if that goes on already."""
+        if self._thread is None:
+            self._idle.clear()
+            self._thread = threading.Thread(
+                target=self._follow, name="mlops-chain announcer", daemon=True
+            )
+            self._thread.start()
+
+    def is_busy(self, wait_s: float = 0) -> bool:
+        """Whether something is being told, or was not looked for yet, also after ``wait_s``."""
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            return False
+        return not self._idle.wait(wait_s)
+
+    def stop(self) -> None:
+        """End; what observers do not end in some seconds is left behind."""
+        self._stop.set()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        thread.join(_STOP_S)
+        if self._dispatcher is not None:
+            self._dispatcher.close()
+        if not thread.is_alive():
+            self._guarded(self._end)
+        self._lease.give_back()
+
+    def _follow(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._guarded(self._turn)
+                if self._dispatcher is not None and not self._dispatcher.listens():
+                    return
+                pause_s = min(_POLL_S * 2**self._failures, _RETRY_MAX_S)
+                self._stop.wait(pause_s)
+        finally:
+            self._idle.set()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+            self._failures = 0
+        except AnotherRelay as exc:
+            _logger.debug("another relay tells observers: %s", exc)
+            self._forget()
+            self._failures = min(self._failures + 1, 5)
+        except Exception as exc:
+            self._failures = min(self._failures + 1, 10)
+            self._note(exc)
+        if self._failures:
+            self._idle.set()
+
+    def _turn(self) -> None:
+        if self._dispatcher is None:
+            self._dispatcher = self._find_dispatcher()
+        if not self._dispatcher.listens():
+            return
+        self._hold()
+        progress = self._progress or self._begin()
+        now_us = self._clock.monotonic_us()
+        if now_us >= self._look_at_us:
+            self._look_at_us = now_us + self._look_us
+            self._look(progress)
+        self._dispatcher.sweep()
+        self._settle(progress)
+        self._report()
+        is_held_back = progress.proposals is not None and progress.proposals.is_waiting
+        if is_held_back or (progress.is_open and not self._is_over_patience(progress)):
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    def _hold(self) -> None:
+        if not self._lease.is_held:
+            self._lease.take(this_process(), is_gone)
+            self._forget()
+        else:
+            self._lease.renew_when_due()
+
+    def _begin(self) -> _Progress:
+        alarms = AlarmChanges(self._log, self._deployment_id, self._clock, self._log.cursor(ALARMS))
+        proposals, close = None, (lambda: None)
+        if self._open_proposals is not None:
+            proposals, close = self._open_proposals(self._log.cursor(PROPOSALS))
+        assert self._dispatcher is not None
+        self._trouble.begin(self._dispatcher.figures())
+        self._progress = _Progress(proposals, close, alarms)
+        return self._progress
+
+    def _forget(self) -> None:
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            progress.close()
+
+    def _look(self, progress: _Progress) -> None:
+        assert self._dispatcher is not None
+        for notice in progress.alarms.look():
+            told = self._dispatcher.tell("alarm_raised", alarm=notice, settings=self._settings)
+            progress.notices.append((told, notice))
+        if progress.proposals is None:
+            return
+        try:
+            progress.proposals.read()
+        except (AnotherRelay, LogUnavailable):
+            raise
+        except ChainError as exc:
+            # Alarms go on meanwhile; that the chain is away is one.
+            self._note(exc)
+            return
+        self._tell_changes(progress, progress.proposals)
+        if not progress.has_begun:
+            progress.has_begun = True
+            if not progress.proposals.is_waiting and not progress.changes:
+                self._put(PROPOSALS, progress.proposals.cursor())
+            self._put(ALARMS, progress.alarms.cursor())
+
+    def _tell_changes(self, progress: _Progress, proposals: ProposalChanges) -> None:
+        assert self._dispatcher is not None
+        while len(progress.changes) < _MOST_OPEN:
+            figures = self._dispatcher.figures().values()
+            if min(one.waiting for one in figures) >= _AHEAD:
+                return
+            found = proposals.next()
+            if found is None:
+                return
+            tickets = [
+                ticket
+                for change in found.changes
+                for ticket in self._dispatcher.tell(
+                    "proposal_changed", change=change, settings=self._settings
+                )
+            ]
+            progress.changes.append((tuple(tickets), found.cursor))
+
+    def _settle(self, progress: _Progress) -> None:
+        """Remember what was told, in order; what waits to be tried again holds up the rest."""
+        cursor = None
+        while progress.changes and _is_settled(progress.changes[0][0]):
+            _, cursor = progress.changes.popleft()
+        if cursor is not None:
+            self._put(PROPOSALS, cursor)
+        settled = [notice for tickets, notice in progress.notices if _is_settled(tickets)]
+        if settled:
+            for notice in settled:
+                progress.alarms.settle(notice)
+            progress.notices = [item for item in progress.notices if not _is_settled(item[0])]
+            self._put(ALARMS, progress.alarms.cursor())
+        if not progress.is_open:
+            progress.since_us = None
+        elif progress.since_us is None:
+            progress.since_us = self._clock.monotonic_us()
+
+    def _is_over_patience(self, progress: _Progress) -> bool:
+        since_us = progress.since_us
+        now_us = self._clock.monotonic_us()
+        return since_us is not None and now_us - since_us > _PATIENCE_S * 1e6
+
+    def _put(self, name: str, value: str) -> None:
+        self._log.put_cursor(name, value, self._lease.get())
+
+    def _report(self, *, at_once: bool = False) -> None:
+        assert self._dispatcher is not None
+        figures = self._dispatcher.figures()
+        self._tally.observers = tuple(figures.values())
+        self._trouble.look(figures)
+        now_us = self._clock.monotonic_us()
+        text = json.dumps([one.to_json() for one in figures.values()])
+        told_us, told = self._reported
+        if text != told and (at_once or now_us - told_us >= _REPORT_S * 1e6):
+            self._put(FIGURES, text)
+            self._reported = now_us, text
+
+    def _end(self) -> None:
+        """What was told at last is remembered, too."""
+        if self._progress is not None and self._lease.is_held:
+            self._settle(self._progress)
+            self._report(at_once=True)
+        self._forget()
+
+    def _note(self, exc: Exception) -> None:
+        """Once for each cause; our own texts hold no secret, those of others are not shown."""
+        text = str(exc) if isinstance(exc, ChainError) else type(exc).__name__
+        level = logging.DEBUG if text in self._failed else logging.WARNING
+        self._failed.add(text)
+        _logger.log(level, "observers are told later: %s", text)
+
+
+def _is_settled(tickets: tuple[Ticket, ...]) -> bool:
+    return all(ticket.outcome is not None for ticket in tickets)
