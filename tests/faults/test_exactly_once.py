@@ -34,6 +34,10 @@ ELSEWHERE = {
     # A transaction that gets stuck: on an embedded chain none does.
     "transaction.replacement.signed": "faults/test_transactions_killed.py",
     "transaction.replacement.stored": "faults/test_transactions_killed.py",
+    # Events that go to a payload store.
+    "log.payloads.begun": "faults/test_payloads_killed.py",
+    "log.payload.stored": "faults/test_payloads_killed.py",
+    "log.payloads.stored": "faults/test_payloads_killed.py",
     # What MLflow is set to, after what the registry decided.
     "sync.promoted": "integration/gate_sync/test_killed_sync.py",
     "sync.target.written": "integration/gate_sync/test_killed_sync.py",
