@@ -80,12 +80,15 @@ def _close_and_ship(
     recorder: Recorder | None, settings: Settings, ship_to: str, deadline: float
 ) -> None:
     try:
+        from chain_client.plugin_host import own_plugins_first
         from chain_client.shipping import open_shipper, ship_sources
 
         own = _close(recorder)
+        with own_plugins_first():
+            shipper = open_shipper(ship_to, base=settings.home)
         sent = ship_sources(
             settings.spool_path,
-            open_shipper(ship_to, base=settings.home),
+            shipper,
             lambda: time.monotonic() >= deadline,
             first=own,
         )

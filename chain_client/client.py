@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -22,6 +23,7 @@ from chain_client.errors import (
 from chain_client.home import Home
 from chain_client.hosts import Host, Progress, Scope, StoreBinding, load_host
 from chain_client.owners import is_shared
+from chain_client.plugin_host import own_plugins_first
 from chain_client.recorder import Recorder
 from chain_client.relay.starter import RelayStarter
 from chain_client.spool import Durability, SpoolWriter
@@ -77,6 +79,7 @@ class ChainClient:
         self.settings = settings
         self.deployment = deployment
         self.folder = Home(settings.home, settings.spool_path)
+        self._is_hosts = False
 
     @classmethod
     def open(
@@ -86,7 +89,7 @@ class ChainClient:
         create: bool = False,
         expected_deployment_id: str | None = None,
     ) -> ChainClient:
-        """Open a home.
+        """Open a home, in a process that is a host's: no foreign plugin is imported without need.
 
         Args:
             settings: default: those of the environment and the current folder.
@@ -103,6 +106,15 @@ class ChainClient:
             LogMismatch: log and chain contradict each other.
             ConfigurationError: a setting leads elsewhere than the deployment.
         """
+        with own_plugins_first():
+            client = cls._open(settings, create, expected_deployment_id)
+        client._is_hosts = True
+        return client
+
+    @classmethod
+    def _open(
+        cls, settings: Settings | None, create: bool, expected_deployment_id: str | None
+    ) -> ChainClient:
         from chain_client.ledger.deployment import Deployment
 
         chosen = settings or Settings.from_environment(os.environ, Path.cwd())
@@ -186,7 +198,8 @@ class ChainClient:
         from chain_client.ledger import open_ledger
 
         self._check_url()
-        return open_ledger(self.settings, expected=self.deployment.expected())
+        with own_plugins_first() if self._is_hosts else contextlib.nullcontext():
+            return open_ledger(self.settings, expected=self.deployment.expected())
 
     @cached_property
     def contract(self) -> EventLogContract:
@@ -438,12 +451,8 @@ class ChainClient:
         settings = self.settings
         self._check_url()
         log = Log(settings.resolve_url(settings.log_url), timeout_s=_OPEN_PATIENCE_S)
-        # Every process that records comes here: none of them imports a plugin of others for it.
         ledger = open_ledger(
-            settings,
-            expected=self.deployment.expected(),
-            timeout_s=_OPEN_PATIENCE_S,
-            own_only=True,
+            settings, expected=self.deployment.expected(), timeout_s=_OPEN_PATIENCE_S
         )
         try:
             log.check_schema()

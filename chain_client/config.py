@@ -22,6 +22,8 @@ CONFIG_FILE = "config.toml"
 DEFAULT_SPOOL = "spool"
 DEFAULT_INBOX = "inbox"
 
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:")
+
 MLFLOW_GROUPS = (
     "traces",
     "assessments",
@@ -43,7 +45,7 @@ def _setting(
     # A URL may hold a password or an access key: it is no part of the settings' repr.
     return field(
         default=default,
-        repr=not key.endswith(("url", "headers", "payloads")),
+        repr=not key.endswith(("url", "headers", "payloads", "inbox")),
         metadata={
             "key": key,
             "help": help_text,
@@ -140,8 +142,9 @@ class Settings:
     relay_inbox: str = _setting(
         "relay.inbox",
         DEFAULT_INBOX,
-        "Folder in which spools arrive that machines hand over before they are thrown away; the "
-        "relay takes them in.",
+        "Where spools arrive that machines hand over before they are thrown away, and the relay "
+        "takes them in: a folder, or the URI of a store such as `s3://bucket/prefix`, from which "
+        "it fetches them.",
     )
     relay_autostart: bool = _setting(
         "relay.autostart",
@@ -253,6 +256,12 @@ class Settings:
         "From which block the gate reads what is approved: the last one that is `finalized`, or "
         "the `latest`, which may still be replaced.",
         ("finalized", "latest"),
+    )
+    checks_timeout_s: int = _setting(
+        "checks.timeout_s",
+        60,
+        "Seconds that one check of a promotion may take, the loading of its plugin included; one "
+        "that takes longer blocks the proposal.",
     )
     registry_sync: bool = _setting(
         "registry.sync",
@@ -385,8 +394,8 @@ class Settings:
 
     @property
     def names_network(self) -> bool:
-        """Whether `ledger.url` names endpoints of a network, and no chain of this home's own."""
-        return self.ledger_url.startswith(("http:", "https:"))
+        """Whether `ledger.url` names a network, as a plugin's does, and no chain of this home."""
+        return not self.ledger_url.startswith("embedded:")
 
     @property
     def spool_path(self) -> Path:
@@ -395,8 +404,14 @@ class Settings:
 
     @property
     def inbox_path(self) -> Path:
-        """Absolute path of the folder in which spools arrive."""
-        return self.home / Path(self.relay_inbox).expanduser()
+        """Absolute path of the folder in which spools arrive, or into which they are fetched."""
+        inbox = DEFAULT_INBOX if self.inbox_uri is not None else self.relay_inbox
+        return self.home / Path(inbox).expanduser()
+
+    @property
+    def inbox_uri(self) -> str | None:
+        """URI of the store from which spools are fetched; None if `relay.inbox` is a folder."""
+        return self.relay_inbox if _URI.match(self.relay_inbox) else None
 
     def resolve_url(self, url: str) -> str:
         """``url`` with a relative file path made absolute, taken from the home."""

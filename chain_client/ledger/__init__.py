@@ -48,7 +48,6 @@ def open_ledger(
     *,
     expected: ExpectedChain | None = None,
     timeout_s: float | None = None,
-    own_only: bool = False,
 ) -> Ledger:
     """The connection that `ledger.url` names. Connects with the first call of a method.
 
@@ -57,7 +56,6 @@ def open_ledger(
         expected: what the chain must be. A JSON-RPC ledger checks every endpoint for it before it
             asks or sends anything else; of an embedded chain, `check_deployment` does.
         timeout_s: how long one call may wait for the chain; by default `ledger.timeout_s`.
-        own_only: know our built-ins alone, and import no other plugin.
 
     Raises:
         ConfigurationError: the scheme is not known, two plugins open it, or a setting is not
@@ -65,9 +63,7 @@ def open_ledger(
     """
     scheme, colon, _ = settings.ledger_url.partition(":")
     plugins = get_plugin_host()
-    factory: LedgerFactory = plugins.factory(
-        "ledgers", scheme if colon else "", "ledger of ledger.url", own_only=own_only
-    )
+    factory: LedgerFactory = plugins.factory("ledgers", scheme if colon else "", "ledger")
     return factory(
         settings, expected, settings.ledger_timeout_s if timeout_s is None else timeout_s
     )

@@ -7,7 +7,7 @@ is looked up here and nowhere else; our own built-ins are plugins of the distrib
 
 from __future__ import annotations
 
-from chain_client.plugin_host.host import PluginHost
+from chain_client.plugin_host.host import PluginHost, own_plugins_first
 from chain_client.plugin_host.loading import HookCall, LoadedPlugin
 from chain_client.plugin_host.process import PLUGINS_VARIABLE, get_plugin_host, using_plugin_host
 
@@ -17,5 +17,6 @@ __all__ = [
     "LoadedPlugin",
     "PluginHost",
     "get_plugin_host",
+    "own_plugins_first",
     "using_plugin_host",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -22,6 +24,8 @@ from chain_client.plugin_host.loading import (
     name_plugin,
 )
 
+_own_first: ContextVar[bool] = ContextVar("own_first", default=False)
+
 Find = Callable[[], Iterable[EntryPoint]]
 
 _OFF: Final = "it was not loaded, as MLOPS_CHAIN_PLUGINS is own"
@@ -30,6 +34,20 @@ _OFF: Final = "it was not loaded, as MLOPS_CHAIN_PLUGINS is own"
 def find_installed() -> Iterable[EntryPoint]:
     """The entry points of every plugin that is installed; nothing is imported."""
     return entry_points(group=ENTRY_POINT_GROUP)
+
+
+@contextlib.contextmanager
+def own_plugins_first() -> Iterator[None]:
+    """Inside, a scheme of a built-in is opened by it, and no plugin of others is looked at for it.
+
+    For processes that record, where no foreign code may run because of us. That a plugin of others
+    wants the same scheme is then told by whoever else opens it, and by `doctor`.
+    """
+    token = _own_first.set(True)
+    try:
+        yield
+    finally:
+        _own_first.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +96,13 @@ class PluginHost:
         """
         return self._offer(name).plugin
 
-    def factories(self, role: str, *, own_only: bool = False) -> Mapping[str, Factory]:
+    def factories(self, role: str) -> Mapping[str, Factory]:
         """What opens which scheme; without schemes that two plugins name.
 
         Args:
             role: one of `chain_client.hookspecs.TABLES`.
-            own_only: look at our built-ins alone, and import nothing else: for processes that
-                record, where no foreign code may run because of us.
         """
-        found = self._by_scheme(role, own_only=own_only)
+        found = self._by_scheme(role)
         return MappingProxyType(
             {
                 scheme: offers[0].tables[role][scheme]
@@ -95,34 +111,33 @@ class PluginHost:
             }
         )
 
-    def factory(self, role: str, scheme: str, thing: str, *, own_only: bool = False) -> Factory:
+    def factory(self, role: str, scheme: str, thing: str) -> Factory:
         """What opens a scheme.
 
         Args:
             role: as in `factories`.
             scheme: without the colon; shown if it is unknown, so nothing secret may be in it.
             thing: what is opened, for the error: ``signer``.
-            own_only: as in `factories`.
 
         Raises:
             ConfigurationError: no plugin names it, or two do.
         """
-        found = self._by_scheme(role, own_only=own_only).get(scheme, [])
+        found = self._by_scheme(role, own_only=True).get(scheme) if _own_first.get() else None
+        found = found or self._by_scheme(role).get(scheme, [])
         if len(found) == 1:
             return found[0].tables[role][scheme]
         if found:
             raise ConfigurationError(f"{_say_doubled(role, scheme, found)}; remove one of them")
         raise ConfigurationError(
-            f"no {thing} is known for '{scheme}:'; {self.describe_known(role, own_only=own_only)}"
+            f"no {thing} is known for '{scheme}:'; {self.describe_known(role)}"
         )
 
-    def describe_known(self, role: str, *, own_only: bool = False) -> str:
+    def describe_known(self, role: str) -> str:
         """For an error: the schemes that are known, and the plugins that can't be used."""
-        schemes = sorted(self._by_scheme(role, own_only=own_only))
-        known = ", ".join(f"{scheme}:" for scheme in schemes) or "none"
+        known = ", ".join(f"{scheme}:" for scheme in sorted(self._by_scheme(role))) or "none"
         unusable = [
             f"the plugin {offer.plugin.describe()} can't be used: {offer.plugin.error}"
-            for offer in self._offers(own_only=own_only)
+            for offer in self._offers()
             if offer.plugin.error is not None
         ]
         return "; ".join([f"known schemes: {known}", *unusable])

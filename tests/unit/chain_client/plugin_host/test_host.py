@@ -13,7 +13,12 @@ import pytest
 from chain_client.config import Settings
 from chain_client.errors import ConfigurationError
 from chain_client.ledger import open_ledger
-from chain_client.plugin_host import PluginHost, get_plugin_host, using_plugin_host
+from chain_client.plugin_host import (
+    PluginHost,
+    get_plugin_host,
+    own_plugins_first,
+    using_plugin_host,
+)
 from chain_client.shipping import open_shipper
 from chain_client.signing import open_signer
 from tests.forked import in_fork
@@ -210,7 +215,7 @@ def test_of_two_plugins_of_one_name_neither_is_used(install: Install, tmp_path: 
 
 
 def test_plugins_of_others_stay_off_where_nobody_asks_for_them(
-    install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    install: Install, tmp_path: Path
 ) -> None:
     install("vault", "raise AssertionError('imported')", module="plugged_but_off")
     with using_plugin_host(PluginHost(third_party=False)) as host:
@@ -219,13 +224,14 @@ def test_plugins_of_others_stay_off_where_nobody_asks_for_them(
         assert "MLOPS_CHAIN_PLUGINS" in (found.error or "")
         with pytest.raises(ConfigurationError, match=r"'vault:'.*MLOPS_CHAIN_PLUGINS is own"):
             open_signer("vault:a", base=tmp_path)
-    with using_plugin_host(PluginHost()) as host:
-        host.factory("signers", "keystore", "signer", own_only=True)
+    with using_plugin_host(), own_plugins_first():
+        open_signer("keystore:a.json", base=tmp_path)
         assert "plugged_but_off" not in sys.modules
-    monkeypatch.setattr("chain_client.plugin_host.process._host", None)
-    monkeypatch.setenv("MLOPS_CHAIN_PLUGINS", "none")
-    with pytest.raises(ConfigurationError, match="expected all or own, got 'none'"):
-        get_plugin_host()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chain_client.plugin_host.process._host", None)
+        patch.setenv("MLOPS_CHAIN_PLUGINS", "none")
+        with pytest.raises(ConfigurationError, match="expected all or own, got 'none'"):
+            get_plugin_host()
 
 
 def test_plugins_are_loaded_once_by_many_threads_and_in_forked_children(
