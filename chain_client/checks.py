@@ -88,7 +88,7 @@ class CheckFinding:
 
     level: Level
     text: str
-    values: Mapping[str, Json] = field(default_factory=dict)
+    values: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:

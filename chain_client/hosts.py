@@ -467,6 +467,20 @@ class Governs(Protocol):
         """Give a version these reserved tags, and no others; see `set_target`."""
 
 
+@runtime_checkable
+class NamesRuns(Protocol):
+    """An adapter whose host knows which run made a version."""
+
+    def find_run(
+        self, store: StoreBinding, name: str, version: int, workspace: str = ""
+    ) -> str | None:
+        """Id of the run that made a version; None if the host knows of none, or of no version.
+
+        Raises:
+            HostUnavailable: the host does not answer now.
+        """
+
+
 def installed_hosts() -> Iterator[Host]:
     """Every adapter that is installed and can be imported."""
     for name in sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}):

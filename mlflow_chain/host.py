@@ -37,7 +37,7 @@ from mlflow_chain.files.locations import Storage
 from mlflow_chain.files.read_back import read_back
 from mlflow_chain.loading_mlflow import load_mlflow
 from mlflow_chain.mapping.over_http import to_shown
-from mlflow_chain.mapping.workspaces import to_bare
+from mlflow_chain.mapping.workspaces import to_bare, to_key
 from mlflow_chain.reading.governed import GovernedModel, read_models
 from mlflow_chain.reading.opening import open_reader
 from mlflow_chain.reading.server_uri import is_server_uri
@@ -172,6 +172,15 @@ class MlflowHost:
         with closing(open_reader(store.uri)) as reader:
             location = resolve_location(reader, storage, name, version, workspace)
         return attest(location, storage, recorded or _nothing_recorded)
+
+    def find_run(
+        self, store: StoreBinding, name: str, version: int, workspace: str = ""
+    ) -> str | None:
+        """The run that made a version; see `chain_client.hosts.NamesRuns`."""
+        with closing(open_reader(store.uri)) as reader:
+            found = reader.find_version(to_key(workspace, name), version)
+        run_id = None if found is None else found.fields.get("run_id")
+        return str(run_id) if run_id else None
 
     def target_events(self, store: StoreBinding, recorded: Recorded) -> Iterator[TargetEvent]:
         """What recorded calls did to aliases and stages; see `chain_client.hosts.Governs`."""

@@ -13,7 +13,7 @@ from chain_client.cli.output import open_client
 from chain_client.client import ChainClient
 from chain_client.errors import InvalidInput
 from chain_client.governing.logged import bring_in
-from chain_client.registry.client import AdminResult, Scheduled
+from chain_client.registry.client import AdminResult, Noted, Scheduled
 from chain_client.registry.users import resolve_address
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, to_hex
@@ -99,6 +99,8 @@ def admin_result(result: AdminResult, done: str, already: str) -> tuple[str, str
             f"{done}: waits in the timelock until {to_day(result.ready_at_s)}; give the same "
             "command again then, and it is carried out"
         )
+    if isinstance(result, Noted):
+        return "[green]noted[/]", f"{done}; signed, in the log"
     if result.tx_hash is None:
         return "already so", already
     return "[green]done[/]", done
@@ -112,6 +114,8 @@ def admin_json(result: AdminResult) -> dict[str, str | int | None]:
             "operation": to_hex(result.operation_id),
             "ready_at_s": result.ready_at_s,
         }
+    if isinstance(result, Noted):
+        return {"state": "noted", "transaction": None}
     if result.tx_hash is None:
         return {"state": "already", "transaction": None}
     return {"state": "done", "transaction": to_hex(result.tx_hash)}

@@ -194,11 +194,18 @@ def _plan(
     names = sorted({name for name, _ in content.rules if name is not None})
     models = find_models(client, names, tracking_uri)
     state = registry.state()
-    return plan_policies(content, state, registry.salt, models, registry.lookup(state))
+    return plan_policies(
+        content,
+        state,
+        registry.salt,
+        models,
+        registry.lookup(state),
+        registry.applied_checks(),
+    )
 
 
 def _print_plan(found: PolicyPlan) -> None:
-    signs = {"add_approver": "[green]+[/]", "set_policy": "[green]+[/]"}
+    signs = dict.fromkeys(("add_approver", "apply_checks", "set_policy"), "[green]+[/]")
     print_rows((signs.get(step.action, "[red]-[/]"), step.text) for step in found.steps)
 
 

@@ -1,15 +1,20 @@
-"""Writing a proposal: the files are attested and the version is registered before."""
+"""Writing a proposal: the files are attested, the policy's checks are run, and the version is
+registered before."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain_client.attestations import Attestation
 from chain_client.client import ChainClient
-from chain_client.errors import PromotionConflict
+from chain_client.errors import InvalidInput, PromotionConflict
 from chain_client.events import Actor
 from chain_client.governing.attesting import Tell, attest, tell_nobody
+from chain_client.governing.checking import Checked, require_checks
 from chain_client.governing.models import FoundModel, find_model
-from chain_client.registry.evidence import EvidenceItem
+from chain_client.registry.authoring import new_nonce
+from chain_client.registry.check_reports import CheckReport
+from chain_client.registry.evidence import CHECKS, EvidenceItem
 from chain_client.registry.proposals import ProposalDocument, short_id
 from chain_client.registry.targets import Target
 from chain_client.registry.users import named, to_names
@@ -55,7 +60,8 @@ def write(
     *,
     actor: Actor | None = None,
 ) -> ProposalDocument:
-    """The proposal of a wish, after its files were attested and its version was registered.
+    """The proposal of a wish, after its files were attested, its checks passed, and its version
+    was registered.
 
     Args:
         client: of the home.
@@ -67,9 +73,12 @@ def write(
 
     Raises:
         PromotionConflict: it is proposed already; or its files are not those that were registered.
+        PromotionDenied: a check of the policy blocks it, or can't be carried out.
         ChainError: model or version are not there, can't be read, or no policy is in force.
     """
     registry = client.registry
+    if any(item.kind == CHECKS for item in wish.evidence):
+        raise InvalidInput("checks are no evidence to bring: they are run when it is proposed")
     found = find_model(client, wish.name, wish.tracking_uri)
     on_chain = registry.model_id(found.model)
     if not wish.again:
@@ -81,6 +90,9 @@ def write(
         registry.check_gated(found.model, wish.target)
     attestation = attest(client, found, wish.version, timeout_s, tell, actor=actor)
     commitment = registry.commitment(on_chain, wish.version, attestation.files.digest)
+    checks = None
+    if not wish.breaks_glass:
+        checks = _check(client, wish, found, attestation, requester, timeout_s, tell, actor)
 
     def complete() -> ProposalDocument:
         return registry.write_proposal(
@@ -93,6 +105,7 @@ def write(
             open_for_s=wish.open_for_s,
             supersedes=supersedes,
             for_break_glass=wish.breaks_glass,
+            checks=checks,
         )
 
     complete()  # what can't be proposed is not registered, for that is for ever
@@ -100,6 +113,36 @@ def write(
     if done.tx_hash is not None:
         tell("registered on chain")
     return complete()
+
+
+def _check(
+    client: ChainClient,
+    wish: Wish,
+    found: FoundModel,
+    attestation: Attestation,
+    requester: Address,
+    timeout_s: float,
+    tell: Tell,
+    actor: Actor | None,
+) -> CheckReport | None:
+    """The report of the checks that the policy demands; None if it demands none."""
+    registry = client.registry
+    place = registry.model_id(found.model), registry.target_id(wish.target)
+    policy_hash = registry.contract.policy(*place).policy_hash
+    applied = registry.required_checks(*place)
+    if applied is None:
+        return None
+    checked = Checked(
+        found,
+        wish.version,
+        wish.target,
+        attestation.files,
+        requester,
+        tuple(str(item) for item in wish.evidence),
+    )
+    return require_checks(
+        client, applied, checked, policy_hash, new_nonce(), timeout_s, tell, actor=actor
+    )
 
 
 def check_not_open(client: ChainClient, wish: Wish, found: FoundModel) -> None:

@@ -19,7 +19,8 @@ from chain_client.governing.models import FoundModel, find_model
 from chain_client.governing.proposing import Wish, check_not_open, write
 from chain_client.ledger.model_registry_values import REQUESTER_ROLE, ProposalStatus
 from chain_client.registry import documents
-from chain_client.registry.proposals import ProposalDocument
+from chain_client.registry.evidence import CHECKS
+from chain_client.registry.proposals import ProposalDocument, short_id
 from chain_client.signing import Signer
 from chain_client.types import Address, to_hex
 
@@ -79,6 +80,8 @@ def propose_once(
             client, lambda: documents.find_proposal(client.log, fresh.id), timeout_s=timeout_s
         )
         document = _find_earlier(client, wish, found, requester) or fresh
+    elif registry.contract.proposal(document.id).status is ProposalStatus.OPEN:
+        _check_still_counts(client, document)
     registry.propose(document, signer=signer)
     return Proposed(document, get_act(registry, "ProposalMade", proposalId=document.id))
 
@@ -113,7 +116,8 @@ def _find_earlier(
             requester,
         ):
             continue
-        if set(document.names.evidence) != set(wish.evidence) or not _supersedes(document, wish):
+        brought = {item for item in document.names.evidence if item.kind != CHECKS}
+        if brought != set(wish.evidence) or not _supersedes(document, wish):
             continue
         status = registry.contract.proposal(document.id).status
         if status is ProposalStatus.PROMOTED:
@@ -126,9 +130,33 @@ def _find_earlier(
         if status is ProposalStatus.OPEN:
             return document
         # A try that never came to the chain; too old a one would leave approvers no time.
-        if status is ProposalStatus.NONE and unsent is None and 2 * left_s > open_for_s:
+        if status is not ProposalStatus.NONE or unsent is not None or 2 * left_s <= open_for_s:
+            continue
+        if _is_checked(client, document):
             unsent = document
     return unsent
+
+
+def _check_still_counts(client: ChainClient, document: ProposalDocument) -> None:
+    """See that approvers may approve the open proposal of an earlier try.
+
+    Raises:
+        PromotionDenied: other checks are required since; it has to be withdrawn first.
+    """
+    try:
+        client.registry.check_report(document)
+    except PromotionDenied as exc:
+        command = f"mlops-chain model withdraw {short_id(document.id)}"
+        raise PromotionDenied(f"{exc} (withdraw it first: {command} --key …)") from exc
+
+
+def _is_checked(client: ChainClient, document: ProposalDocument) -> bool:
+    """Whether an earlier try passed the checks that are required now."""
+    try:
+        client.registry.check_report(document)
+    except PromotionDenied:
+        return False
+    return True
 
 
 def _supersedes(document: ProposalDocument, wish: Wish) -> bool:

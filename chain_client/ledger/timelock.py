@@ -178,6 +178,16 @@ class TimelockContract:
         """Whether an account has a role of the timelock's."""
         return bool(self._view("hasRole", role, account, at=at)[0])
 
+    def granted(self, role: bytes, from_block: int, to_block: int) -> list[Address]:
+        """To whom a role of the timelock's was given in a range of blocks (both ends included)."""
+        abi = load_abi(CONTRACT)
+        topics = (abi.event_topic("RoleGranted"), Digest(role))
+        return [
+            Address(abi.decode_event("RoleGranted", record)["account"])
+            for first, last in block_ranges(from_block, to_block)
+            for record in self._ledger.events(self.address, topics, first, last)
+        ]
+
     def scheduled(self, from_block: int, to_block: int) -> list[ScheduledOperation]:
         """Operations scheduled in a range of blocks (both ends included), in chain order."""
         abi = load_abi(CONTRACT)

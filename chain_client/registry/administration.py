@@ -5,11 +5,16 @@ Signatures here are stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from chain_client.errors import ConfigurationError, ContractReverted, PromotionConflict
+from chain_client.errors import (
+    ConfigurationError,
+    ContractReverted,
+    InvalidInput,
+    PromotionConflict,
+)
 from chain_client.home import OWNER_KEY
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger import timelock
@@ -24,7 +29,9 @@ from chain_client.ledger.model_registry import (
 from chain_client.ledger.timelock import Operation, OperationState, TimelockContract
 from chain_client.registry import documents
 from chain_client.registry.authoring import Authoring
+from chain_client.registry.check_configuration import ConfiguredCheck, note_applied
 from chain_client.registry.sending import Sender, purpose_of
+from chain_client.registry.state import Place
 from chain_client.registry.targets import Target
 from chain_client.signing import Signer, open_signer
 from chain_client.signing.keccak import keccak256
@@ -50,7 +57,12 @@ class Scheduled:
     ready_at_s: int
 
 
-AdminResult: TypeAlias = Done | Scheduled
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """It is noted in the log, signed by the admin; nothing of it is sent to the chain."""
+
+
+AdminResult: TypeAlias = Done | Scheduled | Noted
 
 
 class Administration(Authoring):
@@ -99,6 +111,35 @@ class Administration(Authoring):
 
         call = self.contract.set_policy_call(model, target, policy)
         return self._administer("set-policy", call, stands, signer)
+
+    def apply_checks(
+        self, place: Place, checks: Sequence[ConfiguredCheck], *, signer: Signer | None = None
+    ) -> AdminResult:
+        """Say which checks have to pass at a place; none: none any more. Counts at once.
+
+        Args:
+            place: model (or `ANY_MODEL`) and target, as they stand on chain.
+            checks: by name.
+            signer: the admin's key, which signs what is noted; default: the owner's.
+
+        Raises:
+            InvalidInput: another's key, or too many checks.
+        """
+        before = self.applied_checks().get(place)
+        if (() if before is None else before.checks) == tuple(checks):
+            return Done()
+        key = signer or self._key(OWNER_KEY)
+        if not self.may_apply_checks(key.address()):
+            raise InvalidInput(
+                "checks are applied by who administers the registry: "
+                f"{to_hex(key.address())} has neither the role admin nor, where there is a "
+                "timelock, that of its proposers"
+            )
+        # An admin whose clock is slow, or was, still has the last word.
+        time_us = max(self._clock.time_us(), 0 if before is None else before.time_us + 1)
+        deployment_id = self.deployment.deployment_id
+        note_applied(self._recorder(), deployment_id, self.domain, key, place, checks, time_us)
+        return Noted()
 
     def add_approver(
         self, group: str, account: Address, *, signer: Signer | None = None

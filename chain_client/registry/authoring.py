@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from secrets import token_bytes
 
-from chain_client.errors import InvalidInput
+from chain_client.errors import InvalidInput, PromotionConflict
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry import ProposalFields
+from chain_client.registry.check_reports import CheckReport
+from chain_client.registry.checking import CheckedReader
 from chain_client.registry.documents import NameBook
 from chain_client.registry.evidence import EvidenceItem, to_kinds, to_mask
 from chain_client.registry.proposals import PolicyTerms, ProposalDocument, ProposalNames
-from chain_client.registry.reading import RegistryReader
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.summaries import (
     complete_proposal,
@@ -27,7 +28,12 @@ _NONE = Digest(bytes(32))
 _SHOWN = 50
 
 
-class Authoring(RegistryReader):
+def new_nonce() -> Digest:
+    """32 random bytes that tell a proposal from every other one."""
+    return Digest(token_bytes(32))
+
+
+class Authoring(CheckedReader):
     """Writes what people sign. Signatures here are stable."""
 
     def check_gated(self, model: ModelIncarnation, target: Target) -> None:
@@ -51,6 +57,7 @@ class Authoring(RegistryReader):
         open_for_s: int | None = None,
         supersedes: Digest | None = None,
         for_break_glass: bool = False,
+        checks: CheckReport | None = None,
     ) -> ProposalDocument:
         """A proposal under the policy in force; nothing is sent or noted.
 
@@ -64,9 +71,11 @@ class Authoring(RegistryReader):
             open_for_s: seconds until its deadline; by default as long as the policy allows.
             supersedes: a closed proposal that it takes up again.
             for_break_glass: no policy needs to be in force, and none is obeyed.
+            checks: what the policy's checks found; gives the proposal its nonce.
 
         Raises:
             InvalidInput: no policy is in force, evidence is missing, or a leaf is not in the log.
+            PromotionConflict: the policy was changed while it was checked.
         """
         on_chain, place = self.model_id(model), self.target_id(target)
         terms, policy_hash = self.terms(on_chain, place)
@@ -75,6 +84,10 @@ class Authoring(RegistryReader):
         longest = 86_400 if terms is None else terms.policy.expiry_s
         if open_for_s is not None and not 0 < open_for_s <= longest:
             raise InvalidInput(f"a proposal can be open for 1 to {longest} s here")
+        if checks is not None:
+            if checks.policy_hash != policy_hash:
+                raise PromotionConflict("the policy was changed meanwhile; propose again")
+            evidence = (*evidence, checks.evidence)
         if terms is not None and not for_break_glass:
             _check_evidence(terms, evidence)
         size = self._log.size() if evidence else 0
@@ -93,10 +106,10 @@ class Authoring(RegistryReader):
             deadline_s=self.now_s() + (open_for_s or longest),
             requester=requester,
             supersedes=supersedes or _NONE,
-            nonce=Digest(token_bytes(32)),
+            nonce=new_nonce() if checks is None else checks.nonce,
         )
         name = to_names(self.users()).get(requester, "")
-        names = ProposalNames(model, target, model_digest, name, tuple(evidence))
+        names = ProposalNames(model, target, model_digest, name, tuple(evidence), checks)
         return complete_proposal(self.domain, fields, names, terms, new_salt_line())
 
     def write_rollback(

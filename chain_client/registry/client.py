@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from chain_client.errors import InvalidInput
 from chain_client.ledger.model_registry import Cause, ProposalStatus
 from chain_client.registry import documents
-from chain_client.registry.administration import AdminResult, Done, Scheduled
+from chain_client.registry.administration import AdminResult, Done, Noted, Scheduled
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.statements import (
@@ -27,7 +27,7 @@ from chain_client.registry.typed_data import MEANING_APPROVAL, MEANING_REVIEW
 from chain_client.signing import Signer
 from chain_client.types import Address, Digest
 
-__all__ = ["AdminResult", "Done", "RegistryClient", "Scheduled"]
+__all__ = ["AdminResult", "Done", "Noted", "RegistryClient", "Scheduled"]
 
 
 class RegistryClient(Submitting):
@@ -66,6 +66,7 @@ class RegistryClient(Submitting):
 
         Raises:
             InvalidInput: it was closed before.
+            PromotionDenied: it was not checked as the policy demands now.
         """
         self.check_document(document)
         status = self.contract.proposal(document.id).status
@@ -78,6 +79,7 @@ class RegistryClient(Submitting):
                 # It was made past this home, and without its text nothing is promoted.
                 documents.note_document(self._recorder(), document)
             return document.id
+        self.check_report(document)
         statement = self._signed(request_authorship(document), signer, signed)
         if documents.find_proposal(self._log, document.id) is None:
             documents.note_document(self._recorder(), document)
@@ -101,11 +103,12 @@ class RegistryClient(Submitting):
             signed: approvals that others signed (`request_approval`).
 
         Raises:
-            PromotionDenied: the policy was changed since it was proposed; it can be promoted no
-                more.
+            PromotionDenied: the policy was changed since it was proposed, and it can be promoted
+                no more; or it was not checked as the policy demands now.
         """
         self.check_document(document)
         self._check_policy(document)
+        self.check_report(document)
         request = request_approval(document, MEANING_APPROVAL)
         statements = [self._signed(request, None, one) for one in signed]
         if signer is not None and signer.address() not in {one.signer for one in statements}:

@@ -12,6 +12,7 @@ event                  subject                                     payload
 ``approval.written``   that of the proposal or return              ``statement``
 ``reason.written``     ``Subject("", "reason", hash)``             ``text``
 ``name.written``       ``Subject("", "name", id)``                 ``kind`` and what is hashed
+``checks.reported``    ``Subject(store_id, "checks", digest)``     ``report`` (`check_reports`)
 =====================  ==========================================  =============================
 
 Ids and hashes in subjects are hex with ``0x``.
@@ -28,6 +29,7 @@ from chain_client.event_codec import decode_event
 from chain_client.events import Actor, Event, Json, Subject
 from chain_client.hosts import ModelIncarnation
 from chain_client.log import Log
+from chain_client.registry.check_reports import CHECKS_REPORTED, CheckReport
 from chain_client.registry.identity import Salt, group_id, model_id, target_id
 from chain_client.registry.proposals import ProposalDocument, model_from_json, model_to_json
 from chain_client.registry.returns import ReturnDocument
@@ -191,6 +193,31 @@ def proposals(log: Log, prefix: str = "") -> Iterator[ProposalDocument]:
         document = _document(event)
         if document is not None and to_hex(document.id) == event.subject.id:
             yield document
+
+
+def note_report(records: Records, store_id: str, report: CheckReport, actor: Actor) -> None:
+    """Note what the checks of a proposal found, whether they passed or not.
+
+    Raises:
+        SpoolUnavailable: the journal can't be written.
+    """
+    subject = Subject(store_id, "checks", to_hex(report.digest))
+    payload: dict[str, Json] = {"report": report.to_json()}
+    records.note(CHECKS_REPORTED, subject, payload, actor=actor, required=True)
+
+
+def find_report(log: Log, store_id: str, digest: bytes) -> CheckReport | None:
+    """The report of that digest, if the log holds it."""
+    for event in _read(log, Subject(store_id, "checks", to_hex(digest)).to_key(), exact=True):
+        if event.type != CHECKS_REPORTED:
+            continue
+        try:
+            report = CheckReport.from_json(event.payload.get("report"))
+        except ChainError:
+            continue
+        if report.digest == digest:
+            return report
+    return None
 
 
 def find_return(log: Log, return_id: bytes) -> ReturnDocument | None:

@@ -24,8 +24,13 @@ KINDS: Mapping[str, int] = {
     "ticket": 6,
     "training_code": 7,
     "security_scan": 8,
+    "checks": 9,
 }
 """Bit of each kind in the contract's ``evidenceKinds``; a bit is never given to another kind."""
+
+CHECKS = "checks"
+"""Kind that nobody brings: it is the report of the checks that are run when something is proposed
+(`check_reports`)."""
 
 NO_EVIDENCE = Digest(bytes(32))
 """``evidenceHash`` of a proposal that brings none."""

@@ -7,7 +7,8 @@ whole truth: what it does not name is taken away. Signatures here are stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,8 @@ from chain_client.events import Json
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import ANY_MODEL, Policy
 from chain_client.registry.administration import Administration, AdminResult
-from chain_client.registry.evidence import to_mask
+from chain_client.registry.check_configuration import AppliedChecks, ConfiguredCheck
+from chain_client.registry.evidence import CHECKS, to_mask
 from chain_client.registry.history import show_policy
 from chain_client.registry.history_entries import Lookup
 from chain_client.registry.identity import Salt, group_id, model_id, target_id
@@ -26,13 +28,15 @@ from chain_client.registry.targets import Target
 from chain_client.signing import Signer
 from chain_client.types import Address, Digest, to_hex
 
-Action: TypeAlias = Literal["add_approver", "set_policy", "clear_policy", "remove_approver"]
+Action: TypeAlias = Literal[
+    "add_approver", "apply_checks", "set_policy", "clear_policy", "clear_checks", "remove_approver"
+]
 _GONE = Policy(Digest(bytes(32)), 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One transaction of a plan.
+    """One transaction of a plan, or one leaf of the log where it is about checks.
 
     Args:
         action: what it does.
@@ -42,6 +46,7 @@ class PlanStep:
         model: of a policy; `ANY_MODEL` for a default.
         target: of a policy.
         policy: that is set.
+        checks: that have to pass from then on.
     """
 
     action: Action
@@ -51,6 +56,7 @@ class PlanStep:
     model: Digest | None = None
     target: Digest | None = None
     policy: Policy | None = None
+    checks: tuple[ConfiguredCheck, ...] | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The step for programs."""
@@ -61,6 +67,7 @@ class PlanStep:
             "account": None if self.account is None else to_hex(self.account),
             "model": None if self.model is None else to_hex(self.model),
             "target": None if self.target is None else to_hex(self.target),
+            "checks": None if self.checks is None else [one.to_json() for one in self.checks],
         }
 
 
@@ -100,6 +107,7 @@ def plan_policies(
     salt: Salt,
     models: Mapping[str, ModelIncarnation],
     lookup: Lookup,
+    applied: Mapping[Place, AppliedChecks] | None = None,
 ) -> PolicyPlan:
     """The difference between a policy file and the chain. Pure.
 
@@ -109,6 +117,7 @@ def plan_policies(
         salt: the deployment's.
         models: incarnations by the names that the file uses.
         lookup: what hashes on chain stand for, for the text.
+        applied: the checks that were applied for each place; None: none ever.
 
     Raises:
         InvalidPolicyFile: a model is not known, or a group would need more seats than there are.
@@ -125,14 +134,21 @@ def plan_policies(
     )
     wanted: dict[Place, Policy] = {}
     titles: dict[Place, str] = {}
+    checks: dict[Place, tuple[ConfiguredCheck, ...]] = {}
     for (name, target), rule in file.rules.items():
         place = (_model(file, name, models, salt), target_id(salt, target))
         wanted[place] = _policy(rule, salt)
+        checks[place] = rule.checks
         titles[place] = f"{'every model' if name is None else name} {target}"
     joining = _joining(file, state, wanted_groups, shown)
     leaving = _leaving(state, wanted_groups, shown)
+    policy_steps = _policy_steps(state, wanted, titles, shown)
+    changed = _check_steps(applied or {}, checks, titles, shown)
+    # No policy demands checks that nobody has configured.
+    before = [step for step in changed if step.checks]
+    after = [step for step in changed if not step.checks]
     return PolicyPlan(
-        steps=(*joining, *_policy_steps(state, wanted, titles, shown), *leaving),
+        steps=(*joining, *before, *policy_steps, *after, *leaving),
         groups=tuple(file.groups),
         targets=tuple(sorted({target for _, target in file.rules})),
         models=tuple(models[name] for name in {n for n, _ in file.rules} if name is not None),
@@ -178,6 +194,8 @@ def _carry_out(client: Administration, step: PlanStep, signer: Signer | None) ->
         return client.remove_approver_of(step.group, step.account, signer=signer)
     assert step.model is not None
     assert step.target is not None
+    if step.checks is not None:
+        return client.apply_checks((step.model, step.target), step.checks, signer=signer)
     policy = step.policy or _GONE
     return client.set_policy_of(step.model, step.target, policy, signer=signer)
 
@@ -202,7 +220,7 @@ def _policy(rule: Rule, salt: Salt) -> Policy:
         threshold=rule.approvals,
         min_delay_s=rule.min_delay_s,
         expiry_s=rule.expiry_s,
-        evidence_kinds=to_mask(rule.evidence),
+        evidence_kinds=to_mask((*rule.evidence, *([CHECKS] if rule.checks else []))),
     )
 
 
@@ -227,6 +245,49 @@ def _policy_steps(
             )
             steps.append(PlanStep("clear_policy", text, None, None, *place))
     return steps
+
+
+def _check_steps(
+    applied: Mapping[Place, AppliedChecks],
+    wanted: Mapping[Place, tuple[ConfiguredCheck, ...]],
+    titles: Mapping[Place, str],
+    shown: Lookup,
+) -> list[PlanStep]:
+    steps = []
+    for place, checks in wanted.items():
+        before = applied[place].checks if place in applied else ()
+        if checks == before:
+            continue
+        if checks:
+            text = f"check for {titles[place]}: {_show_checks(checks, before)}"
+            steps.append(PlanStep("apply_checks", text, None, None, *place, checks=checks))
+        else:
+            text = f"check nothing more for {titles[place]} (was: {_show_checks(before)})"
+            steps.append(PlanStep("clear_checks", text, None, None, *place, checks=()))
+    for place, found in applied.items():
+        if place not in wanted and found.checks:
+            model = "every model" if place[0] == ANY_MODEL else shown.show_model(place[0])
+            text = (
+                f"check nothing more for {model} {shown.show_target(place[1])} "
+                f"(was: {_show_checks(found.checks)})"
+            )
+            steps.append(PlanStep("clear_checks", text, None, None, *place, checks=()))
+    return steps
+
+
+def _show_checks(checks: Sequence[ConfiguredCheck], before: Sequence[ConfiguredCheck] = ()) -> str:
+    """Every check with its configuration, and what becomes of those from before."""
+    known = {one.name: one for one in before}
+    parts = []
+    for check in checks:
+        state = "" if not before else " [new]" if check.name not in known else " [changed]"
+        if known.get(check.name) == check:
+            state = " [as before]"
+        configuration = json.dumps(check.configuration, ensure_ascii=False, sort_keys=True)
+        parts.append(f"{check.name} by plugin {check.plugin} with {configuration}{state}")
+    gone = [name for name in known if name not in {check.name for check in checks}]
+    parts += [f"no more {name}" for name in gone]
+    return "; ".join(parts)
 
 
 def _joining(

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from chain_client.errors import ChainError, InvalidInput, InvalidPolicyFile
+from chain_client.registry.check_configuration import ConfiguredCheck
+from chain_client.registry.check_reports import MAX_CHECKS
 from chain_client.registry.durations import parse_duration
-from chain_client.registry.evidence import KINDS, to_mask
+from chain_client.registry.evidence import CHECKS, KINDS, to_mask
 from chain_client.registry.targets import Target
 from chain_client.registry.users import resolve_address
 from chain_client.types import Address, to_hex
@@ -23,7 +25,7 @@ MAX_SEATS = 64
 """Most members that a group can ever have."""
 
 _MAX_BYTES = 1_000_000
-_RULE_KEYS = ("group", "approvals", "min_delay", "expiry", "evidence")
+_RULE_KEYS = ("group", "approvals", "min_delay", "expiry", "evidence", "checks")
 _DEFAULT_EXPIRY = "7d"
 
 
@@ -37,6 +39,7 @@ class Rule:
         min_delay_s: from the proposal to the earliest promotion.
         expiry_s: how long a proposal may stay open.
         evidence: kinds that a proposal has to bring, as in `evidence.KINDS`.
+        checks: that a proposal has to pass, by name.
     """
 
     group: str
@@ -44,6 +47,7 @@ class Rule:
     min_delay_s: int
     expiry_s: int
     evidence: tuple[str, ...] = ()
+    checks: tuple[ConfiguredCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,12 @@ class _Parser:
     def __init__(self, path: str, users: Mapping[str, Address]) -> None:
         self._path = path
         self._users = users
+        self._checks: dict[str, ConfiguredCheck] = {}
 
     def parse(self, content: object) -> PolicyFile:
-        parts = self._table("", content, ("groups", "default", "models"))
+        parts = self._table("", content, ("groups", "default", "models", "checks"))
+        for name, check in self._table("checks", parts.get("checks", {})).items():
+            self._checks[name] = self._check(f"checks.{name}", name, check)
         groups = {
             name: self._members(f"groups.{name}", members)
             for name, members in self._table("groups", parts.get("groups", {})).items()
@@ -121,6 +128,10 @@ class _Parser:
             if not name or "/" in workspace:
                 raise self._wrong(f"models.{model}", "a model's name, or workspace/name", model)
             self._add_rules(rules, f'models."{model}"', model, targets, groups)
+        used = {check.name for rule in rules.values() for check in rule.checks}
+        for name in self._checks:
+            if name not in used:
+                raise self._wrong(f"checks.{name}", "a rule that lists it in its checks", None)
         return PolicyFile(self._path, groups, rules)
 
     def _add_rules(
@@ -167,11 +178,36 @@ class _Parser:
         evidence = table.get("evidence", [])
         if not isinstance(evidence, list) or not all(isinstance(kind, str) for kind in evidence):
             raise self._wrong(f"{key}.evidence", f"a list of {', '.join(KINDS)}", evidence)
+        if CHECKS in evidence:
+            raise self._wrong(f"{key}.evidence", "the names of the checks under checks", CHECKS)
         try:
             to_mask(evidence)
         except InvalidInput as exc:
             raise InvalidPolicyFile(f"{self._path}: {key}.evidence: {exc}") from None
-        return Rule(group, approvals, min_delay_s, expiry_s, tuple(sorted(set(evidence))))
+        kinds = tuple(sorted(set(evidence)))
+        checks = self._listed(f"{key}.checks", table.get("checks", []))
+        return Rule(group, approvals, min_delay_s, expiry_s, kinds, checks)
+
+    def _check(self, key: str, name: str, content: object) -> ConfiguredCheck:
+        configuration = dict(self._table(key, content))
+        plugin = configuration.pop("plugin", None)
+        if not isinstance(plugin, str):
+            raise self._wrong(f"{key}.plugin", "the name of a plugin", plugin)
+        try:
+            return ConfiguredCheck(name, plugin, configuration)
+        except InvalidInput as exc:
+            raise InvalidPolicyFile(f"{self._path}: {key}: {exc}") from None
+
+    def _listed(self, key: str, names: object) -> tuple[ConfiguredCheck, ...]:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self._wrong(key, "a list of names of checks", names)
+        for name in names:
+            if name not in self._checks:
+                known = ", ".join(self._checks) or "none"
+                raise self._wrong(key, f"names of checks (known: {known})", name)
+        if len(names) > MAX_CHECKS:
+            raise self._wrong(key, f"at most {MAX_CHECKS} checks", len(names))
+        return tuple(self._checks[name] for name in sorted(set(names)))
 
     def _members(self, key: str, content: object) -> tuple[Address, ...]:
         if not isinstance(content, list) or not content:

@@ -6,24 +6,22 @@ names say what the fields say is checked by `summaries`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from chain_client.errors import InvalidInput
 from chain_client.events import Json
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import Policy, ProposalFields
+from chain_client.registry.check_reports import CheckReport
 from chain_client.registry.evidence import EvidenceItem
+from chain_client.registry.members import Members
 from chain_client.registry.targets import Target
 from chain_client.registry.typed_data import Statement, proposal_id, state_proposal
 from chain_client.signing.eip712 import Domain
-from chain_client.types import Address, Digest, from_hex, to_hex
+from chain_client.types import Address, Digest, to_hex
 
 FORMAT = "mlops-chain proposal 1"
 _SHORT = 12
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,8 @@ class ProposalNames:
         target: the alias or stage.
         digest: the model digest, SHA-256 of the manifest of the version's files.
         requester: name that is bound to the requester's address; empty if none is.
-        evidence: what the requester brings.
+        evidence: what the requester brings, and the digest of the report of checks.
+        checks: that report; None where the policy demands no checks.
     """
 
     model: ModelIncarnation
@@ -52,6 +51,7 @@ class ProposalNames:
     digest: Digest
     requester: str = ""
     evidence: tuple[EvidenceItem, ...] = ()
+    checks: CheckReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class ProposalDocument:
                 "digest": to_hex(names.digest),
                 "requester": names.requester,
                 "evidence": [str(item) for item in names.evidence],
+                **({} if names.checks is None else {"checks": names.checks.to_json()}),
             },
             "policy": None if self.terms is None else _terms_json(self.terms),
             "summary": self.summary,
@@ -179,69 +180,6 @@ def model_from_json(data: object) -> ModelIncarnation:
     )
 
 
-class Members:
-    """The members of a JSON object, each of a known kind; what is wrong is named by its path."""
-
-    def __init__(self, data: object, path: str) -> None:
-        if not isinstance(data, dict):
-            raise InvalidInput(f"{path}: expected an object")
-        self._data = data
-        self._path = path
-
-    def text(self, name: str) -> str:
-        """A string."""
-        return self._get(name, lambda value: isinstance(value, str), "a text", str)
-
-    def number(self, name: str, bits: int) -> int:
-        """An int from 0, of so many bits."""
-        return self._get(
-            name,
-            lambda value: type(value) is int and 0 <= value < 1 << bits,
-            f"a whole number of at most {bits} bits",
-            int,
-        )
-
-    def flag(self, name: str) -> bool:
-        """True or false."""
-        return self._get(name, lambda value: isinstance(value, bool), "true or false", bool)
-
-    def bytes(self, name: str, size: int) -> bytes:
-        """Bytes as hex with ``0x``."""
-        text = self.text(name)
-        if not text.startswith("0x") or len(text) != 2 + 2 * size:
-            raise InvalidInput(f"{self._path}.{name}: expected 0x and {2 * size} hex digits")
-        return from_hex(text, size=size)
-
-    def texts(self, name: str) -> list[str]:
-        """A list of strings."""
-        return self._get(
-            name,
-            lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
-            "a list of texts",
-            list,
-        )
-
-    def part(self, name: str) -> Members:
-        """An object within."""
-        return Members(self._data.get(name), f"{self._path}.{name}")
-
-    def raw(self, name: str) -> Any:
-        """Whatever is there; None if nothing is."""
-        return self._data.get(name)
-
-    def is_null(self, name: str) -> bool:
-        """Whether nothing is there."""
-        return self._data.get(name) is None
-
-    def _get(
-        self, name: str, fits: Callable[[Any], bool], what: str, make: Callable[[Any], _T]
-    ) -> _T:
-        value = self._data.get(name)
-        if not fits(value):
-            raise InvalidInput(f"{self._path}.{name}: expected {what}")
-        return make(value)
-
-
 def _fields(data: Members) -> ProposalFields:
     def word(name: str) -> Digest:
         return Digest(data.bytes(name, 32))
@@ -269,6 +207,7 @@ def _names(data: Members) -> ProposalNames:
         digest=Digest(data.bytes("digest", 32)),
         requester=data.text("requester"),
         evidence=tuple(EvidenceItem.parse(item) for item in data.texts("evidence")),
+        checks=None if data.is_null("checks") else CheckReport.from_json(data.raw("checks")),
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from chain_client.errors import InvalidInput
 from chain_client.events import Json
 from chain_client.hosts import ModelIncarnation
+from chain_client.registry.members import Members
 from chain_client.registry.proposals import (
-    Members,
     ProposalDocument,
     model_from_json,
     model_to_json,

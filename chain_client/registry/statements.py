@@ -15,7 +15,8 @@ from typing import TypeAlias
 from chain_client.errors import InvalidInput, SignatureRefused, SummaryMismatch
 from chain_client.events import Json
 from chain_client.registry.identity import Salt
-from chain_client.registry.proposals import Members, ProposalDocument
+from chain_client.registry.members import Members
+from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.returns import ReturnDocument
 from chain_client.registry.summaries import check_return_summary, check_summary
 from chain_client.registry.typed_data import (

@@ -16,6 +16,7 @@ from dataclasses import replace
 from chain_client.errors import SummaryMismatch
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.model_registry_values import PolicyInForce, ProposalFields
+from chain_client.registry.check_reports import CheckReport, check_bound
 from chain_client.registry.durations import show_duration, show_time
 from chain_client.registry.evidence import hash_evidence, to_kinds, to_mask
 from chain_client.registry.identity import (
@@ -107,6 +108,7 @@ def write_summary(
             f"Deadline: {show_time(fields.deadline_s)}",
             f"Requester: {requester}",
             f"Evidence: {evidence}",
+            *_check_lines(names.checks),
             *([f"Takes up again: proposal {takes_up}"] if takes_up else []),
             *_ending(domain, _MEANING, salt_line),
         ]
@@ -172,6 +174,7 @@ def check_summary(
         to_mask(item.kind for item in names.evidence),
         fields.evidence_kinds,
     )
+    check_bound(names.checks, fields, names.digest, names.evidence)
     _same("the policy", terms is None, fields.policy_hash == _NONE)
     if bindings is not None and names.requester:
         _same("the requester's name", bindings.get(names.requester), fields.requester)
@@ -290,6 +293,25 @@ def _policy_text(terms: PolicyTerms | None) -> str:
         + (f"; evidence needed: {needs}" if needs else "")
         + f" ({kind}, revision {policy.revision})"
     )
+
+
+def _check_lines(report: CheckReport | None) -> list[str]:
+    """What was checked before, and every warning: nobody signs without having been shown it."""
+    if report is None:
+        return []
+    carried_out = "; ".join(
+        f"{_quoted(one.name)} by plugin {_quoted(one.plugin)} of {_quoted(one.distribution)} "
+        f"{_quoted(one.version)}"
+        for one in report.results
+    )
+    return [
+        f"Checks that passed: {carried_out}",
+        f"Configuration of the checks: {to_hex(report.configuration)}",
+        *(
+            f"WARNING of check {_quoted(name)}: {_quoted(finding.text)}"
+            for name, finding in report.warnings()
+        ),
+    ]
 
 
 def _quoted(text: str) -> str:
