@@ -41,6 +41,13 @@ STEPS = (
     "shipping.confirmed",
     "shipping.taken",
     "shipping.removed",
+    # relay: what was handed over elsewhere is fetched, and removed there
+    "receiving.begun",
+    "receiving.segment.written",
+    "receiving.before_publish",
+    "receiving.published",
+    "receiving.settled",
+    "receiving.removed",
     # relay: what was handed over is looked at
     "relay.parcel.checked",
     # relay: spool to log

@@ -17,12 +17,13 @@ from chain_client.ledger.event_log import EventLogContract, explain
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchorer
 from chain_client.relay.anchoring import Anchoring
+from chain_client.relay.announcing_assembly import make_announcer
 from chain_client.relay.companions import Companions
 from chain_client.relay.cross_assembly import make_cross_anchorer
 from chain_client.relay.day_book import DayBook
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
-from chain_client.relay.inbox import Inbox
+from chain_client.relay.inbox_assembly import make_inbox
 from chain_client.relay.ingest import Ingester
 from chain_client.relay.intake import Intake
 from chain_client.relay.older_log import OlderLog, compare_with_chain
@@ -157,14 +158,7 @@ def assemble_relay(
         Intake(
             home.spool,
             make_ingester(home.spool, parcels=False),
-            Inbox(
-                settings.inbox_path,
-                make_ingester(settings.inbox_path, parcels=True),
-                clock,
-                log.raise_alarm,
-                log.clear_alarm,
-                lambda kind: {alarm.subject for alarm in log.alarms() if alarm.kind == kind},
-            ),
+            make_inbox(settings, log, clock, make_ingester(settings.inbox_path, parcels=True)),
         ),
         tenure,
         Anchoring(log, make_anchorer, pace, clock, DayBook(clock), tally, purse),
@@ -175,6 +169,7 @@ def assemble_relay(
             others=None
             if is_embedded
             else OtherSenders(log, ledger, deployment.chain_id, deployment.writer, clock),
+            announcer=make_announcer(settings, log, deployment, tally, clock),
         ),
         Watch(log, clock, settings.relay_alarm_age_s),
         tally,

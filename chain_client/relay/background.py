@@ -43,6 +43,13 @@ class Background(Generic[T]):
         """Whether work is under way, or done and not taken yet."""
         return self._future is not None
 
+    def is_working(self, wait_s: float = 0) -> bool:
+        """Whether work is under way, also after ``wait_s``; what is done need not be taken yet."""
+        if self._future is None or self._thread is None:
+            return False
+        self._thread.join(wait_s)
+        return not self._future.done()
+
     def take(self, wait_s: float = 0) -> tuple[T] | None:
         """What was done, in a tuple; None if nothing was begun or it goes on after ``wait_s``.
 

@@ -10,6 +10,7 @@ from chain_client.errors import NotInTime, Unavailable
 from chain_client.log import EntryStatus, Lease, Log
 from chain_client.relay.companions import Companions
 from chain_client.relay.held_lease import LEASE
+from chain_client.relay.intake import Intake
 from chain_client.relay.round import Round
 from chain_client.relay.tenure import Tenure
 
@@ -29,6 +30,7 @@ class Draining:
         log: the log.
         tenure: what the relay holds.
         ingest: reads the spool once.
+        intake: of which what was handed over elsewhere is fetched.
         turn: takes one turn of anchoring, and waits a little for it; whether something arrived.
         companions: read back and synced meanwhile.
         clock: time.
@@ -40,6 +42,7 @@ class Draining:
         log: Log,
         tenure: Tenure,
         ingest: Callable[[], Round],
+        intake: Intake,
         turn: Callable[[Lease, float], bool],
         companions: Companions,
         clock: Clock,
@@ -48,6 +51,7 @@ class Draining:
         self._log = log
         self._tenure = tenure
         self._ingest = ingest
+        self._intake = intake
         self._turn = turn
         self._companions = companions
         self._clock = clock
@@ -57,6 +61,8 @@ class Draining:
         """Do it; see `chain_client.relay.service.Relay.drain`."""
         keep = self._tenure.keep
         self._take_all(on_round)
+        deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)
+        self._receive_all(deadline_us, on_round)
         self._companions.drain_host(keep, lambda: self._take_all(on_round))
         deadline_us = self._clock.monotonic_us() + int(patience_s * 1e6)
         self._anchor_all(deadline_us)
@@ -73,6 +79,17 @@ class Draining:
             done = self._ingest()
             on_round(done)
             whole_rounds = 0 if done.unread else whole_rounds + 1
+
+    def _receive_all(self, deadline_us: int, on_round: Callable[[Round], None]) -> None:
+        """Fetch until nothing is left elsewhere that could be fetched, or the time is over."""
+        # What one look finds still in the inbox is taken in then, and removed by the next.
+        still = 0
+        while still < 2 and self._clock.monotonic_us() < deadline_us:
+            self._intake.look_now()
+            while self._intake.is_looking(_POLL_S) and self._clock.monotonic_us() < deadline_us:
+                self._tenure.keep()
+            self._take_all(on_round)
+            still = 0 if self._intake.has_moved else still + 1
 
     def _anchor_all(self, deadline_us: int) -> None:
         target = self._log.size()

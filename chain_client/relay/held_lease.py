@@ -112,6 +112,10 @@ class HeldLease:
         self._renewed_us = now_us
         return True
 
+    def drop(self) -> None:
+        """Count it as lost: a write under it was refused."""
+        self._lease = None
+
     def give_back(self) -> None:
         """End it; nothing happens if it is not held. Never raises."""
         lease, self._lease = self._lease, None

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from chain_client.clock import Clock
-from chain_client.errors import HomeNotWritable, SpoolUnavailable
+from chain_client.errors import AnotherRelay, HomeNotWritable, SpoolUnavailable
 from chain_client.log import Lease
 from chain_client.relay.ingest import Ingester
 from chain_client.relay.lock import RelayLock
+from chain_client.relay.receiving import Receiving
 from chain_client.relay.round import Round
-from chain_client.shipping.manifest import STAGED_PREFIX
+from chain_client.relay.unfinished import UnfinishedShipments
+from chain_client.shipping.folder import list_unfinished
 from chain_client.spool import remove_taken
 
 LOCK_NAME = ".relay.lock"
 _LOOK_S = 2.0
-_UNFINISHED_S = 600.0
-"""A shipment that has not grown for so long is not going on: a shipper has seconds."""
-_STAGED = re.compile(re.escape(STAGED_PREFIX) + r"([0-9a-f]{32})-[0-9a-f]{16}")
 
 
 class Inbox:
@@ -36,7 +33,9 @@ class Inbox:
         clock: time.
         alarm: called with (kind, subject, detail).
         clear: called with (kind, subject).
-        standing: subjects of the alarms of a kind that stand.
+        unfinished: watches shipments into this folder.
+        receiving: fetches into this folder what was handed over elsewhere; the folder is made then,
+            and nobody ships into it.
     """
 
     def __init__(
@@ -46,20 +45,20 @@ class Inbox:
         clock: Clock,
         alarm: Callable[[str, str, str], None],
         clear: Callable[[str, str], None],
-        standing: Callable[[str], Collection[str]],
+        unfinished: UnfinishedShipments,
+        receiving: Receiving | None = None,
     ) -> None:
         self._folder = folder
         self._ingester = ingester
         self._clock = clock
         self._alarm = alarm
         self._clear = clear
-        self._standing = standing
+        self._unfinished = unfinished
+        self._receiving = receiving
         self._lock: RelayLock | None = None
         self._look_us: int | None = None
         self._is_ours = False
         self._trouble: str | None = ""  # not known: an earlier relay may have told of some
-        self._watched: dict[str, tuple[object, int]] = {}
-        self._told: set[str] = set()
 
     def run_round(self, lease: Lease) -> Round:
         """Take in what has arrived.
@@ -71,15 +70,49 @@ class Inbox:
         try:
             if not self._is_due():
                 return Round()
-            done = self._ingester.run_round(lease)
+            done = self._take_in(lease)
         except (HomeNotWritable, SpoolUnavailable) as exc:
             self._note_trouble(str(exc))
             return Round(problems=[str(exc)])
         self._note_trouble(None)
         return done
 
+    def _take_in(self, lease: Lease) -> Round:
+        if self._receiving is None:
+            return self._ingester.run_round(lease)
+        seat = self._receiving.seat()
+        if seat is None:
+            return Round()
+        trouble = self._receiving.turn()
+        try:
+            # Under the lease of the store: whoever fetches the same there takes over from us.
+            done = self._ingester.run_round(seat)
+        except AnotherRelay:
+            self._receiving.lost()
+            return Round()
+        done.arriving = self._receiving.is_moving
+        if trouble is not None:
+            done.problems.append(trouble)
+        return done
+
+    def look_now(self) -> None:
+        """Begin to fetch what was handed over elsewhere, if anything is."""
+        if self._receiving is not None and self._is_ours and self._receiving.is_seated:
+            self._receiving.look_now()
+
+    def is_looking(self, wait_s: float) -> bool:
+        """Whether that is under way, also after ``wait_s``."""
+        return self._receiving is not None and self._receiving.is_looking(wait_s)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the last look elsewhere found anything to do."""
+        return self._receiving is not None and self._receiving.has_moved
+
     def end(self) -> None:
         """Let another relay have it."""
+        if self._receiving is not None:
+            self._receiving.end()
         if self._lock is not None:
             self._lock.release()
         self._lock, self._look_us, self._is_ours = None, None, False
@@ -90,7 +123,9 @@ class Inbox:
         if self._look_us is not None and now_us < self._look_us:
             return self._is_ours
         self._look_us = now_us + int(_LOOK_S * 1e6)
-        if not self._folder.is_dir():
+        if self._receiving is not None:
+            self._make_folder()
+        elif not self._folder.is_dir():
             self.end()
             return False
         self._lock = self._lock or RelayLock(self._folder / LOCK_NAME)
@@ -98,39 +133,16 @@ class Inbox:
         if self._is_ours:
             if not was_ours:
                 remove_taken(self._folder)
-                self._told = set(self._standing("shipment_unfinished"))
-            self._watch_shipments(now_us)
+                self._unfinished.begin()
+            if self._receiving is None:
+                self._unfinished.note(list_unfinished(self._folder))
         return self._is_ours
 
-    def _watch_shipments(self, now_us: int) -> None:
-        """Tell of shipments that were begun and have not grown for long."""
-        found = {}
-        for folder in self._folder.glob(f"{STAGED_PREFIX}*"):
-            name = _STAGED.fullmatch(folder.name)
-            sizes = None if name is None else _sizes(folder)
-            if name is not None and sizes is not None:
-                found[name[1]] = sizes
-        for source, sizes in found.items():
-            if self._watched.get(source, (None, 0))[0] != sizes:
-                self._watched[source] = sizes, now_us
-            elif now_us - self._watched[source][1] >= _UNFINISHED_S * 1e6:
-                self._tell_of(source, len(sizes))
-        for source in (self._watched.keys() | self._told) - found.keys():
-            self._watched.pop(source, None)
-            if source in self._told:
-                self._told.discard(source)
-                self._clear("shipment_unfinished", source)
-
-    def _tell_of(self, source: str, count: int) -> None:
-        if source in self._told:
-            return
-        self._told.add(source)
-        self._alarm(
-            "shipment_unfinished",
-            source,
-            f"source {source} was being handed over, and its sender has stopped; {count} of its "
-            "files are here, and nothing of it is in the log",
-        )
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise HomeNotWritable(f"{self._folder} can't be made ({exc.strerror or exc})") from exc
 
     def _note_trouble(self, text: str | None) -> None:
         if text == self._trouble:
@@ -140,18 +152,3 @@ class Inbox:
         else:
             self._alarm("inbox", "folder", text)
         self._trouble = text
-
-
-def _sizes(folder: Path) -> list[tuple[str, int]] | None:
-    """Names and sizes of a shipment's files; None if it is there no more, or its sender goes on.
-
-    Others may write here: what is no folder does not grow, and where a link leads nobody looks.
-    """
-    try:
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            return []
-        return sorted((file.name, file.lstat().st_size) for file in folder.iterdir())
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return []

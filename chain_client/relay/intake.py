@@ -45,6 +45,19 @@ class Intake:
         done.add(self._inbox.run_round(lease))
         return done
 
+    def look_now(self) -> None:
+        """Begin to fetch what was handed over elsewhere, if anything is."""
+        self._inbox.look_now()
+
+    def is_looking(self, wait_s: float) -> bool:
+        """Whether that is under way, also after ``wait_s``."""
+        return self._inbox.is_looking(wait_s)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the last look elsewhere, as `run_round` has noted it, found anything to do."""
+        return self._inbox.has_moved
+
     def end(self) -> None:
         """Let another relay have the inbox."""
         self._inbox.end()

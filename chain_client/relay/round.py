@@ -15,6 +15,8 @@ class Round:
     """Records, and damaged places, that were read; 0 means that the spool's end was reached."""
     live_sources: int = 0
     in_doubt: int = 0
+    arriving: bool = False
+    """Whether something is being fetched that was handed over elsewhere."""
     held_back: bool = False
     """Whether nothing could be taken from the spool, as the payload store is away."""
     unread: bool = False
@@ -29,6 +31,7 @@ class Round:
         self.records += other.records
         self.live_sources += other.live_sources
         self.in_doubt += other.in_doubt
+        self.arriving |= other.arriving
         self.unread |= other.unread
         ages = [age for age in (self.oldest_us, other.oldest_us) if age is not None]
         self.oldest_us = min(ages, default=None)

@@ -196,7 +196,8 @@ class Relay:
             busy = self._companions.turn(done, self._tenure.seat())
             if done.entries or anchored or done.unread or busy or done.held_back:
                 return done.unread, True
-            return False, bool(done.live_sources or done.in_doubt or self._is_awaiting())
+            awaits = done.live_sources or done.in_doubt or done.arriving
+            return False, bool(awaits or self._is_awaiting())
         except LogUnavailable as exc:
             self._note_log_trouble(exc)
             return False, True
@@ -223,6 +224,7 @@ class Relay:
             self._log,
             self._tenure,
             self._ingest,
+            self._intake,
             self._anchor_now,
             self._companions,
             self._clock,

@@ -5,7 +5,7 @@
     folder:<path>    a folder that a relay can read too (`chain_client.shipping.folder`)
 
 Plugins add schemes, by the hook `spool_shippers`; this one comes by it too.
-What arrives is taken in by the relay whose setting `relay.inbox` names that folder.
+What arrives is taken in by the relay whose setting `relay.inbox` names that folder, or that URI.
 """
 
 from __future__ import annotations
@@ -15,11 +15,22 @@ from pathlib import Path
 from chain_client.errors import ConfigurationError
 from chain_client.hookspecs import ShipperFactory
 from chain_client.plugin_host import get_plugin_host
-from chain_client.shipping.base import IsOver, Shipment, Shipper
+from chain_client.shipping.base import IsOver, Parcel, Receiver, Shipment, Shipper, Unfinished
 from chain_client.shipping.folder import FolderShipper
 from chain_client.shipping.sending import Sent, ship_sources
 
-__all__ = ["FolderShipper", "IsOver", "Sent", "Shipment", "Shipper", "open_shipper", "ship_sources"]
+__all__ = [
+    "FolderShipper",
+    "IsOver",
+    "Parcel",
+    "Receiver",
+    "Sent",
+    "Shipment",
+    "Shipper",
+    "Unfinished",
+    "open_shipper",
+    "ship_sources",
+]
 
 
 def open_shipper(uri: str, *, base: Path) -> Shipper:

@@ -9,17 +9,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from chain_client.errors import NotInTime, ShippingUnavailable, SpoolUnavailable
+from chain_client.errors import ShippingUnavailable, SpoolUnavailable
 from chain_client.mounts import WITHOUT_FOLDERS, find_file_system
-from chain_client.shipping.base import IsOver, Shipment
-from chain_client.shipping.manifest import MANIFEST_NAME, Manifest, Segment, staged_name
+from chain_client.shipping.arriving import MOST_MANIFEST_BYTES, take_in
+from chain_client.shipping.base import IsOver, Parcel, Shipment, Unfinished
+from chain_client.shipping.manifest import (
+    MANIFEST_NAME,
+    STAGED_PREFIX,
+    Manifest,
+    Segment,
+    staged_name,
+)
+from chain_client.shipping.reading import chunks, digest_of, read_manifest, reading
+from chain_client.spool import list_sources, remove_taken
+from chain_client.spool.opening import NotPlainError, open_plain_file, remove_folder
+from chain_client.spool.reader import TAKEN_PREFIX
 from chain_client.steps import step
+from chain_client.types import SourceId
 
-_CHUNK_BYTES = 256 * 1024
 _PART = ".part"
+_STAGED = re.compile(re.escape(STAGED_PREFIX) + r"([0-9a-f]{32})-[0-9a-f]{16}")
 
 
 class FolderShipper:
@@ -49,7 +63,7 @@ class FolderShipper:
                 f"{self._path} is on {file_system}, where a renamed folder is not whole at once; "
                 "nothing is handed over there"
             )
-        manifest = _read_manifest(shipment, is_over)
+        manifest = read_manifest(shipment, is_over)
         with self._errors():
             mode = (self._path.stat().st_mode & 0o770) | 0o700
             target = self._path / shipment.source_id.hex()
@@ -67,10 +81,10 @@ class FolderShipper:
         for segment in shipment.segments:
             place = staged / segment.name
             if not _is_equal(place, manifest.segments[segment.name], is_over):
-                with _reading(segment):
+                with reading(segment):
                     source = segment.open("rb")
                 with source:
-                    _write(place, _chunks(source.fileno(), is_over), mode)
+                    _write(place, chunks(source.fileno(), is_over), mode)
         _write(staged / MANIFEST_NAME, iter([manifest.to_bytes()]), mode)
         # What was there before, or was written anew, is seen to be what was to be shipped.
         for name, wanted in manifest.segments.items():
@@ -107,22 +121,100 @@ class FolderShipper:
             )
         return True
 
+    def arrived(self) -> Iterator[Parcel]:
+        """As `Receiver.arrived`. A source without the list of what was sent is none."""
+        with self._errors("does not show what arrived"):
+            self._path.stat()  # a mount that is missing is not an empty one
+            try:
+                remove_taken(self._path)
+                sources = list_sources(self._path)
+            except SpoolUnavailable as exc:
+                raise ShippingUnavailable(str(exc)) from exc
+            for source in sources:
+                data = _read_list(source.directory)
+                if data is not None:
+                    yield Parcel(source.source_id, hashlib.sha256(data).hexdigest())
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """As `Receiver.unfinished`."""
+        with self._errors("does not show what arrived"):
+            yield from list_unfinished(self._path)
+
+    def fetch(self, parcel: Parcel, folder: Path, is_over: IsOver) -> None:
+        """As `Receiver.fetch`."""
+        source = self._path / parcel.source_id.hex()
+
+        def read_list() -> bytes:
+            data = _read_list(source)
+            if data is None:
+                raise ShippingUnavailable(f"source {source.name} is there no more")
+            return data
+
+        def read_segment(_: Manifest, name: str) -> Iterator[bytes]:
+            with self._errors("does not give what arrived"), open_plain_file(source / name) as file:
+                yield from chunks(file.fileno(), is_over)
+
+        take_in(parcel, folder, read_list, read_segment, is_over)
+
+    def remove(self, parcel: Parcel) -> None:
+        """As `Receiver.remove`."""
+        source = self._path / parcel.source_id.hex()
+        taken = source.with_name(f"{TAKEN_PREFIX}{source.name}")
+        with self._errors("does not let go of what arrived"):
+            data = _read_list(source)
+            if data is None or hashlib.sha256(data).hexdigest() != parcel.digest:
+                return
+            remove_folder(taken)
+            with contextlib.suppress(FileNotFoundError):
+                source.rename(taken)
+            _sync(self._path)
+            remove_folder(taken)
+
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, what: str = "does not take what is shipped") -> Iterator[None]:
         try:
             yield
         except OSError as exc:
-            raise ShippingUnavailable(
-                f"{self._path} does not take what is shipped: {exc.strerror or exc}"
-            ) from exc
+            raise ShippingUnavailable(f"{self._path} {what}: {exc.strerror or exc}") from exc
 
 
-def _read_manifest(shipment: Shipment, is_over: IsOver) -> Manifest:
-    segments = {}
-    for path in shipment.segments:
-        with _reading(path), path.open("rb") as file:
-            segments[path.name] = _digest(_chunks(file.fileno(), is_over))
-    return Manifest(shipment.source_id, segments)
+def list_unfinished(folder: Path) -> Iterator[Unfinished]:
+    """Sources that somebody began to bring into a folder, and that are not there whole.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    for staged in folder.glob(f"{STAGED_PREFIX}*"):
+        name = _STAGED.fullmatch(staged.name)
+        sizes = None if name is None else _sizes(staged)
+        if name is not None and sizes is not None:
+            yield Unfinished(SourceId(bytes.fromhex(name[1])), repr(sizes), len(sizes))
+
+
+def _sizes(folder: Path) -> list[tuple[str, int]] | None:
+    """Names and sizes of a shipment's files; None if it is there no more, or its sender goes on.
+
+    Others may write here: what is no folder does not grow, and where a link leads nobody looks.
+    """
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return []
+        return sorted((file.name, file.lstat().st_size) for file in folder.iterdir())
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return []
+
+
+def _read_list(source: Path) -> bytes | None:
+    """The list of a source's segments; None if there is no such source, or no list."""
+    try:
+        if not stat.S_ISDIR(source.lstat().st_mode):
+            return None
+        with open_plain_file(source / MANIFEST_NAME) as file:
+            return file.read(MOST_MANIFEST_BYTES + 1)
+    except (FileNotFoundError, NotPlainError):
+        return None
 
 
 def _is_equal(path: Path, wanted: Segment, is_over: IsOver) -> bool:
@@ -130,29 +222,9 @@ def _is_equal(path: Path, wanted: Segment, is_over: IsOver) -> bool:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != wanted.size_bytes:
                 return False
-            return _digest(_chunks(file.fileno(), is_over)) == wanted
+            return digest_of(chunks(file.fileno(), is_over)) == wanted
     except FileNotFoundError:
         return False
-
-
-def _digest(chunks: Iterator[bytes]) -> Segment:
-    hashed, size_bytes = hashlib.sha256(), 0
-    for chunk in chunks:
-        hashed.update(chunk)
-        size_bytes += len(chunk)
-    return Segment(size_bytes, hashed.hexdigest())
-
-
-def _chunks(fd: int, is_over: IsOver) -> Iterator[bytes]:
-    offset = 0
-    while True:
-        if is_over():
-            raise NotInTime("the time for shipping is over")
-        chunk = os.pread(fd, _CHUNK_BYTES, offset)
-        if not chunk:
-            return
-        yield chunk
-        offset += len(chunk)
 
 
 def _write(place: Path, chunks: Iterator[bytes], mode: int) -> None:
@@ -182,11 +254,3 @@ def _sync(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise SpoolUnavailable(f"can't read the spool: {exc.strerror} ({path})") from exc

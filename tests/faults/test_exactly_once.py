@@ -31,6 +31,11 @@ ELSEWHERE = {
     # A payload that the log's database does not keep.
     "payload.file.written": "unit/chain_client/payloads/test_files.py",
     "payload.file.named": "unit/chain_client/payloads/test_files.py",
+    # … into a store from which the relay fetches it.
+    **dict.fromkeys(
+        (name for name in steps.STEPS if name.startswith("receiving.")),
+        "faults/test_receiving_killed.py",
+    ),
     # A transaction that gets stuck: on an embedded chain none does.
     "transaction.replacement.signed": "faults/test_transactions_killed.py",
     "transaction.replacement.stored": "faults/test_transactions_killed.py",

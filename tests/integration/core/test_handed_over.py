@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from chain_client.relay import inbox as inbox_module
 from chain_client.relay import ingest as ingest_module
+from chain_client.relay import unfinished as unfinished_module
 from chain_client.relay.inbox import LOCK_NAME
 from chain_client.relay.lock import RelayLock
 from chain_client.relay.service import Relay
@@ -426,7 +426,7 @@ def test_a_source_of_which_nothing_arrived_accuses_nobody(handed: HandedOver) ->
 def test_a_shipment_that_does_not_go_on_is_told_of_until_it_is_whole(
     handed: HandedOver, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_module, "_UNFINISHED_S", 0.0)
+    monkeypatch.setattr(unfinished_module, "_UNFINISHED_S", 0.0)
     handed.ship()
     staged = handed.inbox / f"{STAGED_PREFIX}{handed.source.name}-{'0' * 16}"
     handed.parcel.rename(staged)
@@ -450,7 +450,7 @@ def test_a_shipment_that_does_not_go_on_is_told_of_until_it_is_whole(
 def test_odd_things_in_the_place_of_shipments_hide_no_other(
     handed: HandedOver, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_module, "_UNFINISHED_S", 0.0)
+    monkeypatch.setattr(unfinished_module, "_UNFINISHED_S", 0.0)
     handed.ship()
     names = [handed.source.name, "0" * 32, "1" * 32, "2" * 32]
     real, pipe, link, file = (handed.inbox / f"{STAGED_PREFIX}{n}-{'0' * 16}" for n in names)
