@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chain_client.artifact_stores import ArtifactStore
-from chain_client.hookspecs import ArtifactStoreFactory, SignerFactory, hookimpl
+from chain_client.hookspecs import (
+    ArtifactStoreFactory,
+    PayloadStoreFactory,
+    SignerFactory,
+    hookimpl,
+)
+from chain_client.payloads import PayloadStore
 from chain_client.signing import Signer
 
 
@@ -22,6 +28,12 @@ def artifact_stores() -> Mapping[str, ArtifactStoreFactory]:
     return {"s3": _open_s3_artifacts}
 
 
+@hookimpl
+def payload_stores() -> Mapping[str, PayloadStoreFactory]:
+    """``s3:`` is a bucket for payloads; see `mlops_chain_aws.payloads`."""
+    return {"s3": _open_s3_payloads}
+
+
 def _open_kms_key(uri: str, base: Path, password: str | None) -> Signer:
     from mlops_chain_aws.kms import open_kms_signer
 
@@ -32,3 +44,9 @@ def _open_s3_artifacts(location: str) -> ArtifactStore:
     from mlops_chain_aws.artifacts import open_s3_artifacts
 
     return open_s3_artifacts(location)
+
+
+def _open_s3_payloads(uri: str, base: Path) -> PayloadStore:
+    from mlops_chain_aws.payloads import open_s3_payloads
+
+    return open_s3_payloads(uri)
