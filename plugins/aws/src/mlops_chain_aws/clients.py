@@ -217,6 +217,14 @@ class LazyClient:
             raise_ours(exc, self.service)
 
 
+def aws_errors() -> tuple[type[Exception], ...]:
+    """What a call of a client may raise: ``except aws_errors() as exc``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return BotoCoreError, ClientError, ResponseParserError
+
+
 def code_of(exc: BaseException) -> str:
     """AWS's own code of a refused request, such as ``NoSuchKey``; empty where AWS said nothing."""
     response = getattr(exc, "response", None)
@@ -232,18 +240,19 @@ def status_of(exc: BaseException) -> int:
 def is_unavailable(exc: BaseException) -> bool:
     """Whether the same request may succeed later: no answer, a busy service, an error within it."""
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     if isinstance(exc, exceptions.ClientError):
         return code_of(exc) in UNAVAILABLE or status_of(exc) >= 500 or status_of(exc) == 429
     return isinstance(
         exc,
         (
-            exceptions.HTTPClientError,  # connecting, reading, TLS
+            exceptions.ConnectionError,
+            exceptions.HTTPClientError,  # reading, TLS, proxies
             exceptions.IncompleteReadError,
-            exceptions.ResponseParserError,  # what a proxy says instead
-            exceptions.ResponseStreamingError,
             exceptions.CredentialRetrievalError,
             exceptions.MetadataRetrievalError,
+            ResponseParserError,  # a proxy said something instead
         ),
     )
 

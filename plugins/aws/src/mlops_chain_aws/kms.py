@@ -42,6 +42,7 @@ from mlops_chain_aws.clients import (
     Patience,
     Place,
     Query,
+    aws_errors,
     code_of,
     is_unavailable,
     to_ours,
@@ -69,6 +70,9 @@ _ACTIONS = {
     "get_public_key": "kms:GetPublicKey",
     "sign": "kms:Sign",
 }
+
+_ANSWERED = {"describe_key": "KeyMetadata", "get_public_key": "PublicKey", "sign": "Signature"}
+"""What is in an answer that is one of KMS."""
 
 _REFUSED = {
     "DisabledException": "is disabled: enable it, or use another",
@@ -198,7 +202,7 @@ class KmsSigner:
         )
         if answer.get("KeyId") != found.arn:
             raise SignatureRefused("the signature that came is by another key of KMS")
-        r, s = parse_signature(bytes(answer.get("Signature", b"")))
+        r, s = parse_signature(bytes(answer["Signature"]))
         return to_chain_form(r, s, digest, found.address)
 
     def _look(self) -> _Found:
@@ -209,7 +213,7 @@ class KmsSigner:
 
     def _find(self) -> _Found:
         # 1. What the name stands for now, and whether such a key can sign for a chain at all.
-        about = self._ask("describe_key", KeyId=self._key).get("KeyMetadata", {})
+        about = self._ask("describe_key", KeyId=self._key)["KeyMetadata"]
         arn = str(about.get("Arn", ""))
         for what, needed in (("KeySpec", _SPEC), ("KeyUsage", _USAGE), ("KeyState", "Enabled")):
             if about.get(what) != needed:
@@ -218,7 +222,7 @@ class KmsSigner:
                 )
         # 2. Its address, by its public key.
         answer = self._ask("get_public_key", KeyId=arn)
-        address = address_of(bytes(answer.get("PublicKey", b"")))
+        address = address_of(bytes(answer["PublicKey"]))
         # 3. That it is the one that was meant.
         if self._expected not in (None, address):
             raise SignerRefused(
@@ -229,8 +233,6 @@ class KmsSigner:
 
     def _ask(self, operation: str, **arguments: object) -> dict[str, Any]:
         """One call of KMS, asked again where that may help, within the deadline."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         until_us = self._clock.monotonic_us() + int(DEADLINE_S * 1e6)
         pause_s = _FIRST_PAUSE_S
         requests = 0
@@ -238,12 +240,16 @@ class KmsSigner:
             requests += 1
             try:
                 answer: dict[str, Any] = getattr(self._client.get(), operation)(**arguments)
-                return answer
-            except (BotoCoreError, ClientError) as exc:
-                left_us = until_us - self._clock.monotonic_us()
-                is_last = requests == MOST_REQUESTS or left_us < pause_s * 1e6
-                if is_last or not is_unavailable(exc):
+                if _ANSWERED[operation] in answer:
+                    return answer
+                trouble: Exception = SignerUnavailable("KMS did not answer, something else did")
+            except aws_errors() as exc:
+                trouble = exc
+                if not is_unavailable(exc):
                     self._raise(exc, operation, requests)
+            left_us = until_us - self._clock.monotonic_us()
+            if requests == MOST_REQUESTS or left_us < pause_s * 1e6:
+                self._raise(trouble, operation, requests)
             self._wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads requests
             pause_s *= 2
 
@@ -251,21 +257,20 @@ class KmsSigner:
         refused = _REFUSED.get(code_of(exc))
         if refused is not None:
             raise SignerRefused(f"{self.uri}: the key {refused}{self._hint()}") from None
-        told = to_ours(exc, "kms", SignerUnavailable, _ACTIONS[operation])
+        is_ours = isinstance(exc, SignerUnavailable)
+        told = exc if is_ours else to_ours(exc, "kms", SignerUnavailable, _ACTIONS[operation])
         if isinstance(told, SignerUnavailable):
             raise SignerUnavailable(f"{self.uri}: {told}; asked {requests} times") from None
         raise SignerRefused(f"{self.uri}: {told}") from None
 
     def _hint(self) -> str:
         """What to do if the alias names another key than the one that this signer found."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         if self._found is None or "alias/" not in self._key:
             return ""
         try:
-            about = self._client.get().describe_key(KeyId=self._key)["KeyMetadata"]
-        except (BotoCoreError, ClientError):
+            about = self._client.get().describe_key(KeyId=self._key).get("KeyMetadata", {})
+        except aws_errors():
             return ""
-        if about["Arn"] == self._found.arn:
+        if about.get("Arn") == self._found.arn:
             return ""
         return ". Its alias names another key by now; who opens it anew signs with that one"
