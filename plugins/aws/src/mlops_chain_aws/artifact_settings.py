@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -25,10 +25,12 @@ class ArtifactSettings:
     Args:
         place: address, and how it is spoken to.
         owner: the account that the bucket must belong to; None: any.
+        boto: boto3's own variables, so that others of them are not asked with an older client.
     """
 
     place: Place
     owner: str | None = None
+    boto: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> ArtifactSettings:
@@ -46,11 +48,13 @@ class ArtifactSettings:
             addressing=environ.get("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE") or "auto",
             signature=(environ.get("MLFLOW_EXPERIMENTAL_S3_SIGNATURE_VERSION") or "s3v4").lower(),
         )
-        return cls(place, environ.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER") or None)
+        owner = environ.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER") or None
+        boto = frozenset(item for item in environ.items() if item[0].startswith("AWS_"))
+        return cls(place, owner, boto)
 
     def client(self) -> LazyClient:
         """A client of S3, shared by all files of this process."""
-        return _client(self.place, int(time.monotonic() / _KEPT_S))
+        return _client(self.place, self.boto, int(time.monotonic() / _KEPT_S))
 
     def owner_arguments(self) -> dict[str, str]:
         """What every request says of the bucket's owner."""
@@ -58,5 +62,5 @@ class ArtifactSettings:
 
 
 @lru_cache(maxsize=8)
-def _client(place: Place, time_slot: int) -> LazyClient:
+def _client(place: Place, boto: frozenset[tuple[str, str]], time_slot: int) -> LazyClient:
     return LazyClient("s3", place, _PATIENCE)
