@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from chain_client.client import ChainClient
 from chain_client.errors import ChainError
 from chain_client.events import Json
 from chain_client.log import EntryStatus, Log
+from chain_client.relay.announcing import FIGURES as OBSERVERS
 from chain_client.relay.held_lease import INGEST, LEASE, ingests_only
 from chain_client.relay.lock import is_relay_running
 from chain_client.spool import list_sources
@@ -35,6 +37,7 @@ class Status:
     head: dict[str, Json] | None
     cross: dict[str, Json] | None
     relay: dict[str, Json] | None
+    observers: list[dict[str, Json]] | None
     alarms: list[dict[str, Json]]
     trouble: list[str]
 
@@ -53,6 +56,7 @@ def read_status(client: ChainClient) -> Status:
     counts: dict[str, int] | None = None
     oldest: float | None = None
     relay: dict[str, Json] | None = None
+    observers: list[dict[str, Json]] | None = None
     head: dict[str, Json] | None = None
     alarms: list[dict[str, Json]] = []
     forked: int | None = None
@@ -80,6 +84,7 @@ def read_status(client: ChainClient) -> Status:
         ]
         forked = sum(1 for state in log.sources() if state.forked_from is not None)
         relay = _read_relay(client, log)
+        observers = json.loads(log.cursor(OBSERVERS) or "[]")
         found = read_spooled(
             client.folder.spool, log, client.deployment_id, inbox=client.settings.inbox_path
         )
@@ -123,6 +128,7 @@ def read_status(client: ChainClient) -> Status:
         head=head,
         cross=cross,
         relay=relay,
+        observers=observers,
         alarms=alarms,
         trouble=trouble,
     )

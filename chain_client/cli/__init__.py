@@ -62,6 +62,7 @@ def _register() -> None:
     from chain_client.cli.key import key
     from chain_client.cli.lineage import lineage
     from chain_client.cli.model import model
+    from chain_client.cli.notify import notify
     from chain_client.cli.plugins import plugins
     from chain_client.cli.policy import policy
     from chain_client.cli.relay import relay
@@ -74,7 +75,7 @@ def _register() -> None:
     from chain_client.cli.verify import verify
 
     recording = (init, deploy, join, doctor, status, relay, ship, verify, lineage, explain)
-    beside = (airflow, alarm, plugins, tx)
+    beside = (airflow, alarm, notify, plugins, tx)
     deciding = (key, user, role, policy, model, approvals, draft, sync)
     for command in (*recording, *beside, *deciding):
         cli.add_command(command)

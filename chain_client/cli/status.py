@@ -86,6 +86,10 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
             relays = found.relay[name]
             if isinstance(relays, list) and relays:
                 yield role, ", ".join(map(str, relays))
+    for one in found.observers or []:
+        counts = ", ".join(f"{one[name]:,} {name}" for name in ("told", "failed", "skipped"))
+        trouble = f"; {one['trouble']}" if one["trouble"] else ""
+        yield "observer", f"{one['name']}: {counts}{trouble}"
 
 
 def _number(value: int | None, noun: str) -> str:

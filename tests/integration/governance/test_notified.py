@@ -1,0 +1,169 @@
+"""A relay tells approvers and operators, with a real web server and a real mail server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chain_client.client import ChainClient
+from chain_client.config import Settings
+from chain_client.relay.lock import is_relay_running
+from tests.integration.governance.conftest import Site
+from tests.receivers import MailReceiver, WebReceiver, mail_receiver, wait_until, web_receiver
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def mail() -> Iterator[MailReceiver]:
+    with mail_receiver() as receiver:
+        yield receiver
+
+
+def _notify(site: Site, web: WebReceiver, mail: MailReceiver) -> dict[str, str]:
+    """Settings with which a relay of the site tells both."""
+    site.chain("notify", "secret")
+    return {
+        "MLOPS_CHAIN_NOTIFY_APPROVERS": "bob@example.com, carol@example.com",
+        "MLOPS_CHAIN_NOTIFY_OPERATORS": "ops@example.com",
+        "MLOPS_CHAIN_NOTIFY_APPROVERS_WEBHOOK_URL": web.url(),
+        "MLOPS_CHAIN_NOTIFY_OPERATORS_WEBHOOK_URL": web.url(),
+        "MLOPS_CHAIN_NOTIFY_SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
+        "MLOPS_CHAIN_NOTIFY_EMAIL_FROM": "chain@example.com",
+        "MLOPS_CHAIN_RELAY_HTTP": "",
+    }
+
+
+@contextmanager
+def _relay(site: Site, *words: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A relay in a process of its own; killed at the end if it is still there."""
+    output = site.folder / "relay.txt"
+    with output.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chain_client.cli", "--home", str(site.home), "relay", *words],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+
+
+def test_people_are_told_once_and_a_restart_tells_nothing_twice(
+    site: Site, web: WebReceiver, mail: MailReceiver
+) -> None:
+    environment = _notify(site, web, mail)
+    with _relay(site, **environment) as relay:
+        first = site.propose(1)
+        site.approve(first, "bob", "carol")
+        wait_until(lambda: "proposal.promoted" in web.types(), "the promotion")
+        wait_until(lambda: len(mail.mails) == 4, "the fourth mail")
+        _end(relay)
+    expected = ["proposal.proposed", "proposal.approved", "proposal.quorum", "proposal.promoted"]
+    assert web.types() == expected
+    _check_signatures(site.home / "keys/webhook-secret", web)
+    _check_proposed(first, web, mail)
+
+    # While none ran: a proposal that is rejected. And an alarm that another process raised.
+    second = site.propose(2)
+    site.chain(
+        *("model", "reject", second, "--reason", "fails on leap days"),
+        *("--key", site.keys["bob"], "--yes"),
+    )
+    client = ChainClient(Settings(home=site.home), _deployment(site))
+    client.log.raise_alarm("source_forked", "some source", "a copied spool went on")
+    with _relay(site, **environment) as relay:
+        wait_until(lambda: len(web.posted) == 7, "what happened meanwhile")
+        client.log.clear_alarm("source_forked", "some source")
+        wait_until(lambda: len(web.posted) == 8, "the end of the alarm")
+        _end(relay)
+    client.close()
+    later = ["proposal.proposed", "proposal.rejected"]
+    assert [kind for kind in web.types()[4:] if kind.startswith("proposal")] == later
+    alarms = [one for one in web.posted if one.document["type"].startswith("alarm")]
+    assert [one.document["type"] for one in alarms] == ["alarm.raised", "alarm.ended"]
+    assert alarms[0].document["data"]["detail"] == "a copied spool went on"
+    assert len({one.headers["webhook-id"] for one in web.posted}) == 8
+    rejected = next(m for m in mail.mails if "rejected by bob" in m.subject)
+    assert "Reason       fails on leap days" in rejected.text
+    assert [m.to for m in mail.mails if "alarm" in m.subject] == [["ops@example.com"]] * 2
+
+    status = json.loads(site.chain("status", "--json"))
+    assert status["observers"] == [
+        {"name": "notifier", "told": 4, "failed": 0, "skipped": 0, "waiting": 0, "trouble": None}
+    ]
+    said = (site.folder / "relay.txt").read_text()
+    assert "T0P-SECRET" not in said
+    assert "told later" not in said
+
+
+def _check_signatures(secret_file: Path, web: WebReceiver) -> None:
+    """By the words of the specification, with none of our code."""
+    secret = base64.b64decode(secret_file.read_text().strip().removeprefix("whsec_"))
+    for one in web.posted:
+        content = b".".join(
+            [
+                one.headers["webhook-id"].encode(),
+                one.headers["webhook-timestamp"].encode(),
+                one.body,
+            ]
+        )
+        expected = base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest()).decode()
+        assert one.headers["webhook-signature"] == f"v1,{expected}"
+
+
+def _check_proposed(proposal: str, web: WebReceiver, mail: MailReceiver) -> None:
+    document = web.posted[0].document
+    data = document["data"]
+    assert (data["proposal"], data["model"], data["version"]) == (proposal, "fraud", 1)
+    assert data["requester"]["name"] == "ada"
+    assert [person["name"] for person in data["may_still_approve"]] == ["bob", "carol"]
+    first = mail.mails[0]
+    assert first.to == ["bob@example.com", "carol@example.com"]
+    assert first.subject == "[mlops-chain] approval wanted: fraud version 1 for alias:champion"
+    assert first.text == document["text"].partition("\n\n")[2]
+    assert f"mlops-chain model approve {proposal[:14]} --key YOUR_KEY" in first.text
+    assert "Approvals    0 of 2" in first.text
+
+
+def _deployment(site: Site):  # type: ignore[no-untyped-def]
+    from chain_client.home import Home
+    from chain_client.ledger.deployment import Deployment
+
+    return Deployment.read(Home(site.home).deployment_file)
+
+
+def test_what_begins_and_ends_with_one_drain_is_told(
+    site: Site, web: WebReceiver, mail: MailReceiver
+) -> None:
+    environment = _notify(site, web, mail)
+    site.propose(1)
+    with _relay(site, "--once", **environment) as relay:
+        assert relay.wait(120) == 0
+    assert not is_relay_running(site.home / "relay.lock")
+    assert web.types() == ["proposal.proposed"]

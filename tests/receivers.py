@@ -1,0 +1,249 @@
+"""Who is told: a real web server and a real mail server on this machine, for tests."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+
+PATIENCE_S = 60
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Look until it is so; the test fails if it never is."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not happen in time"
+        threading.Event().wait(0.02)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+@dataclass
+class WebReceiver:
+    """A web server that keeps what was posted to it.
+
+    Args:
+        port: on 127.0.0.1.
+        answers: statuses of the next answers, with a Location for redirects; then 204.
+        posted: every request, also those that were refused.
+        gate: unset, no request is answered.
+    """
+
+    port: int = 0
+    answers: list[int] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str = "/hooks/T0P-SECRET-PATH?k=T0P-SECRET-QUERY") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def types(self) -> list[str]:
+        """What was told, in order."""
+        return [one.document["type"] for one in self.posted]
+
+
+@contextmanager
+def web_receiver(context: ssl.SSLContext | None = None) -> Iterator[WebReceiver]:
+    """A web server, ended with the block."""
+    receiver = WebReceiver()
+    receiver.gate.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            receiver.posted.append(Posted(self.path, headers, body))
+            receiver.gate.wait(PATIENCE_S)
+            status = receiver.answers.pop(0) if receiver.answers else 204
+            self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", receiver.url("/elsewhere"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    receiver.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.gate.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class Mailed:
+    """One mail as it arrived."""
+
+    sender: str
+    to: list[str]
+    mail: EmailMessage
+
+    @property
+    def subject(self) -> str:
+        return str(self.mail["Subject"])
+
+    @property
+    def text(self) -> str:
+        return str(self.mail.get_content())
+
+
+@dataclass
+class MailReceiver:
+    """A mail server that keeps what was sent to it.
+
+    Args:
+        port: where it listens.
+        mails: that it took.
+        replies: to the next mails instead of taking them, such as ``451 later``.
+        logins: user and password of every login.
+        were_encrypted: whether each mail came over TLS.
+    """
+
+    port: int = 0
+    mails: list[Mailed] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)
+    logins: list[tuple[str, str]] = field(default_factory=list)
+    were_encrypted: list[bool] = field(default_factory=list)
+    accepts: tuple[str, str] | None = None
+
+    async def handle_DATA(  # noqa: N802  # the name that the server calls
+        self, server: Any, session: Any, envelope: Envelope
+    ) -> str:
+        if self.replies:
+            return self.replies.pop(0)
+        assert isinstance(envelope.content, bytes)
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(Mailed(str(envelope.mail_from), list(envelope.rcpt_tos), mail))
+        self.were_encrypted.append(session.ssl is not None)
+        return "250 taken"
+
+    def authenticate(self, _: Any, __: Any, ___: Any, mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword), mechanism
+        self.logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=self.logins[-1] == self.accepts, handled=False)
+
+
+class _OnAnyPort(Controller):
+    """Looks whether it answers at the port that it was given."""
+
+    def _trigger_server(self) -> None:
+        server: Any = self.server
+        self.port = server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def mail_receiver(
+    *,
+    host: str = "127.0.0.1",
+    login: tuple[str, str] | None = None,
+    starttls: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[MailReceiver]:
+    """A mail server, ended with the block.
+
+    Args:
+        host: address of this machine.
+        login: user and password that it asks for.
+        starttls: certificate and key, to begin TLS when asked to.
+        tls: likewise, from the first byte on.
+    """
+    receiver = MailReceiver(accepts=login)
+    controller = _OnAnyPort(
+        receiver,
+        hostname=host,
+        port=0,
+        server_hostname="mail.test",
+        tls_context=starttls,
+        require_starttls=starttls is not None,
+        ssl_context=tls,
+        authenticator=receiver.authenticate if login else None,
+        auth_required=login is not None,
+        auth_require_tls=starttls is not None,
+    )
+    controller.start()
+    receiver.port = controller.port
+    try:
+        yield receiver
+    finally:
+        controller.stop()
+
+
+def make_certificate(folder: Path, *hosts: str) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for these addresses of the machine: its file, and a server's context."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mlops-chain test")])
+    now = datetime.datetime.now(datetime.UTC)
+    addresses = [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file, key_file = folder / "certificate.pem", folder / "key.pem"
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key_file)
+    return file, context
