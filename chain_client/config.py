@@ -100,6 +100,11 @@ class Settings:
         "sqlite:///log.db",
         "SQLAlchemy URL of the log's database.",
     )
+    log_writer: str = _setting(
+        "log.writer",
+        "keystore:keys/log-writer.json",
+        "Key that anchors the log's heads.",
+    )
     log_payloads: str = _setting(
         "log.payloads",
         "",

@@ -27,7 +27,7 @@ from chain_client.deploying.joining import missing_here
 from chain_client.deploying.owner import find_address, is_network
 from chain_client.errors import ChainError, LedgerUnavailable
 from chain_client.gate.decision import MAX_CLOCK_LAG_S
-from chain_client.home import OWNER_KEY, WRITER_KEY
+from chain_client.home import OWNER_KEY
 from chain_client.hosts import ENTRY_POINT_GROUP, load_host
 from chain_client.ledger import JsonRpcLedger
 from chain_client.ledger.model_registry import REGISTRAR_ROLE
@@ -135,16 +135,14 @@ def _keys(client: ChainClient) -> tuple[bool, str]:
         return True, f"others can read {names}: run chmod 600 on the files in {client.folder.keys}"
     if client.folder.is_joined():
         return False, _of_joined(client)
-    wanted = [WRITER_KEY]
+    wanted = [client.settings.log_writer]
     if client.deployment.registry is not None:
         wanted += [client.settings.registry_registrar, client.settings.registry_submitter]
-    missing = [
-        uri.rpartition("/")[2]
-        for uri in wanted
-        if uri.startswith(_KEYSTORE) and not (client.home / uri.removeprefix(_KEYSTORE)).exists()
-    ]
+    missing = [uri.rpartition("/")[2] for uri in wanted if not client.folder.has_key(uri)]
     if missing:
         return True, f"{', '.join(missing)} is missing: put it back from your backup"
+    for uri in wanted:
+        open_signer(uri, base=client.home).address()
     if not (client.home / OWNER_KEY.removeprefix(_KEYSTORE)).exists():
         return False, "readable by their owner only; the owner's key is kept elsewhere"
     return False, "readable by their owner only"

@@ -22,7 +22,8 @@ from chain_client.wishes import Wishes
 OWNER_KEY = "keystore:keys/owner.json"
 """Deploys the contract, opens logs and rotates their writer."""
 WRITER_KEY = "keystore:keys/log-writer.json"
-"""Anchors heads; the relay's only key."""
+"""Anchors heads, unless `log.writer` names another one; the relay's only key."""
+_KEYSTORE = "keystore:"
 
 
 class Home:
@@ -63,9 +64,13 @@ class Home:
         """Whether the home was made by `join`, and so need not have every key, nor the salt."""
         return self.joined_file.exists()
 
-    def has_writer_key(self) -> bool:
-        """Whether a relay of this home could anchor."""
-        return (self.path / WRITER_KEY.removeprefix("keystore:")).exists()
+    def has_key(self, uri: str) -> bool:
+        """Whether a key can be used here; of one that is no file, nothing is asked.
+
+        Args:
+            uri: such as a setting names it.
+        """
+        return not uri.startswith(_KEYSTORE) or (self.path / uri.removeprefix(_KEYSTORE)).exists()
 
     def had_registry(self) -> bool:
         """Whether files are here that only a home with a registry has."""

@@ -17,8 +17,8 @@ from chain_client.deploying.records import find_deployed, write_records
 from chain_client.deploying.registry import add_registry
 from chain_client.deploying.taken_log import prepare_log
 from chain_client.errors import ConfigurationError
-from chain_client.home import OWNER_KEY, WRITER_KEY, Home
-from chain_client.ledger import create_embedded
+from chain_client.home import OWNER_KEY, Home
+from chain_client.ledger import create_embedded, open_ledger
 from chain_client.ledger.deployment import Deployment, deploy, settle_for_good
 from chain_client.log.holders import is_gone
 from chain_client.types import Address
@@ -53,7 +53,7 @@ def provision(settings: Settings, *, timelock_delay_s: int | None = None) -> Dep
     with home.locked():
         if home.exists():
             return Deployment.read(home.deployment_file)
-        owner_address, writer = (key_address(home, uri) for uri in (OWNER_KEY, WRITER_KEY))
+        owner_address, writer = (key_address(home, uri) for uri in (OWNER_KEY, settings.log_writer))
         prepare_log(settings, home)
         _make_chain(settings, (owner_address, writer))
         with owning(settings, home, is_of_this_machine) as owner:
@@ -117,6 +117,7 @@ def provision_registry(
 def _refuse_network(settings: Settings) -> None:
     """Nothing that costs money comes about by the way."""
     if is_network(settings):
+        open_ledger(settings).close()  # which says so if nobody knows the scheme
         raise ConfigurationError(
             f"there is no deployment in {settings.home} yet, and ledger.url names a network, where "
             "deploying costs money: run `mlops-chain deploy --dry-run`, and then `mlops-chain "

@@ -21,6 +21,7 @@ from chain_client.cli.output import (
 from chain_client.cli.signing_key import (
     PasswordSource,
     keystore_path,
+    names_no_file,
     new_password,
     open_key,
     password_options,
@@ -167,7 +168,7 @@ def address(
     password_variable: str | None,
     as_json: bool,
 ) -> None:
-    """Print the address of a key: a file, keystore:FILE, or the name of a key of the home.
+    """Print the address of a key: a file, its URI, or the name of a key of the home.
 
     \b
     Examples:
@@ -176,15 +177,19 @@ def address(
     """
     folder = settings_of(home).home
     named = folder / "keys" / f"{key_name}.json"
-    path = named if named.is_file() else keystore_path(key_name, folder)
     source = PasswordSource(password_file, password_variable)
-    if check or source != PasswordSource():
-        found = to_hex(open_key(f"keystore:{path}", None, source).address())
-        check = True
+    path = None
+    if not named.is_file() and names_no_file(key_name):
+        found, check = to_hex(open_key(key_name, folder, source).address()), True
     else:
-        found = stated_address(path)
+        path = named if named.is_file() else keystore_path(key_name, folder)
+        if check or source != PasswordSource():
+            found, check = to_hex(open_key(f"keystore:{path}", None, source).address()), True
+        else:
+            found = stated_address(path)
     if as_json:
-        print_json({"ok": True, "file": str(path), "address": found, "checked": check})
+        file = None if path is None else str(path)
+        print_json({"ok": True, "file": file, "address": found, "checked": check})
     else:
         click.echo(found)
 

@@ -16,11 +16,11 @@ from chain_client.cli.key import stated_address
 from chain_client.cli.signing_key import PasswordSource, open_key
 from chain_client.client import ChainClient
 from chain_client.cross.anchoring import PURPOSE as CROSS_PURPOSE
-from chain_client.errors import AnotherRelay, ConfigurationError
-from chain_client.home import WRITER_KEY, Home
+from chain_client.errors import AnotherRelay, ConfigurationError, Unavailable
+from chain_client.home import Home
 from chain_client.log.holders import is_gone, this_process
 from chain_client.relay.held_lease import LEASE
-from chain_client.signing import Signer, decode_transaction
+from chain_client.signing import Signer, decode_transaction, open_signer
 from chain_client.transactions import (
     StoredTransaction,
     TransactionLimits,
@@ -87,12 +87,12 @@ def _signer(
 ) -> Signer:
     if key_uri is None:
         name = key_names(client.folder).get(row.sender)
-        cross = client.settings.cross_key
         if name is not None:
             key_uri = f"{_KEYSTORE}keys/{name}.json"
-        elif _stated(client.home, cross) == row.sender:
-            key_uri = cross
         else:
+            named = (uri for uri in _named(client) if _stated(client.home, uri) == row.sender)
+            key_uri = next(named, None)
+        if key_uri is None:
             raise ConfigurationError(
                 f"the key {to_hex(row.sender)} of transaction {row.id} is not in this home: give "
                 "the command where it is, or name it with --key URI"
@@ -106,13 +106,21 @@ def _signer(
     return signer
 
 
+def _named(client: ChainClient) -> tuple[str, ...]:
+    """The keys that settings name."""
+    settings = client.settings
+    working = (settings.log_writer, settings.registry_registrar, settings.registry_submitter)
+    return (*working, settings.cross_key)
+
+
 def _stated(home: Path, uri: str) -> Address | None:
-    """The address that the file of a key says; None if that can't be told."""
+    """The address that the file of a key says, or who keeps it; None if that can't be told."""
     path = home / uri.removeprefix(_KEYSTORE)
-    if not uri.startswith(_KEYSTORE) or not path.is_file():
-        return None
-    with contextlib.suppress(ConfigurationError):
-        return Address(from_hex(stated_address(path)))
+    with contextlib.suppress(ConfigurationError, Unavailable):
+        if not uri.startswith(_KEYSTORE):
+            return open_signer(uri, base=home).address()
+        if path.is_file():
+            return Address(from_hex(stated_address(path)))
     return None
 
 
@@ -135,7 +143,9 @@ def _chain_of(
 
 def _is_relays(client: ChainClient, row: StoredTransaction) -> bool:
     """Whether the relay that anchors owns this key."""
-    ours = {_stated(client.home, uri) for uri in (WRITER_KEY, client.settings.cross_key)}
+    ours = {
+        _stated(client.home, uri) for uri in (client.settings.log_writer, client.settings.cross_key)
+    }
     return row.sender in ours or row.purpose.startswith(_RELAYS_PURPOSES)
 
 

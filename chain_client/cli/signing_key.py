@@ -97,7 +97,7 @@ def key_options(help_text: str, *, default: str | None = None) -> Callable[[_Fun
 
 
 def open_key(uri: str, home: Path | None, source: PasswordSource) -> Signer:
-    """The key that a person named: ``keystore:FILE`` or the file alone.
+    """The key that a person named: ``keystore:FILE``, the file alone, or a plugin's URI.
 
     A relative path belongs to the home, and to the current folder if the home has no such file.
     Where no password is named, none lies beside the keystore, and a person sits there, it is
@@ -111,23 +111,33 @@ def open_key(uri: str, home: Path | None, source: PasswordSource) -> Signer:
     Raises:
         ConfigurationError: no such file, an unknown scheme, or a password that is not there.
     """
-    path = keystore_path(uri, home)
     password = source.find()
+    if names_no_file(uri):
+        return open_signer(uri, base=home or Path.cwd(), password=password)
+    path = keystore_path(uri, home)
     if password is None and not (path.parent / PASSWORD_FILE).exists():
         password = _asked(path)
     return open_signer(f"{_SCHEME}{path}", base=Path.cwd(), password=password)
 
 
-def keystore_path(uri: str, home: Path | None) -> Path:
-    """Where the keystore is that a person named.
+def names_no_file(uri: str) -> bool:
+    """Whether what a person named is a URI of another scheme than ``keystore:``.
 
     Raises:
-        ConfigurationError: there is none, the scheme is not ``keystore:``, or it is the key itself.
+        ConfigurationError: it is the key itself.
+    """
+    refuse_key(uri)
+    return not uri.startswith(_SCHEME) and ":" in uri.partition("/")[0]
+
+
+def keystore_path(uri: str, home: Path | None) -> Path:
+    """Where the keystore is that a person named, as ``keystore:FILE`` or the file alone.
+
+    Raises:
+        ConfigurationError: there is none, or it is the key itself.
     """
     refuse_key(uri)
     name = uri.removeprefix(_SCHEME)
-    if not uri.startswith(_SCHEME) and ":" in uri.partition("/")[0]:
-        open_signer(uri, base=Path.cwd())  # says which schemes are known
     if not name:
         raise ConfigurationError("--key names no file; expected keystore:FILE")
     given = Path(name).expanduser()

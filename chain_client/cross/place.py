@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chain_client.config import Settings
 from chain_client.errors import ConfigurationError, HomeMissing
-from chain_client.home import OWNER_KEY, WRITER_KEY, Home
+from chain_client.home import OWNER_KEY, Home
 from chain_client.ledger import Ledger, open_ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.event_log import EventLogContract
@@ -75,7 +75,7 @@ def check_key(settings: Settings, deployment: Deployment) -> Address:
     taken = {deployment.owner: "owner", deployment.writer: "log writer"}
     for role, uri in (
         ("owner", OWNER_KEY),
-        ("log writer", WRITER_KEY),
+        ("log writer", settings.log_writer),
         ("registrar", settings.registry_registrar),
         ("submitter", settings.registry_submitter),
     ):

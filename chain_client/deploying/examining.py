@@ -10,7 +10,7 @@ from chain_client.config import Settings
 from chain_client.deploying.owner import find_address
 from chain_client.deploying.plan import make_stocks, show_wei
 from chain_client.errors import ConfigurationError, HistoryMissing
-from chain_client.home import OWNER_KEY, WRITER_KEY, Home
+from chain_client.home import OWNER_KEY, Home
 from chain_client.ledger import Call, Ledger, open_ledger
 from chain_client.ledger.deployment import Deployment, check_deployment
 from chain_client.ledger.event_log import EventLogContract
@@ -155,14 +155,14 @@ def find_wrong_keys(
     """
     home = Home(settings.home)
     event_log = EventLogContract(ledger, deployment.event_log)
-    writer = find_address(home, WRITER_KEY) if anchors else None
+    writer = find_address(home, settings.log_writer) if anchors else None
     if writer is not None:
         allowed = event_log.log(deployment.log_id).writer
         if allowed != writer:
             who = "nobody (the log is closed)" if allowed is None else to_hex(allowed)
             yield (
-                f"keys/log-writer.json is {to_hex(writer)}, but {who} may anchor: put that key "
-                "back, or let the owner rotate the writer"
+                f"{settings.log_writer.removeprefix('keystore:')} is {to_hex(writer)}, but {who} "
+                "may anchor: put that key back, or let the owner rotate the writer"
             )
     owner = find_address(home, OWNER_KEY)
     if owner is not None and event_log.owner() != owner:
@@ -212,7 +212,7 @@ def examine_balances(settings: Settings, ledger: Ledger, *, anchors: bool) -> tu
         except ConfigurationError as exc:
             lacking, texts = True, [*texts, f"{stock.role}: {exc}"]
             continue
-        if address is None or (stock.key == WRITER_KEY and not anchors):
+        if address is None or (stock.key == settings.log_writer and not anchors):
             continue
         balance_wei = ledger.balance_wei(address)
         text = f"{stock.role} {to_hex(address)} has {show_wei(balance_wei)}"

@@ -22,7 +22,7 @@ from chain_client.errors import (
 )
 from chain_client.gate.sealed_file import Seal
 from chain_client.head_check import read_checked_head
-from chain_client.home import OWNER_KEY, WRITER_KEY, Home, write_private
+from chain_client.home import OWNER_KEY, Home, write_private
 from chain_client.ledger import open_ledger
 from chain_client.ledger.deployment import OPEN_LOG_PURPOSE, Deployment, check_deployment
 from chain_client.ledger.event_log import EventLogContract
@@ -177,7 +177,7 @@ def missing_here(settings: Settings) -> dict[str, str]:
     home = Home(settings.home)
     roles = {
         OWNER_KEY: "administer contracts, and explain findings",
-        WRITER_KEY: "anchor: let its relay only ingest (relay.anchor = never)",
+        settings.log_writer: "anchor: let its relay only ingest (relay.anchor = never)",
         settings.registry_registrar: "propose versions",
         settings.registry_submitter: "bring approvals and promotions to the chain (sync)",
     }

@@ -26,7 +26,7 @@ from chain_client.deploying.registry import add_registry
 from chain_client.deploying.rehearsal import RehearsedStep, rehearse
 from chain_client.deploying.taken_log import prepare_log, refuse_taken_log_if_any
 from chain_client.errors import ConfigurationError, TransactionRejected
-from chain_client.home import OWNER_KEY, WRITER_KEY, Home, write_private
+from chain_client.home import OWNER_KEY, Home, write_private
 from chain_client.ledger import Ledger, event_log, open_ledger
 from chain_client.ledger.artifacts import load_artifact
 from chain_client.ledger.deployment import DEPLOY_PURPOSE, Deployment, deploy
@@ -115,7 +115,7 @@ def deploy_to_network(
         _refuse_second(home)
         for uri in (OWNER_KEY, settings.registry_registrar, settings.registry_submitter):
             key_address(home, uri)
-        writer = key_address(home, WRITER_KEY)
+        writer = key_address(home, settings.log_writer)
         step("deploy.keys.made")
         prepare_log(settings, home)
         with owning(settings, home, is_of_this_machine, progress=progress) as owner:

@@ -12,7 +12,7 @@ import rlp
 from chain_client.config import Settings
 from chain_client.deploying.owner import find_address
 from chain_client.deploying.rehearsal import RehearsedStep
-from chain_client.home import OWNER_KEY, WRITER_KEY, Home
+from chain_client.home import OWNER_KEY, Home
 from chain_client.ledger import Ledger
 from chain_client.signing.keccak import keccak256
 from chain_client.types import Address, to_hex
@@ -220,7 +220,7 @@ def make_stocks(settings: Settings, fee_wei: int) -> list[Stock]:
     anchors = settings.relay_alarm_anchors
     return [
         Stock(
-            WRITER_KEY,
+            settings.log_writer,
             "log writer",
             "anchors heads",
             anchors * ANCHOR_GAS * fee_wei,

@@ -8,7 +8,7 @@ from pathlib import Path
 from chain_client.clock import SystemClock
 from chain_client.config import Settings
 from chain_client.errors import AnotherRelay
-from chain_client.home import WRITER_KEY, Home
+from chain_client.home import Home
 from chain_client.hosts import Host
 from chain_client.ledger import open_ledger
 from chain_client.ledger.base import Ledger
@@ -74,7 +74,7 @@ def assemble_relay(
     is_embedded = settings.ledger_url.startswith("embedded:")
 
     def make_anchorer(relay_lease: Lease) -> Anchorer:
-        signer = open_signer(WRITER_KEY, base=home.path)
+        signer = open_signer(settings.log_writer, base=home.path)
         # Only the holder of the relay's lease comes here, so an older holder of the key is
         # out of date: its token is refused from now on.
         key = HeldLease(log, key_lease_name(signer.address()), settings.relay_lease_s, clock)
@@ -108,7 +108,7 @@ def assemble_relay(
         )
 
     def may_anchor() -> bool:
-        return settings.relay_anchor == "auto" and home.has_writer_key()
+        return settings.relay_anchor == "auto" and home.has_key(settings.log_writer)
 
     pace, tally = make_pace(settings), Tally()
     purse: Purse | None = None

@@ -114,7 +114,7 @@ def test_a_wrong_value_in_the_environment_names_the_variable(
 @pytest.mark.parametrize(
     ("toml", "text"),
     [
-        ("[relay]\nidel_s = 3\n", "unknown setting 'relay.idel_s'; known are cross.every_s"),
+        ("[relay]\nidel_s = 3\n", "unknown setting 'relay.idel_s'; known are checks.timeout_s"),
         ("relay = 3\n", "unknown setting 'relay'"),
         ("idle_s = 3\n", "unknown setting 'idle_s'"),
         ("[relay\n", "is not valid TOML"),
