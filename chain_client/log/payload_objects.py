@@ -131,7 +131,7 @@ class PayloadObjects:
         stored: dict[LeafHash, StoredObject] = {}
         done: SimpleQueue[Future[tuple[LeafHash, StoredObject]]] = SimpleQueue()
         told_s = time.monotonic()
-        pool = ThreadPoolExecutor(min(_AT_ONCE, len(entries)), "mlops-chain payloads")
+        pool = ThreadPoolExecutor(_AT_ONCE, "mlops-chain payloads")
         try:
             for entry in entries:
                 pool.submit(self._put_one, store, entry).add_done_callback(done.put)
