@@ -42,8 +42,9 @@ FAULTS = (
     "Airflow retry",
     "Airflow zombie",
     "Airflow backfill",
+    "KMS timeout",
+    "KMS high-s",
 )
-"""Those of key management come with what they are about."""
 
 
 def _rows() -> list[tuple[str, str]]:

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from chain_client.errors import ConfigurationError, HistoryMissing, LedgerUnavailable
+from chain_client.errors import (
+    ChainError,
+    ConfigurationError,
+    HistoryMissing,
+    LedgerUnavailable,
+    SignatureRefused,
+    SignerRefused,
+    SignerUnavailable,
+)
 from chain_client.log import Lease, Log
 from chain_client.relay.anchor import Anchored
 from chain_client.relay.anchoring import Anchoring
@@ -57,14 +65,19 @@ class Bench:
         self.lease = self.log.acquire_lease(LEASE, "me", 1e9)
         self.log.append(make_entries(0, 3), [], self.lease)
         self.anchorer: Any = Anchorer()
+        self.opened = 0
         self.anchoring = Anchoring(
             self.log,
-            lambda lease: self.anchorer,
+            self._open,
             replace(PACE, in_background=in_background),
             self.clock,
             DayBook(self.clock),
             Tally(),
         )
+
+    def _open(self, lease: Lease) -> Any:
+        self.opened += 1
+        return self.anchorer
 
     def turn(self) -> Anchored | None:
         """One turn that is due, to its end."""
@@ -120,6 +133,21 @@ def test_a_node_that_lacks_a_state_is_tried_again(bench: Bench) -> None:
     assert bench.alarms() == ["chain anchor"]
     assert bench.turn() is not None
     assert bench.alarms() == []
+
+
+@pytest.mark.parametrize("refusal", [SignerUnavailable, SignerRefused, SignatureRefused])
+def test_a_key_that_does_not_sign_is_told_and_tried_again(
+    bench: Bench, refusal: type[ChainError]
+) -> None:
+    bench.anchorer.trouble = [refusal("the key is disabled")]
+    assert bench.turn() is None
+    assert bench.alarms() == ["chain anchor"]
+    assert "the key is disabled" in (bench.anchoring.trouble or "")
+    assert bench.turn() is not None
+    assert bench.alarms() == []
+    assert bench.opened == (1 if refusal is SignerUnavailable else 2), (
+        "what was refused is reopened"
+    )
 
 
 def test_what_is_wrong_with_the_configuration_still_ends_it(bench: Bench) -> None:
