@@ -32,7 +32,7 @@ AIRFLOW_NEWER := $(addprefix --deselect tests/integration/airflow/test_triggers.
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 21
 
-$(READY): pyproject.toml plugins/aws/pyproject.toml constraints.txt
+$(READY): pyproject.toml plugins/aws/pyproject.toml examples/promotion_checks/pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' tools/make-venv $(VENV)
 	@touch $@
 

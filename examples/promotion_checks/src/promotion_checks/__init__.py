@@ -1,0 +1,1 @@
+"""Checks that teams ask for before a model version may be proposed for promotion."""
