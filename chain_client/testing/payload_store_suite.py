@@ -225,15 +225,10 @@ class PayloadStoreSuite:
     ) -> None:
         opened = store.connect()
         opened.put(*make_payload())
-        begun = time.monotonic()
-        assert _in_child(lambda: store.connect().put(*make_payload(400_000))) == 0
-        whole_s = time.monotonic() - begun
-        for part in range(6):
+        whole_s = _put_in_child(store.connect(), make_payload(400_000))
+        for part in range(5):
             digest, data = make_payload(400_000)
-            _in_child(
-                lambda d=digest, b=data: store.connect().put(d, b),  # type: ignore[misc]
-                die_after_s=whole_s * (part + 1) / 7,
-            )
+            _put_in_child(store.connect(), (digest, data), die_after_s=whole_s * (part + 0.5) / 5)
             try:
                 assert opened.get(digest) == data
             except PayloadMissing:
@@ -266,8 +261,36 @@ def _at_once(actions: Sequence[Callable[[], object]]) -> list[BaseException]:
     return failed
 
 
-def _in_child(action: Callable[[], object], die_after_s: float | None = None) -> int:
-    """Run it in a forked child, which may be killed on the way; its exit code."""
+def _put_in_child(
+    store: PayloadStore, payload: tuple[Digest, bytes], die_after_s: float | None = None
+) -> float:
+    """Put it in a forked child, which may be killed on the way; how long that took."""
+    read, write = os.pipe()
+
+    def put() -> None:
+        store.check()  # now it has whatever it needs
+        os.write(write, b"!")
+        store.put(*payload)
+
+    child = _fork(put)
+    os.read(read, 1)
+    begun = time.monotonic()
+    if die_after_s is not None:
+        time.sleep(die_after_s)  # any moment will do
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code == 0 or die_after_s is not None
+    for end in (read, write):
+        os.close(end)
+    return time.monotonic() - begun
+
+
+def _in_child(action: Callable[[], object]) -> int:
+    """Run it in a forked child; its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(_fork(action), 0)[1])
+
+
+def _fork(action: Callable[[], object]) -> int:
     with warnings.catch_warnings():
         # Python 3.12 warns of threads: those of the test's own process take no part in it
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -281,7 +304,4 @@ def _in_child(action: Callable[[], object], die_after_s: float | None = None) ->
             os.write(2, repr(exc).encode())
         finally:
             os._exit(code)
-    if die_after_s is not None:
-        time.sleep(die_after_s)  # any moment will do
-        os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child

@@ -31,12 +31,21 @@ class Version:
     Args:
         version_id: S3's name of it; ``null`` where the bucket keeps no versions.
         is_marker: it is no bytes, but says that the object was deleted.
+        is_current: it is what a request without a version gets.
         modified: when it was stored, by S3's clock.
     """
 
     version_id: str
     is_marker: bool
+    is_current: bool
     modified: datetime
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """How a request names it. Not by ``null`` if it need not: some stores know no such name."""
+        if self.is_current and self.version_id == "null":
+            return {}
+        return {"VersionId": self.version_id}
 
 
 class PayloadBucket:
@@ -87,7 +96,7 @@ class PayloadBucket:
                 page = self.ask("list_object_versions", **arguments)
             for name, is_marker in (("Versions", False), ("DeleteMarkers", True)):
                 found += [
-                    Version(each["VersionId"], is_marker, each["LastModified"])
+                    Version(each["VersionId"], is_marker, each["IsLatest"], each["LastModified"])
                     for each in page.get(name, ())
                     if each["Key"] == key
                 ]

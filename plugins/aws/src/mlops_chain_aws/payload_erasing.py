@@ -99,7 +99,7 @@ def _refuse_locked(bucket: PayloadBucket, key: str, versions: list[Version]) -> 
 
 def _look(bucket: PayloadBucket, key: str, version: Version) -> Lock:
     try:
-        answer = bucket.ask("head_object", Key=key, VersionId=version.version_id)
+        answer = bucket.ask("head_object", Key=key, **version.arguments)
     except Exception as exc:
         if is_absent(exc):
             return Lock(None, None, False)

@@ -267,9 +267,11 @@ class S3PayloadStore:
                     raise
 
     def _read_versions(self, digest: Digest) -> Iterator[bytes]:
-        """Bytes of every version, the oldest first: nobody can put one before the payload."""
+        """Bytes of all versions but the current: the oldest first, for none comes before the
+        payload's own."""
         versions = self._bucket.list_versions(self._key(digest))
-        for version in [each for each in versions if not each.is_marker][:_VERSIONS_READ]:
+        others = [each for each in versions if not each.is_marker and not each.is_current]
+        for version in others[:_VERSIONS_READ]:
             data = self._read(digest, version.version_id)
             if data is not None:
                 yield data
