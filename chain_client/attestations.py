@@ -174,7 +174,7 @@ def to_attestation(event: Event, leaf_index: int) -> Attestation:
             manifest.to_json(),
             Digest(from_hex(payload["openssf_root"], size=32)),
             payload["fingerprint"],
-            tuple(map(_to_version, payload.get("versions", ()))),
+            _to_versions(payload.get("versions", [])),
         )
     except (KeyError, TypeError, ValueError, InvalidInput) as exc:
         raise LogCorrupt(f"entry {leaf_index} of the log is no attestation of files") from exc
@@ -188,7 +188,8 @@ def to_attestation(event: Event, leaf_index: int) -> Attestation:
     )
 
 
-def _to_version(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError("a version is a text")
-    return value
+def _to_versions(value: Any) -> tuple[str, ...]:
+    # A decoded list may be a tuple, as in the manifest.
+    if not isinstance(value, (list, tuple)) or not all(type(v) is str and v for v in value):
+        raise TypeError("versions are texts")
+    return tuple(value)

@@ -67,6 +67,8 @@ def find_told(store: ArtifactStore, path: str, version: str | None) -> tuple[int
         if found is None:
             return None
         _check(found)
+        if version is not None and found.version != version:
+            raise HostUnavailable("the plugin answered with another version than the one asked for")
         if found.sha256 is not None:
             return found.size, found.sha256.hex(), True
         with _opened(store, path, found.version or version) as stream:
