@@ -138,6 +138,7 @@ class FolderShipper:
     def unfinished(self) -> Iterator[Unfinished]:
         """As `Receiver.unfinished`."""
         with self._errors("does not show what arrived"):
+            self._path.stat()
             yield from list_unfinished(self._path)
 
     def fetch(self, parcel: Parcel, folder: Path, is_over: IsOver) -> None:
@@ -161,6 +162,7 @@ class FolderShipper:
         source = self._path / parcel.source_id.hex()
         taken = source.with_name(f"{TAKEN_PREFIX}{source.name}")
         with self._errors("does not let go of what arrived"):
+            self._path.stat()
             data = _read_list(source)
             if data is None or hashlib.sha256(data).hexdigest() != parcel.digest:
                 return

@@ -30,12 +30,15 @@ class DestinationUnderTest:
         received: segments, by name, that a receiver is given of a source; None while it sees none.
         take: removes a source, as a receiver does that has it.
         nowhere: makes a shipper to a destination of the kind that does not answer.
+        is_shared: whether what a forked process brings there is there for this one; where it is
+            not, as with a stand-in in memory, a death is tried as an exception that nobody catches.
     """
 
     connect: Callable[[], Shipper]
     received: Callable[[SourceId], dict[str, bytes] | None]
     take: Callable[[SourceId], object]
     nowhere: Callable[[], Shipper]
+    is_shared: bool = True
 
 
 def make_shipment(folder: Path, *sizes: int, source_id: SourceId | None = None) -> Shipment:
@@ -145,7 +148,11 @@ class ShipperSuite:
         shipment = make_shipment(tmp_path, 300_000, 1000)
         count, ended = 0, False
         while not ended:
-            ended = _die_at(lambda over: destination.connect().ship(shipment, over), count)
+            ended = die_at(
+                lambda over: destination.connect().ship(shipment, over),
+                count,
+                in_fork=destination.is_shared,
+            )
             found = destination.received(shipment.source_id)
             assert found in (None, content_of(shipment)), f"torn after a death at question {count}"
             count += 1
@@ -196,8 +203,14 @@ class ShipperSuite:
         assert ":" in destination.connect().uri
 
 
-def _die_at(ship: Callable[[Callable[[], bool]], None], count: int) -> bool:
-    """Ship in a child that is killed when it asks for the ``count``-th time; whether it ended."""
+class _Death(BaseException):
+    """Of this process, as far as it can be tried within it."""
+
+
+def die_at(work: Callable[[Callable[[], bool]], None], count: int, *, in_fork: bool) -> bool:
+    """Work in a child that is killed when it asks for the ``count``-th time; whether it ended."""
+    if not in_fork:
+        return _break_off_at(work, count)
     with warnings.catch_warnings():
         # Python 3.12 warns of threads: those of the test's own process take no part in it
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -214,7 +227,7 @@ def _die_at(ship: Callable[[Callable[[], bool]], None], count: int) -> bool:
             return False
 
         try:
-            ship(die)
+            work(die)
             code = 0
         except ChainError:
             code = 2
@@ -223,3 +236,20 @@ def _die_at(ship: Callable[[Callable[[], bool]], None], count: int) -> bool:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL), f"it ended with code {code}"
     return code == 0
+
+
+def _break_off_at(work: Callable[[Callable[[], bool]], None], count: int) -> bool:
+    left = count
+
+    def die() -> bool:
+        nonlocal left
+        if left == 0:
+            raise _Death
+        left -= 1
+        return False
+
+    try:
+        work(die)
+    except _Death:
+        return False
+    return True

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from chain_client import mounts
-from chain_client.errors import ConfigurationError, ShippingUnavailable
-from chain_client.shipping import FolderShipper, Shipper, open_shipper
+from chain_client.errors import ConfigurationError, NotInTime, ShippingUnavailable
+from chain_client.shipping import FolderShipper, Parcel, Shipment, Shipper, open_shipper
 from chain_client.shipping.manifest import MANIFEST_NAME, STAGED_PREFIX, Manifest, Segment
+from chain_client.testing.receiver_suite import ReceiverSuite, StoreUnderTest
 from chain_client.testing.shipper_suite import (
     DestinationUnderTest,
+    OverAfter,
     ShipperSuite,
     content_of,
     make_shipment,
@@ -39,18 +41,49 @@ def _received(inbox: Path, source_id: SourceId) -> dict[str, bytes] | None:
     return {path.name: path.read_bytes() for path in folder.glob("*.spool")}
 
 
-class TestFolderShipper(ShipperSuite):
-    @pytest.fixture
-    def destination(self, inbox: Path, tmp_path: Path) -> DestinationUnderTest:
-        def connect() -> Shipper:
-            return open_shipper(f"folder:{inbox}", base=tmp_path)
+@pytest.fixture
+def destination(inbox: Path, tmp_path: Path) -> DestinationUnderTest:
+    def connect() -> Shipper:
+        return open_shipper(f"folder:{inbox}", base=tmp_path)
 
-        return DestinationUnderTest(
-            connect,
-            received=lambda source_id: _received(inbox, source_id),
-            take=lambda source_id: shutil.rmtree(inbox / source_id.hex()),
-            nowhere=lambda: open_shipper("folder:not-mounted", base=tmp_path),
-        )
+    return DestinationUnderTest(
+        connect,
+        received=lambda source_id: _received(inbox, source_id),
+        take=lambda source_id: shutil.rmtree(inbox / source_id.hex()),
+        nowhere=lambda: open_shipper("folder:not-mounted", base=tmp_path),
+    )
+
+
+class TestFolderShipper(ShipperSuite):
+    pass
+
+
+class TestFolderReceiver(ReceiverSuite):
+    @pytest.fixture
+    def store(self, destination: DestinationUnderTest, inbox: Path) -> StoreUnderTest:
+        def spoil(parcel: Parcel) -> None:
+            segment = inbox / parcel.source_id.hex() / "00000000.spool"
+            data = segment.read_bytes()
+            segment.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+        def begin(shipment: Shipment) -> None:
+            with pytest.raises(NotInTime):
+                destination.connect().ship(shipment, OverAfter(60))
+
+        return StoreUnderTest(destination, spoil, begin)
+
+
+def test_a_folder_without_the_list_of_what_was_sent_has_not_arrived(
+    inbox: Path, tmp_path: Path
+) -> None:
+    shipper = FolderShipper("folder:inbox", inbox)
+    shipper.ship(make_shipment(tmp_path, 10), never)
+    for name, manifest in (("ab" * 16, None), ("cd" * 16, os.mkfifo)):
+        (inbox / name).mkdir()
+        if manifest is not None:
+            manifest(inbox / name / MANIFEST_NAME)
+    (inbox / ("ef" * 16)).symlink_to(tmp_path)
+    assert len(list(shipper.arrived())) == 1
 
 
 def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
