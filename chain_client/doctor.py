@@ -33,6 +33,7 @@ from chain_client.ledger import JsonRpcLedger
 from chain_client.ledger.model_registry import REGISTRAR_ROLE
 from chain_client.ledger.registry_deployment import find_admins
 from chain_client.log import EntryStatus
+from chain_client.log.payload_mark import CURSOR
 from chain_client.owners import SHARED_LEASE_S, is_shared
 from chain_client.plugin_host import get_plugin_host
 from chain_client.relay.lock import is_relay_running
@@ -253,6 +254,19 @@ def _log(client: ChainClient) -> tuple[bool, str]:
     return False, f"{said}, {head.size} of them on chain"
 
 
+def _payloads(client: ChainClient) -> tuple[bool, str]:
+    kept = client.log.payloads
+    if kept.place is None:
+        if client.log.cursor(CURSOR) is not None:
+            kept.store()  # which says what is missing
+        return False, "events are kept in the log's database"
+    kept.check()
+    whose = "is this log's" if client.log.cursor(CURSOR) is not None else "was never used"
+    least = kept.place.from_bytes
+    size = f" of {least:,} bytes or more" if least else ""
+    return False, f"events{size} are kept in {kept.store().uri}, which answers and {whose}"
+
+
 def _cross(client: ChainClient) -> tuple[bool, str]:
     from chain_client.cross.standing import examine_cross
 
@@ -354,6 +368,7 @@ _EXAMINATIONS: tuple[tuple[str, _Examination], ...] = (
     ("clock", _clock),
     ("registry", _registry),
     ("log", _log),
+    ("payloads", _payloads),
     ("cross", _cross),
     ("spool", _spool),
     ("adapters", _adapters),

@@ -35,6 +35,7 @@ class Status:
     counts: dict[str, int] | None
     oldest_waiting_s: float | None
     head: dict[str, Json] | None
+    payloads: dict[str, Json] | None
     cross: dict[str, Json] | None
     relay: dict[str, Json] | None
     observers: list[dict[str, Json]] | None
@@ -60,6 +61,7 @@ def read_status(client: ChainClient) -> Status:
     head: dict[str, Json] | None = None
     alarms: list[dict[str, Json]] = []
     forked: int | None = None
+    payloads: dict[str, Json] | None = None
     cross: dict[str, Json] | None = None
     live, spool_bytes = 0, 0
     try:
@@ -111,6 +113,10 @@ def read_status(client: ChainClient) -> Status:
     except ChainError as exc:
         trouble.append(f"chain: {exc}")
     try:
+        payloads = _read_payloads(client)
+    except ChainError as exc:
+        trouble.append(f"payloads: {exc}")
+    try:
         cross = _read_cross(client)
     except ChainError as exc:
         trouble.append(f"second chain: {exc}")
@@ -126,12 +132,22 @@ def read_status(client: ChainClient) -> Status:
         counts=counts,
         oldest_waiting_s=oldest,
         head=head,
+        payloads=payloads,
         cross=cross,
         relay=relay,
         observers=observers,
         alarms=alarms,
         trouble=trouble,
     )
+
+
+def _read_payloads(client: ChainClient) -> dict[str, Json] | None:
+    """The payload store, if there is one; it was asked whether it is there."""
+    kept = client.log.payloads
+    if kept.place is None:
+        return None
+    kept.check()
+    return {"store": kept.store().uri, "from_bytes": kept.place.from_bytes}
 
 
 def _read_cross(client: ChainClient) -> dict[str, Json] | None:

@@ -71,6 +71,8 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
         head = found.head
         entries = "1 entry" if head["size"] == 1 else f"{head['size']} entries"
         yield "on chain", f"{entries}, block {head['block']}, chain {head['chain_id']}"
+    if found.payloads is not None:
+        yield "payloads", f"in {found.payloads['store']}"
     if found.cross is not None:
         cross = found.cross
         entries = "1 entry" if cross["size"] == 1 else f"{cross['size']} entries"

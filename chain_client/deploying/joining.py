@@ -13,6 +13,7 @@ from typing import Any
 
 from chain_client.config import CONFIG_FILE, Settings
 from chain_client.deploying.owner import find_address, is_network
+from chain_client.deploying.payload_setting import PAYLOAD_SETTINGS, check_place, find_place, to_share
 from chain_client.errors import (
     ConfigurationError,
     HomeMismatch,
@@ -30,10 +31,16 @@ from chain_client.log import Log
 from chain_client.registry.identity import read_salt
 from chain_client.types import to_hex
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: with a payload store. Without one 1 is written, which every version reads."""
 _KIND = "mlops-chain deployment"
-_SHARED = ("ledger.finality", "gate.mode", "gate.finality")
-_DEFAULTS = {"ledger.finality": "auto", "gate.mode": "auto", "gate.finality": "finalized"}
+_SHARED = ("ledger.finality", "gate.mode", "gate.finality", *PAYLOAD_SETTINGS)
+_DEFAULTS = {
+    "ledger.finality": "auto",
+    "gate.mode": "auto",
+    "gate.finality": "finalized",
+    **dict.fromkeys(PAYLOAD_SETTINGS, ""),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Invitation:
     def to_json(self) -> str:
         """The file's content."""
         content = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": 2 if self.settings.keys() & set(PAYLOAD_SETTINGS) else 1,
             "kind": _KIND,
             "deployment": json.loads(self.deployment.to_json()),
             "settings": self.settings,
@@ -97,7 +104,8 @@ def invite(settings: Settings) -> Invitation:
 
     Raises:
         HomeMissing: nothing was deployed here.
-        ConfigurationError: its chain is embedded, so no other machine can reach it.
+        ConfigurationError: its chain is embedded, so no other machine can reach it; or nobody
+            knows its payload store.
     """
     home = Home(settings.home)
     deployment = Deployment.read(home.deployment_file)
@@ -110,6 +118,7 @@ def invite(settings: Settings) -> Invitation:
         "ledger.finality": settings.ledger_finality,
         "gate.mode": settings.gate_mode,
         "gate.finality": settings.gate_finality,
+        **to_share(settings),
     }
     keys = {"owner": to_hex(deployment.owner), "log-writer": to_hex(deployment.writer)}
     for role, uri in (
@@ -151,7 +160,7 @@ def join(settings: Settings, invitation: Invitation, salt_file: Path | None = No
         if deployment.registry_salt_hash is None:
             raise InvalidInput("the deployment has no registry, and so no salt")
         salt.check(deployment.registry_salt_hash)
-    _check_evidence(settings, deployment)
+    _check_evidence(settings, invitation)
     home.create_folders()
     with home.locked():
         if home.exists():
@@ -205,8 +214,10 @@ def _check_settings(settings: Settings) -> None:
         )
 
 
-def _check_evidence(settings: Settings, deployment: Deployment) -> None:
-    log = Log(settings.resolve_url(settings.log_url))
+def _check_evidence(settings: Settings, invitation: Invitation) -> None:
+    deployment = invitation.deployment
+    place = find_place(settings, invitation.settings)
+    log = Log(settings.resolve_url(settings.log_url), payloads=place)
     ledger = open_ledger(settings, expected=deployment.expected())
     try:
         check_deployment(ledger, deployment)
@@ -216,6 +227,7 @@ def _check_evidence(settings: Settings, deployment: Deployment) -> None:
                 "log.url names a log, but not this deployment's: nothing in it opened the log "
                 f"{to_hex(deployment.log_id)} on chain"
             )
+        check_place(log, settings.home)
         read_checked_head(log, EventLogContract(ledger, deployment.event_log), deployment.log_id)
     finally:
         ledger.close()

@@ -8,6 +8,7 @@ from chain_client.errors import ConfigurationError, LogCorrupt, LogUnavailable
 from chain_client.home import OWNER_KEY, Home
 from chain_client.ledger.deployment import DEPLOY_PURPOSE, OPEN_LOG_PURPOSE
 from chain_client.log import Log
+from chain_client.log.payload_place import PayloadPlace
 from chain_client.shown_uri import to_shown_uri
 from chain_client.types import Address, to_hex
 
@@ -16,10 +17,14 @@ def prepare_log(settings: Settings, home: Home) -> None:
     """Make a new home's log; its owner's key is made already.
 
     Raises:
-        ConfigurationError: as `refuse_taken_log`.
+        ConfigurationError: as `refuse_taken_log`; or the payload store is not fit.
+        PayloadStoreUnavailable: the payload store does not answer.
         LogUnavailable: the database does not answer.
     """
     url = settings.resolve_url(settings.log_url)
+    place = PayloadPlace.of(settings)
+    if place is not None:
+        place.open().check()
     log = Log(url)
     try:
         log.create()
