@@ -13,7 +13,12 @@ from typing import Any
 
 from chain_client.config import CONFIG_FILE, Settings
 from chain_client.deploying.owner import find_address, is_network
-from chain_client.deploying.payload_setting import PAYLOAD_SETTINGS, check_place, find_place, to_share
+from chain_client.deploying.payload_setting import (
+    PAYLOAD_SETTINGS,
+    check_place,
+    find_place,
+    to_share,
+)
 from chain_client.errors import (
     ConfigurationError,
     HomeMismatch,

@@ -56,6 +56,7 @@ def check_place(log: Log, home: Path) -> None:
         log.payloads.check()
     elif log.cursor(CURSOR) is not None:
         raise ConfigurationError(
-            "events of this log are in a payload store: set log.payloads (MLOPS_CHAIN_LOG_PAYLOADS, "
-            f"or log.payloads in {home / CONFIG_FILE}) to the one that its machines share"
+            "events of this log are in a payload store: set log.payloads "
+            f"(MLOPS_CHAIN_LOG_PAYLOADS, or log.payloads in {home / CONFIG_FILE}) to the one that "
+            "its machines share"
         )
