@@ -9,10 +9,12 @@ from chain_client.artifact_stores import ArtifactStore
 from chain_client.hookspecs import (
     ArtifactStoreFactory,
     PayloadStoreFactory,
+    ShipperFactory,
     SignerFactory,
     hookimpl,
 )
 from chain_client.payloads import PayloadStore
+from chain_client.shipping import Shipper
 from chain_client.signing import Signer
 
 
@@ -34,6 +36,12 @@ def payload_stores() -> Mapping[str, PayloadStoreFactory]:
     return {"s3": _open_s3_payloads}
 
 
+@hookimpl
+def spool_shippers() -> Mapping[str, ShipperFactory]:
+    """``s3:`` takes spools of workers, and gives them to relays; see `mlops_chain_aws.shipper`."""
+    return {"s3": _open_s3_shipper}
+
+
 def _open_kms_key(uri: str, base: Path, password: str | None) -> Signer:
     from mlops_chain_aws.kms import open_kms_signer
 
@@ -50,3 +58,9 @@ def _open_s3_payloads(uri: str, base: Path) -> PayloadStore:
     from mlops_chain_aws.payloads import open_s3_payloads
 
     return open_s3_payloads(uri)
+
+
+def _open_s3_shipper(uri: str, base: Path) -> Shipper:
+    from mlops_chain_aws.shipper import open_s3_shipper
+
+    return open_s3_shipper(uri, base)
