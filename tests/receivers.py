@@ -124,7 +124,7 @@ class Mailed:
 
     @property
     def text(self) -> str:
-        return str(self.mail.get_content())
+        return str(self.mail.get_content()).replace("\r\n", "\n")
 
 
 @dataclass

@@ -100,7 +100,7 @@ def describe_change(change: ProposalChange) -> Message:
     sentence = _SENTENCES[change.kind].format(
         what=f"version {change.version} of {model} {verb} current for {target}", actor=actor
     )
-    blocks = [sentence[0].upper() + sentence[1:], _rows(_change_rows(change)), _next(change)]
+    blocks = [sentence, _rows(_change_rows(change)), _next(change)]
     return Message(
         id=change.notice_id,
         audience=Audience.APPROVERS,

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from chain_client.errors import HomeNotWritable
+from chain_client.forking import tell_of_forks
 
 _TRIES = 10
 _PAUSE_S = 0.005
@@ -26,6 +27,11 @@ class RelayLock:
         self._path = path
         self._descriptor: int | None = None
         self._held = False
+        tell_of_forks(self)
+
+    def renew_locks(self) -> None:
+        """In a forked child: the lock is the parent's, and must not outlive it."""
+        self.release()
 
     def take(self) -> bool:
         """Take it if it is free; whether it is held now.
