@@ -1,0 +1,144 @@
+"""E-mail: through a real mail server, with TLS and login, and what it refuses."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from chain_client.errors import ChainError, ConfigurationError, ReceiverUnavailable
+from chain_client.notifying.mail import MailServer, parse_addresses, parse_server
+from chain_client.notifying.texts import describe_change
+from tests.receivers import mail_receiver, make_certificate
+from tests.unit.chain_client.notifying.notices import a_change
+
+SENDER, TO = "chain@example.com", ("bob@example.com", "carol@example.com")
+MESSAGE = describe_change(a_change(model="détection"))
+
+
+def _send(port: int, scheme: str = "smtp", host: str = "127.0.0.1", **login: str) -> None:
+    server = MailServer(host, port, scheme == "smtps", **login)
+    server.send(MESSAGE, SENDER, TO, 1_800_000_000)
+
+
+def test_a_mail_arrives_as_people_read_it() -> None:
+    with mail_receiver() as mail:
+        _send(mail.port)
+        _send(mail.port)
+    first, second = mail.mails
+    assert (first.sender, tuple(first.to)) == (SENDER, TO)
+    assert first.subject == "[mlops-chain] approval wanted: détection version 3 for alias:champion"
+    assert first.text == MESSAGE.text
+    assert first.mail["To"] == "bob@example.com, carol@example.com"
+    assert first.mail["Auto-Submitted"] == "auto-generated"
+    assert first.mail["Date"] == "Fri, 15 Jan 2027 08:00:00 -0000"
+    assert first.mail["Message-ID"] == second.mail["Message-ID"]
+
+
+def test_tls_begins_by_starttls_and_before_the_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An address of this machine that does not count as such, so that TLS is demanded.
+    certificate, context = make_certificate(tmp_path, "127.0.0.2")
+    login = ("chain", "hunter2")
+    with mail_receiver(host="127.0.0.2", login=login, starttls=context) as mail:
+        with pytest.raises(ConfigurationError, match="the certificate of the mail server 127"):
+            _send(mail.port, host="127.0.0.2", user="chain", password="hunter2")
+        assert mail.logins == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        _send(mail.port, host="127.0.0.2", user="chain", password="hunter2")
+        assert (mail.logins, mail.were_encrypted) == ([login], [True])
+        with pytest.raises(ConfigurationError, match="refuses the user or the password") as refused:
+            _send(mail.port, host="127.0.0.2", user="chain", password="hunter3")
+        assert "hunter3" not in repr(refused.value)
+
+
+def test_tls_begins_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, context = make_certificate(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with mail_receiver(tls=context) as mail:
+        _send(mail.port, "smtps")
+        assert len(mail.mails) == 1  # it understands nothing but TLS
+
+
+def test_nothing_is_sent_to_another_machine_without_tls() -> None:
+    with mail_receiver(host="127.0.0.2") as mail:
+        with pytest.raises(ConfigurationError, match="offers no STARTTLS"):
+            _send(mail.port, host="127.0.0.2")
+        assert mail.mails == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("451 try again later", ReceiverUnavailable),
+        ("452 no room", ReceiverUnavailable),
+        ("550 we know nobody of that name", ConfigurationError),
+        ("554 refused", ConfigurationError),
+    ],
+)
+def test_what_the_server_says_decides_whether_it_is_tried_again(
+    reply: str, error: type[ChainError]
+) -> None:
+    with mail_receiver() as mail:
+        mail.replies.append(reply)
+        with pytest.raises(error, match=f"refuses the mail for its recipients .{reply[:3]}."):
+            _send(mail.port)
+
+
+def test_a_server_that_does_not_answer_is_tried_again() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        with pytest.raises(ReceiverUnavailable, match="ConnectionRefusedError"):
+            _send(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.com",
+        "http://mail.example.com",
+        "smtp://",
+        "smtp://me:hunter2@mail.example.com",
+        "smtp://mail.example.com/path",
+        "smtp://mail.example.com:port",
+    ],
+)
+def test_an_address_that_is_none_of_a_mail_server_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"notify\.smtp_url: expected smtp://") as refused:
+        parse_server(url, "", None)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_password_comes_from_a_file_alone(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    with pytest.raises(ConfigurationError, match=r"notify\.smtp_password_file is not"):
+        parse_server("smtp://host", "me", None)
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        parse_server("smtp://host", "me", file)
+    file.write_text("\n")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        parse_server("smtp://host", "me", file)
+    file.write_text("hunter2\nnot this\n")
+    server = parse_server("smtp://host", "me", file)
+    assert (server.host, server.port, server.password) == ("host", 587, "hunter2")
+    assert "hunter2" not in repr(server)
+    assert parse_server("smtps://host", "", None).port == 465
+
+
+def test_addresses_are_checked() -> None:
+    assert parse_addresses(" a@b.example ,c@d.example,", "it") == ("a@b.example", "c@d.example")
+    assert parse_addresses("", "it") == ()
+    for text in ("nobody", "a@b.example; c@d.example", "a@b\nBcc: x@y.example"):
+        with pytest.raises(ConfigurationError, match="expected e-mail addresses"):
+            parse_addresses(text, "notify.approvers")
+
+
+def test_a_name_forges_no_header() -> None:
+    evil = describe_change(a_change(model="fraud\nBcc: everybody@example.com\n"))
+    with mail_receiver() as mail:
+        MailServer("127.0.0.1", mail.port, tls_at_once=False).send(evil, SENDER, TO, 1)
+    (found,) = mail.mails
+    assert found.mail["Bcc"] is None
+    assert "\\u000aBcc" in found.subject
