@@ -72,6 +72,22 @@ class PayloadBucket:
         answer: dict[str, Any] = method(Bucket=self.settings.bucket, **self._owner, **arguments)
         return answer
 
+    def ask_for_bucket(self) -> dict[str, Any]:
+        """Whether it is there.
+
+        Raises:
+            ConfigurationError: it is not.
+            PayloadStoreUnavailable: S3 does not answer now.
+        """
+        with self.errors("s3:ListBucket"):
+            try:
+                return self.ask("head_bucket")
+            except Exception as exc:
+                # A status is all that this request is answered with.
+                if is_absent(exc):
+                    raise self._no_bucket("404") from None
+                raise
+
     @contextlib.contextmanager
     def errors(self, action: str) -> Iterator[None]:
         """Within, S3's errors become ours.
@@ -108,6 +124,11 @@ class PayloadBucket:
             if page.get("NextVersionIdMarker"):
                 arguments["VersionIdMarker"] = page["NextVersionIdMarker"]
 
+    def _no_bucket(self, code: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"there is no bucket for {self.settings.shown} ({code}): make it, or name another one"
+        )
+
     def _to_ours(self, exc: Exception, action: str) -> ChainError:
         code, shown = code_of(exc), self.settings.shown
         if not code and not type(exc).__module__.startswith("botocore"):
@@ -115,9 +136,7 @@ class PayloadBucket:
                 f"the answer of {shown} broke off ({type(exc).__name__}); try again"
             )
         if code in _NO_BUCKET:
-            return ConfigurationError(
-                f"there is no bucket for {shown} ({code}): make it, or name another one"
-            )
+            return self._no_bucket(code)
         if code in _ELSEWHERE:
             return ConfigurationError(
                 f"the bucket of {shown} is in another region than is asked ({code}): add its "

@@ -29,6 +29,7 @@ needs to delete.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import logging
 import random
@@ -59,6 +60,7 @@ _logger = logging.getLogger(__name__)
 
 PATIENCE: Final = Patience(connect_s=5, read_s=20, attempts=3, connections=32)
 
+_READING: Final = "s3:GetObject or s3:ListBucket"
 _ATTEMPTS: Final = 6
 _SKEW_S: Final = 900
 """AWS refuses a request that is signed by a clock further away."""
@@ -152,8 +154,7 @@ class S3PayloadStore:
 
     def check(self) -> None:
         """As `PayloadStore.check`; whether objects may be written and deleted shows only then."""
-        with self._bucket.errors("s3:ListBucket"):
-            self._refuse_skew(self._bucket.ask("head_bucket"))
+        self._refuse_skew(self._bucket.ask_for_bucket())
         nobodys = Digest(bytes(32))
         self._look(nobodys)
         self._bucket.list_versions(self._key(nobodys))
@@ -199,7 +200,7 @@ class S3PayloadStore:
         return True
 
     def _look(self, digest: Digest) -> dict[str, Any] | None:
-        with self._bucket.errors("s3:GetObject"):
+        with self._bucket.errors(_READING):
             try:
                 return self._bucket.ask(
                     "head_object", Key=self._key(digest), ChecksumMode="ENABLED"
@@ -248,20 +249,20 @@ class S3PayloadStore:
         arguments = {"Key": self._key(digest), "ChecksumMode": "ENABLED"}
         if version is not None:
             arguments["VersionId"] = version
-        with self._bucket.errors("s3:GetObject" if version is None else "s3:GetObjectVersion"):
+        with self._bucket.errors(_READING if version is None else "s3:GetObjectVersion"):
             try:
                 answer = self._bucket.ask("get_object", **arguments)
             except Exception as exc:
                 if is_absent(exc) or code_of(exc) == "MethodNotAllowed":
                     return None
                 raise
-            with answer["Body"] as body:
+            # As its own context, a body would be read past the comparison with S3's checksum.
+            with contextlib.closing(answer["Body"]) as body:
                 if answer["ContentLength"] > MAX_PAYLOAD_BYTES:
                     return b""
                 try:
                     return bytes(body.read())
                 except Exception as exc:
-                    # botocore compares with the checksum that S3 keeps.
                     if type(exc).__name__ == "FlexibleChecksumError":
                         return b""
                     raise

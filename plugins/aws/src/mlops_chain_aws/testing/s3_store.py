@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,30 @@ from chain_client.shipping.reading import read_manifest
 from chain_client.testing.receiver_suite import StoreUnderTest
 from chain_client.testing.shipper_suite import DestinationUnderTest
 from chain_client.types import SourceId
-from mlops_chain_aws.testing.stand_in import StandIn
+from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn
 
 _numbers = itertools.count()
 FOLDER = "some/where/parcels/"
+
+
+@contextmanager
+def one_session() -> Iterator[None]:
+    """Within, all clients are made of one session of boto3: a new one reads megabytes of JSON."""
+    import boto3
+    import moto.core.models  # noqa: F401 - sessions that are older do not ask it
+
+    made = boto3.session.Session
+    session = made(
+        aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=ENVIRONMENT["AWS_SESSION_TOKEN"],
+    )
+    patched: Any = boto3.session
+    patched.Session = lambda: session
+    try:
+        yield
+    finally:
+        patched.Session = made
 
 
 class S3Store:
