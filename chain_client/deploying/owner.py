@@ -190,8 +190,9 @@ def key_address(home: Home, uri: str) -> Address:
         HomeNotWritable: it can't be made.
     """
     path = home.path / uri.removeprefix(_KEYSTORE)
+    signer = open_signer(uri, base=home.path)
     if path.exists() or not uri.startswith(_KEYSTORE):
-        return open_signer(uri, base=home.path).address()
+        return signer.address()
     return create_keystore(path)
 
 

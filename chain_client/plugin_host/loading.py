@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 import traceback
@@ -14,6 +15,7 @@ from typing import Any, Final
 import pluggy
 
 from chain_client import hookspecs
+from chain_client.errors import ChainError, ConfigurationError
 
 OWN_DISTRIBUTION: Final = "mlops-chain"
 
@@ -145,7 +147,7 @@ def _load(entry: EntryPoint) -> Offer:
     if not calls:
         raise _Unfit("it implements no hook: no function of it is marked with `hookimpl`")
     tables: dict[str, Mapping[str, Factory]] = {
-        role: _checked(role, calls[role]()) for role in hookspecs.TABLES if role in calls
+        role: _checked(named, role, calls[role]()) for role in hookspecs.TABLES if role in calls
     }
     plugin_loaded = LoadedPlugin(
         named.name,
@@ -166,7 +168,7 @@ def _load(entry: EntryPoint) -> Offer:
     )
 
 
-def _checked(role: str, table: object) -> Mapping[str, Factory]:
+def _checked(plugin: LoadedPlugin, role: str, table: object) -> Mapping[str, Factory]:
     if not isinstance(table, Mapping):
         raise _Unfit(f"its hook {role!r} gives no mapping of schemes to factories")
     found = dict(table)
@@ -178,7 +180,27 @@ def _checked(role: str, table: object) -> Mapping[str, Factory]:
             )
         if not callable(factory):
             raise _Unfit(f"its hook {role!r} gives something for {scheme!r} that can't be called")
-    return MappingProxyType(found)
+    return MappingProxyType(
+        {scheme: _guarded(plugin, scheme, factory) for scheme, factory in found.items()}
+    )
+
+
+def _guarded(plugin: LoadedPlugin, scheme: str, factory: Factory) -> Factory:
+    """The factory, of which no foreign exception gets out: its text may hold a password."""
+
+    @functools.wraps(factory)
+    def make(*values: Any) -> Any:
+        try:
+            return factory(*values)
+        except (ChainError, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            raise ConfigurationError(
+                f"the plugin {plugin.describe()} can't open '{scheme}:': it raised "
+                f"{type(exc).__name__}"
+            ) from exc
+
+    return make
 
 
 def _say(exc: BaseException) -> str:

@@ -10,9 +10,10 @@ from textwrap import dedent
 
 import pytest
 
-from chain_client.config import Settings
-from chain_client.errors import ConfigurationError
+from chain_client import ChainClient, Settings
+from chain_client.errors import ConfigurationError, LedgerUnavailable
 from chain_client.ledger import open_ledger
+from chain_client.payloads import open_payload_store
 from chain_client.plugin_host import (
     PluginHost,
     get_plugin_host,
@@ -25,7 +26,7 @@ from tests.forked import in_fork
 
 Install = Callable[..., None]
 
-OWN = {"embedded", "folder", "jsonrpc", "keystore"}
+OWN = {"embedded", "files", "folder", "jsonrpc", "keystore", "notifier"}
 SECRET = "postgres://me:hunter2@db"
 
 SOUND = """
@@ -61,6 +62,7 @@ def test_our_built_ins_come_in_by_the_hooks_alone() -> None:
     ("name", "use", "scheme"),
     [
         ("keystore", lambda home: open_signer("keystore:a.json", base=home), "keystore"),
+        ("files", lambda home: open_payload_store("file:payloads", base=home), "file"),
         ("folder", lambda home: open_shipper("folder:inbox", base=home), "folder"),
         ("embedded", lambda home: open_ledger(Settings(home)), "embedded"),
         (
@@ -268,3 +270,49 @@ def _named_in_a_thread(host: PluginHost) -> str:
     worker.start()
     worker.join(30)
     return "".join(found)
+
+
+def test_what_a_factory_raises_gets_out_as_an_error_of_ours_without_its_text(
+    install: Install, tmp_path: Path
+) -> None:
+    install(
+        "clumsy",
+        f"""
+        from chain_client.errors import LedgerUnavailable
+        from chain_client.hookspecs import hookimpl
+
+        def leave(*values):
+            raise SystemExit({SECRET!r})
+
+        def wait(*values):
+            raise LedgerUnavailable("try again later")
+
+        @hookimpl
+        def signers():
+            return {{"clumsy": leave}}
+
+        @hookimpl
+        def ledgers():
+            return {{"away": wait}}
+        """,
+    )
+    with pytest.raises(ConfigurationError, match=r"clumsy-plugin 1\.0.*'clumsy:'.*Sys") as told:
+        open_signer("clumsy:a", base=tmp_path)
+    assert "hunter2" not in str(told.value)
+    with pytest.raises(LedgerUnavailable, match="try again later"):
+        open_ledger(Settings(tmp_path, ledger_url="away:x"))
+
+
+def test_the_notifier_is_gone_when_it_is_unregistered() -> None:
+    with using_plugin_host(PluginHost(third_party=False)) as host:
+        assert [call.plugin.name for call in host.observers("alarm_raised")] == ["notifier"]
+        host.unregister("notifier")
+        assert host.observers("alarm_raised") == ()
+
+
+def test_a_home_is_not_made_by_halves_where_no_key_can_be_opened(tmp_path: Path) -> None:
+    with using_plugin_host(PluginHost(third_party=False)) as host:
+        host.unregister("keystore")
+        with pytest.raises(ConfigurationError, match="no signer is known for 'keystore:'"):
+            ChainClient.open(Settings(tmp_path / "home"), create=True)
+    assert list((tmp_path / "home" / "keys").iterdir()) == []
