@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,22 @@ from chain_client.testing.shipper_suite import (
     never,
 )
 from mlops_chain_aws import shipper_bucket
-from mlops_chain_aws.testing.s3_store import FOLDER, S3Store
+from mlops_chain_aws.clients import LazyClient
+from mlops_chain_aws.testing.s3_store import FOLDER, S3Store, one_session
 from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn
 
 LARGE = (9 << 20, 9 << 20, 100)
 """Three parts."""
 
 
+@pytest.fixture(scope="module")
+def _session() -> Iterator[None]:
+    with one_session():
+        yield
+
+
 @pytest.fixture
-def s3(aws: StandIn, plugins: PluginHost) -> S3Store:
+def s3(aws: StandIn, plugins: PluginHost, _session: None) -> S3Store:
     return S3Store(aws, is_shared=False)
 
 
@@ -151,7 +158,7 @@ def test_fetching_goes_on_behind_the_segments_that_are_here(
     with pytest.raises(NotInTime):
         store.connect().fetch(parcel, here, lambda: next(asked) > 5)
     ranges: list[Any] = []
-    client = vars(shipper_bucket)["LazyClient"].get
+    client = LazyClient.get
 
     def note(lazy: Any) -> Any:
         found = client(lazy)
@@ -162,7 +169,7 @@ def test_fetching_goes_on_behind_the_segments_that_are_here(
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shipper_bucket.LazyClient, "get", note)
+        patch.setattr(LazyClient, "get", note)
         store.connect().fetch(parcel, here, never)
     assert fetched(here, shipment.source_id) == content_of(shipment)
     assert len(ranges) == 1
@@ -179,8 +186,13 @@ def test_a_request_that_hangs_is_left_alone_when_the_time_is_over(
         goes_on.wait(60)
         raise SystemExit
 
-    monkeypatch.setattr(shipper_bucket.LazyClient, "get", hang)
-    threading.Thread(target=lambda: (hangs.wait(60), is_over.set())).start()
+    monkeypatch.setattr(LazyClient, "get", hang)
+
+    def end_the_time() -> None:
+        hangs.wait(60)
+        is_over.set()
+
+    threading.Thread(target=end_the_time).start()
     began = time.monotonic()
     with pytest.raises(NotInTime):
         open_shipper(s3.uri, base=tmp_path).ship(make_shipment(tmp_path, 10), is_over.is_set)
@@ -245,7 +257,7 @@ def test_what_s3_refuses_is_one_kind_of_error_without_its_words(
 
             return refuse
 
-    monkeypatch.setattr(shipper_bucket.LazyClient, "get", lambda _: Refusing())
+    monkeypatch.setattr(LazyClient, "get", lambda _: Refusing())
     with pytest.raises(ShippingUnavailable, match=code) as found:
         open_shipper(s3.uri, base=tmp_path).ship(make_shipment(tmp_path, 10), never)
     assert "X-Amz" not in str(found.value)
