@@ -22,6 +22,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "recorder": ("recorder_process", "recorder_power"),
     "relay": ("relay_events", "relay_metrics", "relay_lag"),
+    "payloads": ("relay_payloads",),
     "postgres": ("postgres_events", "postgres_metrics", "postgres_lag", "postgres_memory"),
     "anvil": ("anvil_events", "anvil_lag"),
     "gate": ("gate_check",),
@@ -57,6 +58,10 @@ def measure(name: str, options: Options, syncs: FsyncCount) -> list[Row]:
         from tests.bench.relay_rows import relay_rows
 
         return relay_rows(options)
+    if name == "payloads":
+        from tests.bench.payload_rows import payloads_row
+
+        return [payloads_row(options)]
     if name == "postgres":
         from tests.bench.postgres_rows import postgres_rows
 
