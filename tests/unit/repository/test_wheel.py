@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.repository.checkout import ROOT, tracked_files
+from tests.unit.repository.isolated_site import build_wheel, install, run_isolated
 
 PACKAGES = {"chain_client", "mlflow_chain", "airflow_chain"}
 
@@ -19,15 +20,7 @@ PACKAGES = {"chain_client", "mlflow_chain", "airflow_chain"}
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, built into a temporary folder."""
-    target = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", target],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    [built] = target.glob("*.whl")
-    return built
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +45,7 @@ def test_it_holds_every_tracked_file_of_the_packages(names: set[str]) -> None:
 
 def test_it_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     code = """
-import importlib.util, json, sys
-sys.path.insert(0, sys.argv[1])
+import importlib.util, json
 import chain_client, mlflow_chain, mlflow_chain.entrypoints, airflow_chain
 from chain_client import config, merkle
 from chain_client.ledger.artifacts import load_artifact
@@ -65,16 +57,8 @@ print(json.dumps({
     "file": chain_client.__file__,
 }))
 """
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, tmp_path / "site"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    install(tmp_path / "site", [wheel])
+    found = json.loads(run_isolated(code, tmp_path / "site", tmp_path))
     assert found["artifact"] > 1000
     assert found["settings"] > 5
     assert found["others"] == []
