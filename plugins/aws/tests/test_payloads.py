@@ -392,6 +392,29 @@ def test_an_erasure_removes_every_version_and_mark_and_nothing_else(s3: S3, page
     assert s3.requests()[-1] == "ListObjectVersions", "the last thing asked is a proof"
 
 
+def test_what_is_written_again_during_an_erasure_is_erased_too_or_said_to_be_there(s3: S3) -> None:
+    for times in (2, 99):
+        digest, data = make_payload()
+        store = s3.store("versions")
+        store.put(digest, data)
+        left = times
+
+        def write_again(digest: Digest = digest, data: bytes = data, **_: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left > 0:
+                s3.client.put_object(Bucket="versions", Key=key_of(digest), Body=data)
+
+        s3.on("after-call.s3.DeleteObject", write_again)
+        if times == 2:
+            store.erase(digest)
+            assert s3.versions("versions", digest) == []
+        else:
+            with pytest.raises(PayloadStoreUnavailable, match="erase again"):
+                store.erase(digest)
+            assert s3.versions("versions", digest) != []
+
+
 def test_under_compliance_an_erasure_is_refused_with_the_date_and_removes_nothing(s3: S3) -> None:
     digest, data = make_payload()
     before = datetime.now(UTC)
