@@ -12,6 +12,7 @@ import pytest
 
 from chain_client.cli import cli
 from chain_client.config import setting_keys, variable_of
+from chain_client.plugin_host import PLUGINS_VARIABLE
 from mlflow_chain.stores.methods import REGISTRY, TRACKING, WORKSPACES
 from mlflow_chain.stores.passed import PASSED
 from tests.unit.repository.checkout import ROOT, tracked_files
@@ -94,7 +95,7 @@ def test_every_setting_has_a_heading_with_its_variable_and_default() -> None:
         shown = str(default).lower() if isinstance(default, bool) else str(default)
         assert f"`{variable_of(key)}`" in sections[key], key
         assert f"`{shown}`" in sections[key], key
-    known = {variable_of(key) for key in keys} | {"MLOPS_CHAIN_HOME"}
+    known = {variable_of(key) for key in keys} | {"MLOPS_CHAIN_HOME", PLUGINS_VARIABLE}
     assert set(re.findall(r"MLOPS_CHAIN_[A-Z_]+\b", _read(CONFIGURE))) <= known
 
 
