@@ -5,9 +5,12 @@ Nothing of it runs by default. Asked for without what it needs, it fails and say
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from chain_client.signing import open_signer
 from chain_client.testing.payload_store_suite import PayloadStoreSuite, StoreUnderTest
 from chain_client.testing.signer_suite import KeyUnderTest, SignerSuite
 from chain_client.types import Digest
+from mlops_chain_aws.artifacts import open_s3_artifacts
 
 pytestmark = pytest.mark.real_aws
 
@@ -109,4 +113,48 @@ class TestPayloadsInBucket(PayloadStoreSuite):
             replace=replace,
             take_away=lambda digest: bucket.remove(key(digest)),
             count=lambda digest: len(bucket.versions(key(digest))),
+        )
+
+
+def test_s3_tells_the_digest_of_one_part_and_none_of_several(bucket: Bucket) -> None:
+    place, named = f"{bucket.prefix}/artifacts", {"Bucket": bucket.name}
+    put = bucket.s3.put_object(
+        **named, Key=f"{place}/one", Body=b"approved", ChecksumAlgorithm="SHA256"
+    )
+    parts = {**named, "Key": f"{place}/parts"}
+    upload = bucket.s3.create_multipart_upload(**parts, ChecksumAlgorithm="SHA256")
+    parts["UploadId"] = upload["UploadId"]
+    part = bucket.s3.upload_part(**parts, PartNumber=1, Body=b"x", ChecksumAlgorithm="SHA256")
+    done = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
+    bucket.s3.complete_multipart_upload(**parts, MultipartUpload={"Parts": done})
+    store = open_s3_artifacts(f"s3://{bucket.name}/{place}")
+    assert {found.path: found.size for found in store.list()} == {"one": 8, "parts": 1}
+    one, several = store.find("one"), store.find("parts")
+    assert one is not None
+    assert several is not None
+    assert (one.sha256, several.sha256) == (hashlib.sha256(b"approved").digest(), None)
+    assert one.version == put["VersionId"]
+    bucket.s3.put_object(**named, Key=f"{place}/one", Body=b"other")
+    bucket.s3.delete_object(**named, Key=f"{place}/one")
+    assert [found.path for found in store.list()] == ["parts"]
+    assert store.find("one") is None
+    stream = store.open("one", one.version)
+    assert stream is not None
+    with closing(stream):
+        assert stream.read() == b"approved"
+    bucket.s3.delete_object(**named, Key=f"{place}/one", VersionId=one.version)
+    assert store.open("one", one.version) is None
+    assert store.find("one", one.version) is None
+
+
+def test_s3_refuses_bytes_that_are_not_those_of_the_digest_sent_with_them(bucket: Bucket) -> None:
+    from botocore.exceptions import ClientError
+
+    forged = base64.b64encode(hashlib.sha256(b"approved").digest()).decode()
+    with pytest.raises(ClientError, match=r"BadDigest|InvalidRequest|checksum"):
+        bucket.s3.put_object(
+            Bucket=bucket.name,
+            Key=f"{bucket.prefix}/artifacts/forged",
+            Body=b"evil",
+            ChecksumSHA256=forged,
         )
