@@ -8,6 +8,13 @@ import re
 from chain_client import hookspecs
 from tests.unit.repository.checkout import ROOT
 
+BUILT_IN = {
+    "EmbeddedLedger",
+    "FilePayloadStore",
+    "FolderShipper",
+    "JsonRpcLedger",
+    "KeystoreSigner",
+}
 HOOKS = ROOT / "docs/reference/hooks.md"
 
 
@@ -49,3 +56,22 @@ def test_every_factory_and_value_that_a_hook_names_is_described() -> None:
     for module, name in named - {("testing", name) for _, name in named}:
         found = __import__(f"chain_client.{module}", fromlist=[name])
         assert hasattr(found, name), name
+
+
+def test_built_ins_are_made_by_their_plugins_alone() -> None:
+    """So that without its plugin a scheme is unknown, wherever it is named."""
+    made = set()
+    for package in ("chain_client", "mlflow_chain", "airflow_chain"):
+        for file in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                    made.add((node.func.id, file.relative_to(ROOT).as_posix()))
+    assert {(name, file) for name, file in made if name in BUILT_IN} == {
+        ("EmbeddedLedger", "chain_client/ledger/embedded_plugin.py"),
+        # A chain that lives for a moment, and that nothing names by a URI.
+        ("EmbeddedLedger", "chain_client/deploying/rehearsal.py"),
+        ("FilePayloadStore", "chain_client/payloads/files_plugin.py"),
+        ("FolderShipper", "chain_client/shipping/folder_plugin.py"),
+        ("JsonRpcLedger", "chain_client/ledger/jsonrpc_plugin.py"),
+        ("KeystoreSigner", "chain_client/signing/keystore_plugin.py"),
+    }
