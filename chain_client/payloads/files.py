@@ -4,7 +4,7 @@
 
     <folder>/mlops-chain-payloads    says that this folder is a store
     <folder>/incoming/               what is just being written
-    <folder>/3f2/3f2a…               a payload, under its digest in hex
+    <folder>/3f/3f2a…                a payload, under its digest in hex
 
 The folder itself is never made here: a mount that is missing must not look like a store that lost
 everything. For the same reason nothing is called missing in a folder without the file that says
@@ -38,7 +38,7 @@ from chain_client.types import Digest
 _MARK: Final = "mlops-chain-payloads"
 _MARK_TEXT: Final = b"mlops-chain payloads 1\n"
 _INCOMING: Final = "incoming"
-_SHARD_DIGITS: Final = 3
+_SHARD_DIGITS: Final = 2
 _ABANDONED_S: Final = 3600
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

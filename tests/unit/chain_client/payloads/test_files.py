@@ -44,7 +44,7 @@ def _files_of(folder: Path, digest: Digest) -> list[Path]:
 
 
 def _place(folder: Path, digest: Digest) -> Path:
-    return folder / digest.hex()[:3] / digest.hex()
+    return folder / digest.hex()[:2] / digest.hex()
 
 
 class TestFilePayloadStore(PayloadStoreSuite):
@@ -108,7 +108,7 @@ def test_payloads_are_for_their_owner_alone(folder: Path, store: PayloadStore) -
     finally:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
-    assert modes.pop("incoming") == modes.pop(digest.hex()[:3]) == 0o700
+    assert modes.pop("incoming") == modes.pop(digest.hex()[:2]) == 0o700
     assert set(modes.values()) == {0o600}
 
 
@@ -224,14 +224,14 @@ def test_a_put_is_durable_before_it_returns(
     monkeypatch.setattr(Path, "replace", note_rename)
     store.put(digest, data)
     name = digest.hex()
-    assert events == [f"sync {name}", "sync payloads", f"name {name}", f"sync {name[:3]}"]
+    assert events == [f"sync {name}", "sync payloads", f"name {name}", f"sync {name[:2]}"]
     events.clear()
     FilePayloadStore("file:payloads", folder).put(digest, data)
-    wanted = [f"sync {name}", "sync payloads", f"sync {name[:3]}"]
+    wanted = [f"sync {name}", "sync payloads", f"sync {name[:2]}"]
     assert events[-3:] == wanted, "another process may have written it, and died"
     events.clear()
     store.erase(digest)
-    assert f"sync {name[:3]}" in events
+    assert f"sync {name[:2]}" in events
 
 
 def test_a_file_system_over_an_object_store_is_refused(
