@@ -36,6 +36,7 @@ from chain_client.log import EntryStatus
 from chain_client.log.payload_mark import CURSOR
 from chain_client.owners import SHARED_LEASE_S, is_shared
 from chain_client.plugin_host import get_plugin_host
+from chain_client.relay.inbox_assembly import examine_inbox
 from chain_client.relay.lock import is_relay_running
 from chain_client.signing import open_signer
 from chain_client.sqlite_files import find_dangers
@@ -302,8 +303,9 @@ def _spool(client: ChainClient) -> tuple[bool, str]:
             f"warning: {client.folder.spool} is on a file system that machines may share: a "
             f"recorder there that is killed is known to be gone after {SHARED_LEASE_S:.0f} s"
         )
-    if client.settings.relay_inbox != DEFAULT_INBOX and not client.settings.inbox_path.is_dir():
-        said.append(f"warning: relay.inbox {client.settings.inbox_path} does not exist")
+    inbox, in_store = client.settings.inbox_path, client.settings.inbox_uri is not None
+    if not in_store and client.settings.relay_inbox != DEFAULT_INBOX and not inbox.is_dir():
+        said.append(f"warning: relay.inbox {inbox} does not exist")
     return bool(standing & _ASIDE_ALARMS), "; ".join(said)
 
 
@@ -371,6 +373,7 @@ _EXAMINATIONS: tuple[tuple[str, _Examination], ...] = (
     ("payloads", _payloads),
     ("cross", _cross),
     ("spool", _spool),
+    ("inbox", lambda client: examine_inbox(client.settings)),
     ("adapters", _adapters),
     ("plugins", _plugins),
     ("relay", _relay),

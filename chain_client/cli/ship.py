@@ -31,8 +31,8 @@ from chain_client.shipping import Sent, Shipper, open_shipper, ship_sources
 def ship(context: click.Context, to: str, timeout_s: float, as_json: bool) -> None:
     """Hand this machine's spool over to TO, before the machine is thrown away.
 
-    TO is a URI such as folder:/mnt/inbox, a folder that a relay's relay.inbox names. What a
-    process still records into stays. Needs neither chain nor log. Exit code 2: something that
+    TO is a URI such as folder:/mnt/inbox or s3://bucket/prefix, a place that a relay's relay.inbox
+    names. What a process still records into stays. Needs neither chain nor log. Exit code 2: something that
     could be handed over was not.
 
     \b

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection
 
 from chain_client.clock import Clock
 from chain_client.config import Settings
-from chain_client.errors import ConfigurationError
+from chain_client.errors import ConfigurationError, ShippingUnavailable
 from chain_client.log import Log
 from chain_client.relay.held_lease import HeldLease
 from chain_client.relay.inbox import Inbox
@@ -19,6 +20,7 @@ from chain_client.shipping.base import Receiver
 from chain_client.types import SourceId
 
 _LEASE = "inbox:"
+_MOST_COUNTED = 1000
 
 
 def make_inbox(settings: Settings, log: Log, clock: Clock, ingester: Ingester) -> Inbox:
@@ -64,6 +66,23 @@ def open_receiver(settings: Settings) -> Receiver | None:
             f"relay.inbox: what is handed over to {scheme}: can't be fetched from there by a relay"
         )
     return found
+
+
+def examine_inbox(settings: Settings) -> tuple[bool, str]:
+    """Whether what was handed over can be seen, and how much of it waits elsewhere: asks the store.
+
+    Raises:
+        ConfigurationError: `relay.inbox` names a store that is not known, or gives nothing back.
+    """
+    receiver = open_receiver(settings)
+    if receiver is None:
+        return True, f"{settings.inbox_path}, if it is there"
+    try:
+        count = sum(1 for _ in itertools.islice(receiver.arrived(), _MOST_COUNTED))
+    except ShippingUnavailable as exc:
+        return False, f"{receiver.uri} does not show what arrived: {exc}"
+    most = " or more" if count == _MOST_COUNTED else ""
+    return True, f"{receiver.uri}: {count}{most} sources wait there"
 
 
 def _make_receiving(

@@ -297,6 +297,16 @@ def test_a_shipment_that_does_not_go_on_in_the_store_is_told_of(
     received.assert_all()
 
 
+def test_doctor_says_how_many_wait_in_the_store_or_why_it_can_not(received: Receiving) -> None:
+    received.hand_over(2)
+    settings = received.site.settings
+    assert inbox_assembly.examine_inbox(settings) == (True, "store:store: 2 sources wait there")
+    received.store.away = ShippingUnavailable("nobody answers")
+    is_well, said = inbox_assembly.examine_inbox(settings)
+    assert not is_well
+    assert "nobody answers" in said
+
+
 def test_a_shipper_that_gives_nothing_back_is_no_inbox(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
