@@ -18,8 +18,12 @@ import pytest
 
 from chain_client.client import ChainClient
 from chain_client.config import Settings
+from chain_client.home import Home
+from chain_client.ledger.deployment import Deployment
+from chain_client.plugin_host import PluginHost
 from chain_client.relay.lock import is_relay_running
 from tests.integration.governance.conftest import Site
+from tests.plugin_distributions import write_distribution
 from tests.receivers import MailReceiver, WebReceiver, mail_receiver, wait_until, web_receiver
 
 
@@ -110,7 +114,7 @@ def test_people_are_told_once_and_a_restart_tells_nothing_twice(
     assert alarms[0].document["data"]["detail"] == "a copied spool went on"
     assert len({one.headers["webhook-id"] for one in web.posted}) == 8
     rejected = next(m for m in mail.mails if "rejected by bob" in m.subject)
-    assert "Reason       fails on leap days" in rejected.text
+    assert "Reason     fails on leap days" in rejected.text
     assert [m.to for m in mail.mails if "alarm" in m.subject] == [["ops@example.com"]] * 2
 
     status = json.loads(site.chain("status", "--json"))
@@ -151,19 +155,81 @@ def _check_proposed(proposal: str, web: WebReceiver, mail: MailReceiver) -> None
     assert "Approvals    0 of 2" in first.text
 
 
-def _deployment(site: Site):  # type: ignore[no-untyped-def]
-    from chain_client.home import Home
-    from chain_client.ledger.deployment import Deployment
-
+def _deployment(site: Site) -> Deployment:
     return Deployment.read(Home(site.home).deployment_file)
 
 
-def test_what_begins_and_ends_with_one_drain_is_told(
+_BAD_OBSERVER = """
+import os, sys, threading
+from chain_client.hookspecs import hookimpl
+
+@hookimpl
+def proposal_changed(change, settings):
+    if change.kind == "proposed":
+        os.fork()
+        sys.exit("observers can't end a relay")
+    object.__setattr__(change, "model", "changed by an observer")
+    open(os.environ["HANGS"], "w").close()
+    threading.Event().wait()
+"""
+
+
+def test_an_observer_that_forks_exits_and_hangs_stops_neither_the_relay_nor_the_notifier(
+    site: Site,
+    web: WebReceiver,
+    mail: MailReceiver,
+    third_party_plugins: PluginHost,
+    tmp_path: Path,
+) -> None:
+    folder, hangs = tmp_path / "site-packages", tmp_path / "hangs"
+    write_distribution(
+        folder,
+        "a-bad-observer",
+        modules={"a_bad_observer": _BAD_OBSERVER},
+        plugins={"bad": "a_bad_observer"},
+    )
+    environment = _notify(site, web, mail) | {
+        "PYTHONPATH": str(folder),
+        "HANGS": str(hangs),
+        "MLOPS_CHAIN_OBSERVERS_TIMEOUT_S": "0.5",
+        "MLOPS_CHAIN_NOTIFY_APPROVERS": "",
+        "MLOPS_CHAIN_NOTIFY_APPROVERS_WEBHOOK_URL": web.url(),
+    }
+    with _relay(site, **environment) as relay:
+        first = site.propose(1)
+        site.approve(first, "bob", "carol")
+        wait_until(hangs.exists, "the call that hangs")
+        wait_until(lambda: "proposal.promoted" in web.types(), "the promotion")
+        _end(relay)  # though one of its observers never comes back
+    names = {one.document["data"]["model"] for one in web.posted}
+    assert names == {"fraud"}
+    assert len(web.posted) == 4
+    assert not is_relay_running(site.home / "relay.lock")
+    bad, notifier = json.loads(site.chain("status", "--json"))["observers"]
+    assert (bad["name"], bad["told"], bad["failed"]) == ("bad", 0, 1)
+    assert bad["skipped"] >= 1
+    assert bad["trouble"] == "a call of proposal_changed takes longer than 0.5 s"
+    assert (notifier["name"], notifier["told"], notifier["trouble"]) == ("notifier", 4, None)
+    with _relay(site, "--once", **environment) as relay:
+        assert relay.wait(120) == 0
+    assert len(web.posted) == 4, "what the observer hung at is told to nobody again"
+
+
+def test_a_relay_that_is_killed_tells_what_it_could_not_and_a_dead_server_keeps_nothing_back(
     site: Site, web: WebReceiver, mail: MailReceiver
 ) -> None:
     environment = _notify(site, web, mail)
-    site.propose(1)
+    web.answers += [503] * 2
+    with _relay(site, **environment) as relay:
+        site.propose(1)
+        wait_until(lambda: len(web.posted) == 1, "the first try")
+        os.killpg(relay.pid, signal.SIGKILL)
+        relay.wait(60)
     with _relay(site, "--once", **environment) as relay:
         assert relay.wait(120) == 0
-    assert not is_relay_running(site.home / "relay.lock")
-    assert web.types() == ["proposal.proposed"]
+    assert web.types() == ["proposal.proposed"] * 3
+    assert len({one.headers["webhook-id"] for one in web.posted}) == 1
+    assert len(mail.mails) >= 1
+    status = json.loads(site.chain("status", "--json"))
+    assert [one["told"] for one in status["observers"]] == [1]
+    assert status["ok"] is True
