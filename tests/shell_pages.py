@@ -24,7 +24,18 @@ def run_shell_blocks(page: str, folder: Path) -> list[str]:
         what each block printed.
     """
     text = (DOCS / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return _run(re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL), folder)
+
+
+def named_files(page: str) -> dict[str, str]:
+    """The blocks of a page that stand below the name of a file, by that name."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+def _run(blocks: list[str], folder: Path) -> list[str]:
     script = folder / "blocks.sh"
     script.write_text(f"\necho '{_NEXT}'\n".join(blocks), encoding="utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

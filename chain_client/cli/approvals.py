@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from chain_client.cli.governance import governing, to_address
+from chain_client.cli.model.shown_checks import checks_json, checks_rows, find_obstacle
 from chain_client.cli.model.waiting import wish_of
 from chain_client.cli.output import console, counted, json_option, print_json, print_rows, safe
 from chain_client.cli.signing_key import PasswordSource, key_options, open_key
@@ -51,7 +52,11 @@ def approvals(
             approver = open_key(key_uri, client.home, source).address()
         elif who is not None:
             approver = to_address(who, users)
-        found = registry.waiting() if approver is None else registry.inbox(approver)
+        waiting = registry.waiting() if approver is None else registry.inbox(approver)
+        found = [
+            (document, standing, find_obstacle(registry, document))
+            for document, standing in waiting
+        ]
         names = to_names(users)
     if as_json:
         print_json(
@@ -68,9 +73,10 @@ def approvals(
                         "requester_name": document.names.requester or None,
                         "deadline_s": document.fields.deadline_s,
                         "summary": document.summary,
+                        "checks": checks_json(document, obstacle),
                         **standing.to_json(),
                     }
-                    for document, standing in found
+                    for document, standing, obstacle in found
                 ],
             }
         )
@@ -80,9 +86,10 @@ def approvals(
         whom = "" if approver is None else f" for {named(approver, names)}"
         out.print(f"nothing waits{safe(whom)}", soft_wrap=True)
         return
-    for document, standing in found:
+    for document, standing, obstacle in found:
         out.print(f"[bold]{short_id(document.id)}[/]  {safe(wish_of(document))}", soft_wrap=True)
         requester = named(document.fields.requester, names)
-        print_rows([("  asked by", requester), ("  stands", standing.text)])
+        checks = checks_rows(checks_json(document, obstacle), "  ")
+        print_rows([("  asked by", requester), ("  stands", standing.text), *checks])
     waits = counted(len(found), "proposal waits", "proposals wait")
     out.print(f"{waits}; mlops-chain model approve ID --key … signs one")

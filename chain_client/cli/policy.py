@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from chain_client.governing.models import find_models
 from chain_client.home import OWNER_KEY
 from chain_client.ledger.model_registry_values import ANY_MODEL, Policy
 from chain_client.registry.administration import AdminResult, Scheduled
+from chain_client.registry.check_configuration import AppliedChecks
 from chain_client.registry.client import RegistryClient
 from chain_client.registry.durations import show_duration
 from chain_client.registry.evidence import to_kinds
@@ -151,9 +154,14 @@ def show(home: Path | None, as_json: bool) -> None:
         state = registry.state()
         lookup = registry.lookup(state)
         mode = client.gate.mode().value
+        applied = registry.applied_checks()
     policies = sorted(
-        (_model_of(model, lookup), lookup.show_target(target), one)
-        for (model, target), one in state.own_policies().items()
+        (
+            (_model_of(model, lookup), lookup.show_target(target), one, applied.get(place))
+            for (model, target), one in state.own_policies().items()
+            for place in [(model, target)]
+        ),
+        key=lambda found: found[:2],
     )
     groups = {
         lookup.show_group(group): [
@@ -168,7 +176,8 @@ def show(home: Path | None, as_json: bool) -> None:
                 "ok": True,
                 "gate_mode": mode,
                 "policies": [
-                    _to_json(model, target, one, lookup) for model, target, one in policies
+                    _to_json(model, target, one, lookup, checks)
+                    for model, target, one, checks in policies
                 ],
                 "groups": groups,
             }
@@ -177,9 +186,12 @@ def show(home: Path | None, as_json: bool) -> None:
     out = console()
     if not policies:
         out.print("no policy is on chain: nothing is gated")
-    for model, target, one in policies:
+    for model, target, one, checks in policies:
         out.print(f"[bold]{safe(model)}[/]  {safe(target)}", soft_wrap=True)
         out.print(f"  {safe(show_policy(one, lookup))}", soft_wrap=True)
+        for check in () if checks is None else checks.checks:
+            text = f"  check {check.name} by plugin {check.plugin}: {_shown(check.configuration)}"
+            out.print(safe(text), soft_wrap=True)
     for name, members in groups.items():
         out.print(f"[bold]group {safe(name)}[/]", soft_wrap=True)
         for member in members:
@@ -213,7 +225,13 @@ def _model_of(model: Digest, lookup: Lookup) -> str:
     return "every model" if model == ANY_MODEL else lookup.show_model(model)
 
 
-def _to_json(model: str, target: str, one: Policy, lookup: Lookup) -> dict[str, Any]:
+def _shown(configuration: Mapping[str, Any]) -> str:
+    return json.dumps(configuration, ensure_ascii=False, sort_keys=True)
+
+
+def _to_json(
+    model: str, target: str, one: Policy, lookup: Lookup, checks: AppliedChecks | None
+) -> dict[str, Any]:
     return {
         "model": None if model == "every model" else model,
         "target": target,
@@ -225,4 +243,7 @@ def _to_json(model: str, target: str, one: Policy, lookup: Lookup) -> dict[str, 
         "expiry": show_duration(one.expiry_s),
         "evidence": list(to_kinds(one.evidence_kinds)),
         "revision": one.revision,
+        "checks": [] if checks is None else [check.to_json() for check in checks.checks],
+        "checks_configuration": None if checks is None else to_hex(checks.hash),
+        "checks_applied_by": None if checks is None else to_hex(checks.signer),
     }

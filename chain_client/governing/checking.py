@@ -77,8 +77,8 @@ def run_checks(
         tell(f"check {check.name}, by the plugin {check.plugin}")
         told = replace(context, check=check.name, configuration=freeze(check.configuration))
         result = run_check(check, told, client.settings.checks_timeout_s)
-        for finding in result.findings:
-            tell(f"check {check.name}: {finding.level}: {finding.text}")
+        for finding in result.warnings:
+            tell(f"check {check.name} warns: {finding.text}")
         results.append(result)
     return tuple(results)
 

@@ -15,6 +15,7 @@ from chain_client.hosts import (
     Finding,
     Governs,
     Progress,
+    Recorded,
     Remark,
     Scope,
     StoreBinding,
@@ -32,6 +33,7 @@ from chain_client.verify.evidence import Evidence
 from chain_client.verify.explanations import read_explanations
 from chain_client.verify.registry_attempts import Attempt, find_attempts, show_us, to_finding
 from chain_client.verify.registry_chain import RegistryChain, read_registries
+from chain_client.verify.registry_checks import compare_checks
 from chain_client.verify.registry_emergencies import Emergencies
 from chain_client.verify.registry_evidence import read_emergencies, read_moves, recorded_by
 from chain_client.verify.registry_gate import GateModes, to_gate_finding, within
@@ -159,6 +161,7 @@ class _Reading:
     chain: RegistryChain
     modes: GateModes
     remarks: tuple[Remark, ...]
+    recorded: Recorded
 
 
 def _view(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope) -> _Reading:
@@ -207,6 +210,7 @@ def _view(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope
         chain,
         GateModes(recorded("gate", "", True), sources),
         (*remarks, *read_moves(recorded)),
+        recorded,
     )
 
 
@@ -224,6 +228,7 @@ def _look(evidence: Evidence, host: Governs, binding: StoreBinding, scope: Scope
     found.take(_gates(reading, view.attempts))
     found.take(compare_revoked(view))
     found.take(compare_tags(view))
+    found.take(_checks(evidence, reading, scope))
     found.take(_broken_glass(reading))
     found.take(reading.remarks)
     return found
@@ -243,6 +248,15 @@ def _gates(reading: _Reading, attempts: Iterable[Attempt]) -> Iterator[Finding |
     for gate in reading.modes.open_gates(gated):
         used = within(gate, known)
         yield to_gate_finding(gate, used) if used else Remark("gate", gate.to_text())
+
+
+def _checks(evidence: Evidence, reading: _Reading, scope: Scope) -> Iterator[Finding]:
+    view = reading.view
+    for finding in compare_checks(
+        evidence, reading.chain, reading.recorded, view.binding.store_id, view.book, view.salt
+    ):
+        if scope.model is None or f"version {scope.model}/" in finding.subject:
+            yield finding
 
 
 def _broken_glass(reading: _Reading) -> Iterator[Remark]:

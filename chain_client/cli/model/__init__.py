@@ -16,7 +16,7 @@ def model() -> None:
     Anybody carries out:     promote (a relay does it by itself)
     Approvers go back:       rollback, remove
     Breakers act at once:    break-glass, revoke
-    Everybody looks:         list, show, history
+    Everybody looks:         list, show, history, check
 
     \b
     Examples:
@@ -28,14 +28,16 @@ def model() -> None:
 
 def _register() -> None:
     from chain_client.cli.model.breaking import break_glass, revoke
+    from chain_client.cli.model.checking import check
     from chain_client.cli.model.deciding import approve, reject, review, withdraw
     from chain_client.cli.model.looking import history, list_models, show
     from chain_client.cli.model.promoting import promote
     from chain_client.cli.model.proposing import propose
     from chain_client.cli.model.returning import remove, rollback
 
+    looking = (list_models, show, history, check)
     deciding = (propose, approve, review, reject, withdraw, promote)
-    for command in (*deciding, rollback, remove, break_glass, revoke, list_models, show, history):
+    for command in (*deciding, rollback, remove, break_glass, revoke, *looking):
         model.add_command(command)
 
 

@@ -187,6 +187,8 @@ def _decide(
         if not isinstance(found, ProposalDocument):
             raise InvalidInput(f"{asked.inputs[0]} is about no proposal")
         registry.check_document(found)
+        if meaning == MEANING_APPROVAL:
+            registry.check_report(found)
         wanted = given[0] if given else request(client, found)
         if asked.out is not None and signer is None:
             write_statement(asked.out, wanted)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from chain_client.cli.governance import governing, to_day
+from chain_client.cli.model.shown_checks import checks_json, checks_rows, find_obstacle
 from chain_client.cli.output import (
     console,
     json_option,
@@ -288,7 +289,8 @@ def _open_json(
                 "text": "its text is not in the log, or not true: nobody should sign it",
             }
         else:
-            yield {**common, **registry.standing(document).to_json()}
+            checks = checks_json(document, find_obstacle(registry, document))
+            yield {**common, "checks": checks, **registry.standing(document).to_json()}
 
 
 def _print_incarnation(one: Mapping[str, Any], *, is_only: bool) -> None:
@@ -299,14 +301,15 @@ def _print_incarnation(one: Mapping[str, Any], *, is_only: bool) -> None:
         out.print(f"{safe(shorten(place['target']))}  {_current_text(place)}", soft_wrap=True)
         policy = place["policy"] or "none: not gated"
         rows = [("  [dim]policy[/]", policy)]
-        rows += [
-            (
-                "  [dim]waits[/]",
-                f"{waiting['proposal'][2:14]}  version {waiting['version']}, asked "
-                f"by {waiting['by']}: {waiting['text']}",
+        for waiting in place["open"]:
+            rows.append(
+                (
+                    "  [dim]waits[/]",
+                    f"{waiting['proposal'][2:14]}  version {waiting['version']}, asked "
+                    f"by {waiting['by']}: {waiting['text']}",
+                )
             )
-            for waiting in place["open"]
-        ]
+            rows += checks_rows(waiting.get("checks"), "  ")
         print_rows(rows)
     for version in one["versions"]:
         revoked = "  [bold red]REVOKED[/]" if version["is_revoked"] else ""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
+from chain_client.cli.model.shown_checks import checks_json, checks_rows
 from chain_client.cli.output import print_rows, safe
 from chain_client.client import ChainClient
 from chain_client.governing.logged import bring_in
@@ -42,6 +43,7 @@ def tell_standing(document: ProposalDocument, standing: Standing) -> None:
         ("proposal", f"{short_id(document.id)}  {wish_of(document)}"),
         ("stands", standing.text),
     ]
+    rows += checks_rows(checks_json(document))
     coming = _next(document, standing)
     print_rows([*rows, *([("next", coming)] if coming else [])])
 
