@@ -25,6 +25,7 @@ from chain_client.relay.belonging import check_deployment_of
 from chain_client.relay.doubts import Doubts
 from chain_client.relay.leftovers import is_left_behind, says_nothing_new, was_given_up
 from chain_client.relay.lineage import GIVING, Lineage, find_lineage
+from chain_client.relay.noted import concluded, is_noted, was_lost
 from chain_client.relay.parcels import check_parcel, check_plain
 from chain_client.relay.resolving import Resolver
 from chain_client.relay.resuming import find_contradiction
@@ -337,7 +338,7 @@ class Ingester:
         for event in events:
             self._note_opening(cursor, event)
             if event.type == records.SOURCE_ABANDONED and event.source_id != cursor.source_id:
-                rows.append(self._concluded(event))
+                rows.append(concluded(self._log, event))
             entry, problem = seal_entry(event, self._alarm, self._seeds)
             entries.append(entry)
             if done.oldest_us is None or event.time_us < done.oldest_us:
@@ -348,7 +349,7 @@ class Ingester:
         # Known from the closing record on: a relay that follows reads on behind it.
         state = "closed" if cursor.closed else "open"
         if finished:
-            state = "lost" if abandoned or self._was_lost(cursor) else "closed"
+            state = "lost" if abandoned or was_lost(self._log, cursor.source_id) else "closed"
         lineage = cursor.lineage
         progress = SourceProgress(
             source_id=cursor.source_id,
@@ -359,36 +360,10 @@ class Ingester:
             state=state,
             forked_from=lineage.origin.source_id if lineage.is_forked else None,
         )
-        if not entries and self._is_known(progress):
+        if not entries and is_noted(self._log, progress):
             return
         done.entries += self._log.append(entries, [*rows, progress], lease, on_wait=self._keep)
-        for source_id in {entry.source_id for entry in entries}:
-            self._seeds.forget(source_id)
-
-    def _concluded(self, abandoned: Event) -> SourceProgress:
-        """The row of a source that a fork has taken the place of."""
-        known = self._log.source(abandoned.source_id)
-        assert known is not None
-        return SourceProgress(
-            source_id=known.source_id,
-            info={},
-            segment=known.segment,
-            offset=known.offset,
-            next_sequence=abandoned.sequence + 1,
-            state="lost",
-        )
-
-    def _was_lost(self, cursor: SourceCursor) -> bool:
-        known = self._log.source(cursor.source_id)
-        return known is not None and known.state == "lost"
-
-    def _is_known(self, progress: SourceProgress) -> bool:
-        known = self._log.source(progress.source_id)
-        return known is not None and (known.segment, known.offset, known.state) == (
-            progress.segment,
-            progress.offset,
-            progress.state,
-        )
+        self._seeds.forget(entries)
 
     def _set_aside(self, reader: SourceReader, why: str, detail: str, done: Round) -> None:
         """Move a source that is not taken into ``<spool>/aside``: nothing of it is lost."""

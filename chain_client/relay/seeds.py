@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Iterable
 
+from chain_client.log import NewEntry
 from chain_client.log.payload_place import PayloadPlace
 from chain_client.types import SourceId
 
@@ -35,6 +37,8 @@ class Seeds:
             secret = self._secrets[source_id] = os.urandom(32)
         return hmac.digest(secret, event, "sha256")[:_BYTES]
 
-    def forget(self, source_id: SourceId) -> None:
-        """What was given for a source is committed: no seed of it can come again."""
-        self._secrets.pop(source_id, None)
+    def forget(self, committed: Iterable[NewEntry]) -> None:
+        """These entries are committed: no seed of their sources can be asked for again."""
+        if self._are_lasting:
+            for entry in committed:
+                self._secrets.pop(entry.source_id, None)
