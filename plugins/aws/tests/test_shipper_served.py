@@ -106,9 +106,14 @@ class Deployment:
         settings = Settings.from_environment(named, self.home.parent, home=self.home)
         return ChainClient.open(settings, create=create)
 
+    def count(self, count: int) -> int:
+        """Note that so many events are recorded; the number of the first."""
+        first, self._numbers = self._numbers, self._numbers + count
+        return first
+
     def work(self) -> None:
         """A task on a worker that records, and ends."""
-        first, self._numbers = self._numbers, self._numbers + EVENTS
+        first = self.count(EVENTS)
 
         def task() -> None:
             client = self.open(MLOPS_CHAIN_SPOOL_FOLDER=str(self.spool))
@@ -204,6 +209,23 @@ def test_a_relay_killed_at_a_step_loses_and_doubles_nothing(
     deployment.assert_once(s3)
 
 
+def test_what_a_task_of_airflow_recorded_is_in_s3_when_it_stops(
+    deployment: Deployment, s3: S3Store
+) -> None:
+    from airflow_chain.shipping import ship_before_stopping
+
+    def task() -> None:
+        client = deployment.open(MLOPS_CHAIN_SPOOL_FOLDER=str(deployment.spool))
+        client.recorder.note("task.seen", Subject("", "task", "t"), {"number": first})
+        ship_before_stopping(client.recorder, client.settings, ship_to=s3.uri, timeout_s=60)
+
+    first = deployment.count(1)
+    _in_child(task)
+    assert len(s3.keys()) == 1
+    _in_child(lambda: deployment.drain(s3.uri))
+    deployment.assert_once(s3)
+
+
 def test_by_the_command_line_a_worker_hands_over_and_a_relay_takes_it_into_the_log(
     deployment: Deployment, s3: S3Store
 ) -> None:
@@ -232,4 +254,3 @@ def test_by_the_command_line_a_worker_hands_over_and_a_relay_takes_it_into_the_l
     assert len(s3.keys()) == 2
     run("relay", "--once", MLOPS_CHAIN_RELAY_INBOX=s3.uri)
     deployment.assert_once(s3)
-    run("verify")
