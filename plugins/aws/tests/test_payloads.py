@@ -554,7 +554,15 @@ def test_a_wrong_clock_is_refused_before_it_dates_a_retention(s3: S3, away: time
 
 # -- what S3 refuses --
 
-UNAVAILABLE = [(503, "SlowDown"), (500, "InternalError"), (503, "ServiceUnavailable")]
+AWAY = "S3 does not serve now"
+UNAVAILABLE = [
+    (503, "SlowDown", AWAY),
+    (500, "InternalError", AWAY),
+    (503, "ServiceUnavailable", AWAY),
+    (400, "RequestTimeout", AWAY),
+    (400, "BadDigest", "did not arrive as it was sent"),
+    (400, "XAmzContentChecksumMismatch", "did not arrive as it was sent"),
+]
 REFUSED = [
     (403, "AccessDenied", "s3:|does not let"),
     (403, "RequestTimeTooSkewed", "clock of this machine"),
@@ -571,14 +579,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "text"),
-    [*((s, c, "S3 does not serve now") for s, c in UNAVAILABLE), *REFUSED],
-)
+@pytest.mark.parametrize(("status", "code", "text"), [*UNAVAILABLE, *REFUSED])
 def test_each_refusal_is_one_of_our_errors_and_repeats_nothing_of_it(
     s3: S3, status: int, code: str, text: str
 ) -> None:
-    kind = PayloadStoreUnavailable if (status, code) in UNAVAILABLE else ConfigurationError
+    kind = PayloadStoreUnavailable if (status, code, text) in UNAVAILABLE else ConfigurationError
     digest, data = make_payload()
     store = s3.store("versions")
     store.put(digest, data)

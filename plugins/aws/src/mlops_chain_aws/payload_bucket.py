@@ -16,6 +16,9 @@ from mlops_chain_aws.payload_settings import PayloadSettings
 ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 """Codes for an object, or a version of one, that is not there."""
 
+_CHANGED_ON_ITS_WAY: Final = frozenset(
+    {"BadDigest", "IncompleteBody", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
+)
 _ARCHIVED: Final = frozenset({"InvalidObjectState"})
 _UNKNOWN_REQUEST: Final = frozenset({"NotImplemented", "501"})
 _NO_BUCKET: Final = frozenset({"NoSuchBucket", "InvalidBucketName"})
@@ -141,6 +144,11 @@ class PayloadBucket:
             return ConfigurationError(
                 f"the bucket of {shown} is in another region than is asked ({code}): add its "
                 "?region=… to the URI"
+            )
+        if code in _CHANGED_ON_ITS_WAY:
+            return PayloadStoreUnavailable(
+                f"what was sent to {shown} did not arrive as it was sent ({code}), and was not "
+                "stored; try again"
             )
         if code in _ARCHIVED:
             return ConfigurationError(
