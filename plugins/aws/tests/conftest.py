@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,16 @@ from chain_client.plugin_host import PluginHost, using_plugin_host
 from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn, in_process, served
 
 CLEANED = ("AWS_", "BOTO", "MLOPS_CHAIN_", "MLFLOW_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _definitions_are_read_once() -> Iterator[None]:
+    """botocore reads what it knows of AWS anew for each client: most of what a quick test costs."""
+    import botocore.session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -176,6 +176,7 @@ def test_a_kms_that_is_not_there_is_unavailable(kms: ScriptedKms, clock: TurnedC
         (Refusal("ExpiredTokenException"), "does not accept the credentials"),
         (Refusal("UnrecognizedClientException"), "does not accept the credentials"),
         (Refusal("SignatureDoesNotMatch", 403), "does not accept the credentials"),
+        (Refusal("InvalidSignatureException"), "does not accept the credentials"),
         (Refusal("ValidationException"), "can't do what was asked"),
     ],
     ids=lambda value: value.code if isinstance(value, Refusal) else "",

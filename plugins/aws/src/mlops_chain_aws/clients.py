@@ -50,6 +50,9 @@ SKEWED = frozenset(
 )
 """Codes by which AWS says, among other things, that the clock of the caller is wrong."""
 
+_CLOCK_WRONG_S = 240.0
+"""AWS takes what is some minutes off: 5 or 15. A clock within this is not what is wrong."""
+
 _CREDENTIALS = frozenset(
     {
         "ExpiredToken",
@@ -293,11 +296,14 @@ def to_ours(
         return unavailable(f"{name} does not serve now ({said})")
     code = code_of(exc)
     if code in SKEWED:
-        return ConfigurationError(
-            f"{name} refused the signature of a request ({said}): the clock of this machine is "
-            f"wrong{_seen_clock(exc)}, or the credentials are. Set the clock by NTP, then ask again"
-        )
-    if code in _CREDENTIALS:
+        away_s = _clock_away_s(exc)
+        if away_s is None or abs(away_s) >= _CLOCK_WRONG_S:
+            far = "" if away_s is None else f" (by {away_s:+.0f} s against AWS's)"
+            return ConfigurationError(
+                f"{name} refused the signature of a request ({said}): the clock of this machine is "
+                f"wrong{far}, or the credentials are. Set the clock by NTP; then it signs again"
+            )
+    if code in SKEWED or code in _CREDENTIALS:
         return ConfigurationError(
             f"{name} does not accept the credentials that boto3 found ({said}): renew them, or "
             "look where they come from with `aws sts get-caller-identity`"
@@ -338,18 +344,17 @@ def _plain(text: str) -> str:
     return "".join(c for c in text[:64] if c.isalnum() or c in "-_.:/")
 
 
-def _seen_clock(exc: BaseException) -> str:
-    """What AWS's clock said, where its answer holds it."""
+def _clock_away_s(exc: BaseException) -> float | None:
+    """How far our clock is before AWS's, where its answer says the time."""
     import time
     from email.utils import parsedate_to_datetime
 
     headers = _metadata(exc).get("HTTPHeaders")
     date = headers.get("date") if isinstance(headers, dict) else None
     try:
-        away_s = time.time() - parsedate_to_datetime(str(date)).timestamp()
+        return time.time() - parsedate_to_datetime(str(date)).timestamp()
     except ValueError:
-        return ""
-    return f" (by {away_s:+.0f} s against AWS's)"
+        return None
 
 
 def _metadata(exc: BaseException) -> dict[str, Any]:
