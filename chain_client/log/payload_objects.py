@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from chain_client.errors import (
@@ -22,6 +21,7 @@ from chain_client.errors import (
     PayloadsUnavailable,
 )
 from chain_client.event_codec import TYPE_AT
+from chain_client.log.at_once import at_once
 from chain_client.log.model import Entry, Fault, NewEntry, PayloadFault, StoredObject
 from chain_client.log.payload_mark import check_mark, provide_mark
 from chain_client.log.payload_place import PayloadPlace
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 """Most requests to a store that run at once; each holds one object in memory."""
-_AHEAD = 128
+_AHEAD = 256
 _AHEAD_BYTES = 16 << 20
 """Most objects, and most of their bytes, that are fetched before they are asked for."""
 _WAIT_S = 1.0
@@ -129,25 +129,16 @@ class PayloadObjects:
         self, store: PayloadStore, entries: Sequence[NewEntry], on_wait: Callable[[], None]
     ) -> dict[LeafHash, StoredObject]:
         stored: dict[LeafHash, StoredObject] = {}
-        done: SimpleQueue[Future[tuple[LeafHash, StoredObject]]] = SimpleQueue()
         told_s = time.monotonic()
-        pool = ThreadPoolExecutor(_AT_ONCE, "mlops-chain payloads")
-        try:
-            for entry in entries:
-                pool.submit(self._put_one, store, entry).add_done_callback(done.put)
-            while len(stored) < len(entries):
-                try:
-                    leaf_hash, found = done.get(timeout=_WAIT_S).result()
-                except Empty:
-                    pass
-                else:
-                    stored[leaf_hash] = found
+        putting = at_once(lambda entry: self._put_one(store, entry), entries, _AT_ONCE, _WAIT_S)
+        with closing(putting):
+            for found in putting:
+                if found is not None:
+                    stored[found[0]] = found[1]
                     step("log.payload.stored")
                 if time.monotonic() - told_s >= _WAIT_S:
                     on_wait()
                     told_s = time.monotonic()
-        finally:
-            pool.shutdown(cancel_futures=True)
         step("log.payloads.stored")
         return stored
 
@@ -187,10 +178,8 @@ class PayloadObjects:
             elif len(outside) == 1:
                 found = [_get(store, outside[0])]
             else:
-                with ThreadPoolExecutor(
-                    min(_AT_ONCE, len(outside)), "mlops-chain payloads"
-                ) as pool:
-                    found = list(pool.map(lambda entry: _get(store, entry), outside))
+                got = at_once(lambda entry: _get(store, entry), outside, _AT_ONCE)
+                found = [entry for entry in got if entry is not None]
             if store is not None and any(_is_missing(entry) for entry in found):
                 # An empty folder where a disk should be mounted has lost nothing.
                 check_mark(store, self._marks.read())

@@ -15,6 +15,7 @@ import pytest
 
 from chain_client.commitments import seal
 from chain_client.errors import (
+    AnotherRelay,
     ConfigurationError,
     InvalidEvent,
     PayloadStoreUnavailable,
@@ -347,7 +348,7 @@ def test_requests_run_at_once_but_not_too_many_and_entries_stay_in_order(
     assert 4 <= store.at_once <= 16
     store.gets.clear()
     assert next(log.entries()).index == 0
-    assert len(store.gets) <= 128  # no more is fetched than is soon asked for
+    assert len(store.gets) <= 256  # no more is fetched than is soon asked for
 
 
 def test_the_lease_can_be_kept_while_the_store_is_slow(
@@ -362,6 +363,23 @@ def test_the_lease_can_be_kept_while_the_store_is_slow(
 
     store.before = hang
     assert log.append(make_entries(0, 3), (), under_test.lease, on_wait=kept.set) == 3
+
+
+def test_who_may_not_write_any_more_puts_nothing_more(
+    log: Log, under_test: LogUnderTest, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain_client.log.payload_objects._WAIT_S", 0.0)
+
+    def lose_the_lease() -> None:
+        raise AnotherRelay("taken over")
+
+    with pytest.raises(AnotherRelay) as caught:
+        log.append(make_entries(0, 2000), (), under_test.lease, on_wait=lose_the_lease)
+    there = len(store.puts)
+    assert there < 1000
+    assert [t for t in threading.enumerate() if "payloads" in t.name] == []
+    assert caught.value is not None
+    assert (log.size(), len(store.puts)) == (0, there)
 
 
 def test_a_process_pool_finds_the_store_by_its_place(
