@@ -29,6 +29,7 @@ def parse_signature(der: bytes) -> tuple[int, int]:
 
     try:
         r, s = utils.decode_dss_signature(der)
+        # The library reads nothing but DER today; this holds whatever it reads tomorrow.
         is_only_form = utils.encode_dss_signature(r, s) == der
     except ValueError:
         is_only_form = False
