@@ -18,8 +18,8 @@ and on ``arn:aws:s3:::<bucket>/<prefix>/*``::
     s3:PutObjectRetention               storing, with retention
     s3:GetObject, s3:GetObjectVersion   reading
     s3:DeleteObjectVersion              erasing (s3:DeleteObject is not used)
-    s3:GetObjectRetention               erasing in a bucket with object lock; storing, with retention
-    s3:GetObjectLegalHold               erasing in a bucket with object lock
+    s3:GetObjectRetention               storing, with retention; erasing, where there is object lock
+    s3:GetObjectLegalHold               erasing, where there is object lock
     s3:BypassGovernanceRetention        erasing, with bypass_governance
 
 and on the key, where objects are encrypted with one of KMS: ``kms:GenerateDataKey`` (storing) and
