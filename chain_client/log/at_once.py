@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ _R = TypeVar("_R")
 
 def at_once(
     work: Callable[[_T], _R], items: Iterable[_T], most: int, wait_s: float | None = None
-) -> Iterator[_R | None]:
+) -> Generator[_R | None, None, None]:
     """Results of the work on each item, as they come; at the first error no more are begun.
 
     No thread of it runs any more when this is exhausted, closed or has raised.

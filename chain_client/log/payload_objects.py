@@ -122,8 +122,8 @@ class PayloadObjects:
             if not self._is_marked:
                 provide_mark(store, self._marks.read, self._marks.put)
                 self._is_marked = True
-            step("log.payloads.begun")
-            return self._put_all(store, entries, on_wait)
+        step("log.payloads.begun")
+        return self._put_all(store, entries, on_wait)
 
     def _put_all(
         self, store: PayloadStore, entries: Sequence[NewEntry], on_wait: Callable[[], None]
@@ -147,7 +147,8 @@ class PayloadObjects:
 
         sealed = encrypt_payload(entry.event, entry.seed)
         if sealed.digest not in self._put:
-            store.put(sealed.digest, sealed.data)
+            with _Asking():
+                store.put(sealed.digest, sealed.data)
             self._put.add(sealed.digest)
         return entry.leaf_hash, StoredObject(sealed.digest, len(sealed.data))
 

@@ -370,13 +370,21 @@ def test_who_may_not_write_any_more_puts_nothing_more(
 ) -> None:
     monkeypatch.setattr("chain_client.log.payload_objects._WAIT_S", 0.0)
 
+    lost = threading.Event()
+
+    def hang(what: str, digest: Digest) -> None:
+        assert len(store.puts) < 5 or lost.wait(20)
+
     def lose_the_lease() -> None:
+        lost.set()
         raise AnotherRelay("taken over")
+
+    store.before = hang
 
     with pytest.raises(AnotherRelay) as caught:
         log.append(make_entries(0, 2000), (), under_test.lease, on_wait=lose_the_lease)
     there = len(store.puts)
-    assert there < 1000
+    assert there < 100
     assert [t for t in threading.enumerate() if "payloads" in t.name] == []
     assert caught.value is not None
     assert (log.size(), len(store.puts)) == (0, there)
