@@ -25,6 +25,7 @@ from tests.registries import (
     MODEL,
     REQUESTER,
     OpenRegistry,
+    copy_registry,
     make_registry,
 )
 
@@ -61,11 +62,23 @@ class Site:
         return json.dumps(["0x" + bytes(self.registry.contract.address).hex(), 0, 0, 0])
 
 
+@pytest.fixture(scope="module")
+def gated_chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A chain with a gated registry, made once, and the registry's address."""
+    file = tmp_path_factory.mktemp("gated") / "chain.db"
+    registry = make_registry(file)
+    registry.gate()
+    registry.register()
+    registry.ledger.close()
+    return file, bytes(registry.contract.address)
+
+
 @pytest.fixture
-def site(tmp_path: Path, home: Path) -> Iterator[Site]:
-    registry = make_registry(tmp_path / "chain.db")
+def site(tmp_path: Path, founded_home: Path, gated_chain: tuple[Path, bytes]) -> Iterator[Site]:
+    file, address = gated_chain
+    registry = copy_registry(file, tmp_path / "chain.db", address)
     deployment = replace(
-        Deployment.read(Home(home).deployment_file),
+        Deployment.read(Home(founded_home).deployment_file),
         chain_id=registry.ledger.chain_id(),
         registry=registry.contract.address,
         registry_block=0,
@@ -73,8 +86,6 @@ def site(tmp_path: Path, home: Path) -> Iterator[Site]:
     log = Log(f"sqlite:///{tmp_path / 'log.db'}")
     log.create()
     clock = TurnedClock(now_s=lambda: registry.ledger.block().timestamp_s)
-    registry.gate()
-    registry.register()
     yield Site(registry, deployment, log, clock)
     log.close()
     registry.ledger.close()
