@@ -172,6 +172,8 @@ class PayloadObjects:
         outside = [
             entry for entry in entries if entry.stored is not None and entry.seed is not None
         ]
+        if outside and self.place is None and self._marks.read() is None:
+            return [_of_no_store(entry) for entry in entries]
         with _Asking():
             store = self.store() if outside else None
             if store is None:
@@ -212,6 +214,14 @@ def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
 def _without_event(entry: Entry) -> Entry:
     """An entry that lost its seed, and with it what the store keeps of it; any other as it is."""
     return entry if entry.stored is None else replace(entry, event=None)
+
+
+def _of_no_store(entry: Entry) -> Entry:
+    """An entry of a log that never had a store: nobody but who edited its row names an object."""
+    if entry.stored is None:
+        return entry
+    text = "the row names an object, and the log has no payload store"
+    return _at_fault(entry, None, Fault.OBJECT_MISSING, text)
 
 
 def _get(store: PayloadStore, entry: Entry) -> Entry:

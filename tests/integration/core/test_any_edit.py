@@ -21,7 +21,7 @@ from tests.strategies import examples
 
 EVIDENCE = {
     "entries": ("log_index", "leaf_hash", "source_no", "sequence"),
-    "payloads": ("log_index", "subject_no", "seed", "event"),
+    "payloads": ("log_index", "subject_no", "seed", "event", "object_digest"),
     "subjects": ("subject_no", "subject_key"),
     "sources": ("source_no", "source_id", "next_sequence", "state", "forked_from"),
     "tiles": ("level", "tile", "hashes"),
@@ -29,7 +29,7 @@ EVIDENCE = {
 }
 """Columns on which a claim rests, by table."""
 NOTES = {
-    "payloads": {"leaf_data"},
+    "payloads": {"leaf_data", "object_bytes"},
     "sources": {"segment", "position", "info", "created_us", "updated_us", "ingester"},
     "heads": {"status", "transaction_id", "block_number", "block_hash", "created_us"},
 }

@@ -245,6 +245,16 @@ def test_a_log_whose_store_nobody_names_says_so(
     assert [entry.index for entry in under_test.log.entries(SIZE)] == [SIZE]
 
 
+def test_a_row_that_names_an_object_in_a_log_without_a_store_was_edited(
+    under_test: LogUnderTest,
+) -> None:
+    under_test.append(make_entries(0, 9))
+    under_test.edit("UPDATE payloads SET object_digest = ? WHERE log_index = 7", bytes(32))
+    [mismatch] = recheck(under_test.log)
+    assert (mismatch.index, mismatch.kind) == (7, "payload_object_missing")
+    assert "the log has no payload store" in mismatch.detail
+
+
 def test_another_store_is_not_taken_for_one_that_lost_everything(
     log: Log, under_test: LogUnderTest, filled: list[NewEntry], store: MemoryStore
 ) -> None:
