@@ -188,7 +188,7 @@ def make_pace(settings: Settings) -> RelaySettings:
         idle_s=settings.relay_idle_s,
         look_s=_LOOK_S if is_embedded else _REMOTE_LOOK_S,
         retry_max_s=_RETRY_MAX_S if is_embedded else _REMOTE_RETRY_MAX_S,
-        in_background=not is_embedded,
+        in_background=not is_embedded or not settings.log_writer.startswith("keystore:"),
     )
 
 

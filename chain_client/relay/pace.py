@@ -16,7 +16,7 @@ class RelaySettings:
         idle_s: silence after which a started relay ends.
         look_s: between two looks at an anchor that is on its way, or not final yet.
         retry_max_s: longest pause before a chain in trouble is tried again.
-        in_background: anchors in a thread, so that ingesting never waits for the chain.
+        in_background: anchors in a thread, so that ingesting never waits for the chain or the key.
     """
 
     lease_s: float

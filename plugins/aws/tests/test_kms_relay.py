@@ -19,6 +19,7 @@ from mlops_chain_aws import kms as kms_keys
 from mlops_chain_aws.clients import Patience
 from mlops_chain_aws.testing.scripted_kms import (
     KEY_ARN,
+    Held,
     Refusal,
     ScriptedKms,
     Silence,
@@ -106,6 +107,24 @@ def alarms(client: ChainClient) -> list[str]:
 def has_grown(client: ChainClient, size: int) -> bool:
     """Whether the log holds more than that."""
     return client.log.size() > size
+
+
+def test_a_relay_goes_on_while_it_waits_for_a_signature(
+    client: ChainClient, kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kms_keys, "PATIENCE", Patience(5, 60, 1))
+    held = Held()
+    kms.will("Sign", held)
+    with running(client):
+        try:
+            note(client, 1)
+            wait_until(lambda: kms.count("Sign") == 1)
+            size = client.log.size()
+            note(client, 2)
+            wait_until(partial(has_grown, client, size))
+        finally:
+            held.set()
+        wait_until(lambda: final_size(client) == client.log.size())
 
 
 def test_a_relay_whose_key_is_away_goes_on_and_anchors_when_it_is_back(

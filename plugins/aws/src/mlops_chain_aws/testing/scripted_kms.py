@@ -45,6 +45,10 @@ class Silence:
     """No answer until the server ends."""
 
 
+class Held(threading.Event):
+    """The right answer, once this is set."""
+
+
 class HangUp:
     """The connection ends before there is an answer."""
 
@@ -59,7 +63,7 @@ class Page:
 
 Change: TypeAlias = Callable[[Body], Body]
 """Makes another answer of the right one."""
-Reply: TypeAlias = Refusal | Silence | HangUp | Page | Change
+Reply: TypeAlias = Refusal | Silence | Held | HangUp | Page | Change
 
 
 @dataclass
@@ -127,6 +131,9 @@ def scripted_kms() -> Iterator[ScriptedKms]:
             reply = waiting.popleft() if waiting else None
             if isinstance(reply, Silence):
                 kms.ended.wait()
+            if isinstance(reply, Held):
+                reply.wait()
+                reply = None
             if isinstance(reply, Silence | HangUp):
                 self.close_connection = True
             elif isinstance(reply, Page):
