@@ -15,9 +15,12 @@ from tests.unit.repository.checkout import ROOT
 
 LIGHT = (
     "import chain_client, mlflow_chain, mlflow_chain.entrypoints, mlflow_chain.run_context, "
-    "mlflow_chain.tracing.traces, airflow_chain.tracing"
+    "mlflow_chain.tracing.traces, airflow_chain.tracing, chain_client.testing"
 )
-HEAVY = ("mlflow", "airflow", "sqlalchemy", "alembic", "eth", "web3", "numpy", "pandas", "rich")
+HEAVY = (
+    *("mlflow", "airflow", "sqlalchemy", "alembic", "eth", "web3", "numpy", "pandas", "rich"),
+    "pytest",
+)
 
 
 def test_import_contracts_hold(tmp_path: Path) -> None:
@@ -71,6 +74,17 @@ def test_public_names_of_the_client() -> None:
     assert chain_client.Settings is Settings
     with pytest.raises(AttributeError, match="no attribute 'Chainclient'"):
         chain_client.Chainclient  # noqa: B018
+
+
+def test_public_names_for_tests_of_plugins() -> None:
+    from chain_client import testing
+    from chain_client.testing.payload_store_suite import PayloadStoreSuite
+
+    assert testing.PayloadStoreSuite is PayloadStoreSuite
+    assert [getattr(testing, name).__name__ for name in testing.__all__] == testing.__all__
+    assert len(testing.__all__) == len(list(Path(testing.__path__[0]).glob("*_suite.py")))
+    with pytest.raises(AttributeError, match="no attribute 'Suite'"):
+        testing.Suite  # noqa: B018
 
 
 def test_public_names_of_the_mlflow_adapter() -> None:
