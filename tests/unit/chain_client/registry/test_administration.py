@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from chain_client.clock import SystemClock
-from chain_client.errors import AnotherRelay, ConfigurationError, ContractReverted, ForeignNonce
+from chain_client.errors import (
+    AnotherRelay,
+    ConfigurationError,
+    ContractReverted,
+    ForeignNonce,
+    InvalidInput,
+)
 from chain_client.hosts import ModelIncarnation
 from chain_client.ledger.base import BlockTag, Call
 from chain_client.ledger.timelock import OperationState, TimelockContract
-from chain_client.registry.administration import Done, Scheduled, _next_operation
+from chain_client.registry.administration import Done, Noted, Scheduled, _next_operation
+from chain_client.registry.check_configuration import ConfiguredCheck
 from chain_client.registry.client import RegistryClient
 from chain_client.signing import open_signer
 from chain_client.transactions import key_lease_name
@@ -21,7 +28,9 @@ from chain_client.types import Digest
 from tests.embedded_chains import transact
 from tests.unit.chain_client.registry.office import (
     BREAKER,
+    CHAMPION,
     DAVE,
+    FRAUD,
     STRANGER,
     Office,
 )
@@ -95,6 +104,20 @@ def test_the_next_operation_of_a_long_line_is_found_with_few_questions(locked: O
         assert operation_id not in lock.done
         assert lock.asked <= 12
         lock.done.append(operation_id)
+
+
+def test_checks_are_applied_by_who_proposes_to_the_timelock_and_by_nobody_else(
+    locked: Office,
+) -> None:
+    client = locked.client
+    place = client.model_id(FRAUD), client.target_id(CHAMPION)
+    check = ConfiguredCheck("better", "promotion-checks", {"metric": "auc"})
+    with pytest.raises(InvalidInput, match="applied by who administers the registry"):
+        client.apply_checks(place, (check,), signer=STRANGER)
+    assert client.apply_checks(place, (check,)) == Noted()
+    assert client.applied_checks()[place].checks == (check,)
+    assert client.applied_checks()[place].signer == locked.owner.address()
+    assert client.apply_checks(place, (check,)) == Done()
 
 
 def test_a_breaker_pauses_at_once_even_behind_a_timelock(locked: Office) -> None:
