@@ -61,9 +61,7 @@ def open_ledger(
         ConfigurationError: the scheme is not known, two plugins open it, or a setting is not
             understood.
     """
-    scheme, colon, _ = settings.ledger_url.partition(":")
-    plugins = get_plugin_host()
-    factory: LedgerFactory = plugins.factory("ledgers", scheme if colon else "", "ledger")
+    factory: LedgerFactory = get_plugin_host().factory_of(settings.ledger_url, "ledgers", "ledger")
     return factory(
         settings, expected, settings.ledger_timeout_s if timeout_s is None else timeout_s
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chain_client.errors import ConfigurationError
 from chain_client.hookspecs import PayloadStoreFactory
 from chain_client.payloads.base import MAX_PAYLOAD_BYTES, PayloadStore, check_payload
 from chain_client.payloads.encryption import EncryptedPayload, decrypt_payload, encrypt_payload
@@ -40,9 +39,7 @@ def open_payload_store(uri: str, *, base: Path) -> PayloadStore:
         ConfigurationError: the scheme is not known, two plugins open it, or the rest says nothing.
             Only the scheme is named: behind it there may be a password.
     """
-    scheme, colon, _ = uri.partition(":")
-    plugins = get_plugin_host()
-    if not colon:
-        raise ConfigurationError(f"no scheme is named; {plugins.describe_known('payload_stores')}")
-    factory: PayloadStoreFactory = plugins.factory("payload_stores", scheme, "payload store")
+    factory: PayloadStoreFactory = get_plugin_host().factory_of(
+        uri, "payload_stores", "payload store"
+    )
     return factory(uri, base)

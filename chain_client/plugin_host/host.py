@@ -132,6 +132,22 @@ class PluginHost:
             f"no {thing} is known for '{scheme}:'; {self.describe_known(role)}"
         )
 
+    def factory_of(self, uri: str, role: str, thing: str) -> Factory:
+        """What opens a URI, by its scheme.
+
+        Args:
+            uri: of it only the scheme is shown: behind that there may be a password.
+            role: as in `factories`.
+            thing: as in `factory`.
+
+        Raises:
+            ConfigurationError: it has no scheme, no plugin names it, or two do.
+        """
+        scheme, colon, _ = uri.partition(":")
+        if not colon:
+            raise ConfigurationError(f"no scheme is named; {self.describe_known(role)}")
+        return self.factory(role, scheme, thing)
+
     def describe_known(self, role: str) -> str:
         """For an error: the schemes that are known, and the plugins that can't be used."""
         known = ", ".join(f"{scheme}:" for scheme in sorted(self._by_scheme(role))) or "none"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chain_client.errors import ConfigurationError
 from chain_client.hookspecs import ShipperFactory
 from chain_client.plugin_host import get_plugin_host
 from chain_client.shipping.base import IsOver, Parcel, Receiver, Shipment, Shipper, Unfinished
@@ -44,9 +43,5 @@ def open_shipper(uri: str, *, base: Path) -> Shipper:
         ConfigurationError: the scheme is not known, two plugins open it, or the rest says nothing.
             Only the scheme is named: behind it there may be a password.
     """
-    scheme, colon, _ = uri.partition(":")
-    plugins = get_plugin_host()
-    if not colon:
-        raise ConfigurationError(f"no scheme is named; {plugins.describe_known('spool_shippers')}")
-    factory: ShipperFactory = plugins.factory("spool_shippers", scheme, "shipper")
+    factory: ShipperFactory = get_plugin_host().factory_of(uri, "spool_shippers", "shipper")
     return factory(uri, base)

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from chain_client.plugin_host import PluginHost, using_plugin_host
+from mlops_chain_aws.clients import LazyClient
+from mlops_chain_aws.testing.s3_store import one_session
 from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn, in_process, served
+from mlops_chain_aws.testing.watched_s3 import WatchedS3, three_buckets
 
 CLEANED = ("AWS_", "BOTO", "MLOPS_CHAIN_", "MLFLOW_")
 
@@ -55,6 +58,28 @@ def aws_server() -> Iterator[StandIn]:
             patch.setenv(name, value)
         with served() as stand_in:
             yield stand_in
+
+
+@pytest.fixture(scope="module")
+def shared_session() -> Iterator[None]:
+    """All clients of a module's tests are made of one session of boto3."""
+    with one_session():
+        yield
+
+
+@pytest.fixture(scope="module")
+def watched_client() -> Iterator[LazyClient]:
+    """One moto in this process, and one client of it, for the tests of a module: see `s3`."""
+    with three_buckets() as client:
+        yield client
+
+
+@pytest.fixture
+def s3(watched_client: LazyClient) -> Iterator[WatchedS3]:
+    """Buckets that a module's tests share: each uses payloads of its own."""
+    watched = WatchedS3(watched_client)
+    yield watched
+    watched.close()
 
 
 @pytest.fixture

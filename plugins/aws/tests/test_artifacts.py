@@ -16,6 +16,7 @@ from chain_client.errors import ConfigurationError, HostUnavailable
 from mlops_chain_aws.artifact_settings import ArtifactSettings
 from mlops_chain_aws.artifacts import S3Artifacts, _sha256, open_s3_artifacts
 from mlops_chain_aws.clients import Place
+from mlops_chain_aws.locations import S3Location
 from mlops_chain_aws.testing.stand_in import StandIn
 
 BUCKET, ROOT = "models", "s3://models/1/artifacts"
@@ -277,7 +278,10 @@ def test_mlflow_s_settings_of_s3_are_obeyed() -> None:
         signature="unsigned",
     )
     assert (settings.place, settings.owner) == (place, "123456789012")
-    assert settings.owner_arguments() == {"ExpectedBucketOwner": "123456789012"}
+    location = S3Location.of_artifacts("s3://models/any?key#of/it/", place, settings.owner)
+    assert (location.prefix, location.place) == ("any?key#of/it/", place)
+    owned = {"Bucket": "models", "ExpectedBucketOwner": "123456789012"}
+    assert location.bucket_arguments == owned
     from botocore import UNSIGNED
 
     client = settings.client().get()

@@ -5,7 +5,6 @@ On moto in this process, which lets a retention be shortened, and knows no permi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,33 +18,7 @@ from chain_client.errors import (
 )
 from chain_client.testing.payload_store_suite import make_payload
 from chain_client.types import Digest
-from mlops_chain_aws.clients import LazyClient
-from mlops_chain_aws.payload_settings import PayloadSettings
-from mlops_chain_aws.payloads import S3PayloadStore
-from mlops_chain_aws.testing.watched_s3 import WatchedS3, three_buckets
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[LazyClient]:
-    """One moto and one client for all tests: each uses payloads of its own."""
-    with three_buckets() as client:
-        yield client
-
-
-@pytest.fixture
-def s3(shared: LazyClient) -> Iterator[WatchedS3]:
-    watched = WatchedS3(shared)
-    yield watched
-    watched.close()
-
-
-def store_in(s3: WatchedS3, bucket: str = "plain", query: str = "") -> S3PayloadStore:
-    return S3PayloadStore(PayloadSettings.of(f"s3://{bucket}/p{query}"), s3.lazy)
-
-
-def key_of(digest: Digest) -> str:
-    return f"p/{digest.hex()}"
-
+from mlops_chain_aws.testing.watched_s3 import WatchedS3, key_of
 
 COMPLIANCE = "?retention=COMPLIANCE&retain_days=30"
 GOVERNANCE = "?retention=GOVERNANCE&retain_days=30"
@@ -59,7 +32,7 @@ def test_an_erasure_removes_every_version_and_mark_and_nothing_else(
     s3: WatchedS3, page: int
 ) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "versions")
+    store = s3.store("versions")
     store.put(digest, data)
     for _ in range(2):
         s3.client.put_object(Bucket="versions", Key=key_of(digest), Body=b"other")
@@ -86,7 +59,7 @@ def test_what_is_written_again_during_an_erasure_is_erased_too_or_said_to_be_the
 ) -> None:
     for times in (2, 99):
         digest, data = make_payload()
-        store = store_in(s3, "versions")
+        store = s3.store("versions")
         store.put(digest, data)
         left = times
 
@@ -111,7 +84,7 @@ def test_under_compliance_an_erasure_is_refused_with_the_date_and_removes_nothin
 ) -> None:
     digest, data = make_payload()
     before = datetime.now(UTC)
-    store = store_in(s3, "locked", COMPLIANCE + "&bypass_governance=true")
+    store = s3.store("locked", COMPLIANCE + "&bypass_governance=true")
     store.put(digest, data)
     s3.client.put_object(Bucket="locked", Key=key_of(digest), Body=b"not locked")
     s3.client.delete_object(Bucket="locked", Key=key_of(digest))
@@ -127,13 +100,13 @@ def test_under_compliance_an_erasure_is_refused_with_the_date_and_removes_nothin
 
 def test_under_governance_it_is_refused_unless_the_uri_passes_over_it(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store_in(s3, "locked", GOVERNANCE).put(digest, data)
+    s3.store("locked", GOVERNANCE).put(digest, data)
     for query in ("", GOVERNANCE):
         with pytest.raises(ErasureRefused, match="bypass_governance") as raised:
-            store_in(s3, "locked", query).erase(digest)
+            s3.store("locked", query).erase(digest)
         assert raised.value.until is not None
         assert len(s3.versions("locked", key_of(digest))) == 1
-    store_in(s3, "locked", GOVERNANCE + "&bypass_governance=true").erase(digest)
+    s3.store("locked", GOVERNANCE + "&bypass_governance=true").erase(digest)
     assert s3.versions("locked", key_of(digest)) == []
 
 
@@ -141,7 +114,7 @@ def test_under_a_legal_hold_it_is_refused_without_a_date_until_that_is_lifted(
     s3: WatchedS3,
 ) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "locked", "?bypass_governance=true")
+    store = s3.store("locked", "?bypass_governance=true")
     store.put(digest, data)
     for status in ("ON", "OFF"):
         s3.client.put_object_legal_hold(
@@ -158,10 +131,10 @@ def test_under_a_legal_hold_it_is_refused_without_a_date_until_that_is_lifted(
 
 def test_the_last_of_several_dates_is_told(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store_in(s3, "locked", "?retention=COMPLIANCE&retain_days=100").put(digest, data)
+    s3.store("locked", "?retention=COMPLIANCE&retain_days=100").put(digest, data)
     _put_locked(s3, digest, "GOVERNANCE", timedelta(days=50))
     with pytest.raises(ErasureRefused) as raised:
-        store_in(s3, "locked").erase(digest)
+        s3.store("locked").erase(digest)
     assert raised.value.until is not None
     assert raised.value.until > datetime.now(UTC) + timedelta(days=99)
 
@@ -169,13 +142,13 @@ def test_the_last_of_several_dates_is_told(s3: WatchedS3) -> None:
 def test_when_the_retention_is_over_it_is_erased(s3: WatchedS3) -> None:
     digest, _ = make_payload()
     _put_locked(s3, digest, "COMPLIANCE", timedelta(seconds=-5))
-    store_in(s3, "locked").erase(digest)
+    s3.store("locked").erase(digest)
     assert s3.versions("locked", key_of(digest)) == []
 
 
 def test_a_lock_that_may_not_be_seen_is_named_among_the_reasons(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "locked", GOVERNANCE)
+    store = s3.store("locked", GOVERNANCE)
     store.put(digest, data)
 
     def hide(parsed: dict[str, Any], **_: Any) -> None:
@@ -194,7 +167,7 @@ def test_a_lock_that_may_not_be_seen_is_named_among_the_reasons(s3: WatchedS3) -
 @pytest.mark.parametrize("mode", ["COMPLIANCE", "GOVERNANCE"])
 def test_a_payload_gets_the_retention_that_is_asked_for(s3: WatchedS3, mode: str) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "locked", f"?retention={mode}&retain_days=30")
+    store = s3.store("locked", f"?retention={mode}&retain_days=30")
     store.check()
     store.put(digest, data)
     stored = s3.client.head_object(Bucket="locked", Key=key_of(digest))
@@ -211,8 +184,8 @@ def test_what_lay_there_with_less_retention_gets_what_is_asked_for(
     s3: WatchedS3, query: str
 ) -> None:
     digest, data = make_payload()
-    store_in(s3, "locked", query).put(digest, data)
-    store_in(s3, "locked", COMPLIANCE).put(digest, data)
+    s3.store("locked", query).put(digest, data)
+    s3.store("locked", COMPLIANCE).put(digest, data)
     (version,) = s3.versions("locked", key_of(digest))
     kept = s3.client.head_object(
         Bucket="locked", Key=key_of(digest), VersionId=version["VersionId"]
@@ -226,7 +199,7 @@ def test_retention_in_a_bucket_that_can_not_keep_it_is_refused_before_anything_i
     s3: WatchedS3, bucket: str, text: str
 ) -> None:
     digest, data = make_payload()
-    store = store_in(s3, bucket, COMPLIANCE)
+    store = s3.store(bucket, COMPLIANCE)
     for use in (store.check, lambda: store.put(digest, data), lambda: store.put(digest, data)):
         with pytest.raises(ConfigurationError, match=text):
             use()
@@ -244,8 +217,8 @@ def test_a_wrong_clock_is_refused_before_it_dates_a_retention(
 
     s3.on("after-call.s3.*", tell)
     digest, data = make_payload()
-    store = store_in(s3, "locked", COMPLIANCE)
-    for use in (store.check, lambda: store.put(digest, data), store_in(s3).check):
+    store = s3.store("locked", COMPLIANCE)
+    for use in (store.check, lambda: store.put(digest, data), s3.store().check):
         with pytest.raises(ConfigurationError, match="clock of this machine is wrong by"):
             use()
     assert s3.versions("locked", key_of(digest)) == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,34 +27,12 @@ from mlops_chain_aws.clients import LazyClient, Patience, Place
 from mlops_chain_aws.payload_settings import PayloadSettings
 from mlops_chain_aws.payloads import S3PayloadStore, open_s3_payloads
 from mlops_chain_aws.testing.stand_in import REGION
-from mlops_chain_aws.testing.watched_s3 import UNSPOKEN, WatchedS3, three_buckets
+from mlops_chain_aws.testing.watched_s3 import UNSPOKEN, WatchedS3, key_of
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payloads, "_pause", lambda attempt: None)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[LazyClient]:
-    """One moto and one client for all tests: each uses payloads of its own."""
-    with three_buckets() as client:
-        yield client
-
-
-@pytest.fixture
-def s3(shared: LazyClient) -> Iterator[WatchedS3]:
-    watched = WatchedS3(shared)
-    yield watched
-    watched.close()
-
-
-def store_in(s3: WatchedS3, bucket: str = "plain", query: str = "") -> S3PayloadStore:
-    return S3PayloadStore(PayloadSettings.of(f"s3://{bucket}/p{query}"), s3.lazy)
-
-
-def key_of(digest: Digest) -> str:
-    return f"p/{digest.hex()}"
 
 
 # -- what a URI says --
@@ -117,7 +94,7 @@ def test_a_store_asks_nobody_until_it_is_used() -> None:
 
 def test_a_put_is_one_conditional_request_with_the_digest(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store_in(s3).put(digest, data)
+    s3.store().put(digest, data)
     ((name, params),) = s3.asked
     assert name == "PutObject"
     assert params["IfNoneMatch"] == "*"
@@ -129,7 +106,7 @@ def test_a_put_is_one_conditional_request_with_the_digest(s3: WatchedS3) -> None
 def test_a_second_put_asks_for_the_digest_only_and_writes_nothing(s3: WatchedS3) -> None:
     digest, data = make_payload()
     for _ in range(2):
-        store_in(s3, "versions").put(digest, data)
+        s3.store("versions").put(digest, data)
     assert s3.requests() == ["PutObject", "PutObject", "HeadObject"]
     assert len(s3.versions("versions", key_of(digest))) == 1
 
@@ -137,14 +114,14 @@ def test_a_second_put_asks_for_the_digest_only_and_writes_nothing(s3: WatchedS3)
 def test_what_lies_there_without_its_digest_is_read_before_it_is_believed(s3: WatchedS3) -> None:
     digest, data = make_payload()
     s3.client.put_object(Bucket="versions", Key=key_of(digest), Body=data)
-    store_in(s3, "versions").put(digest, data)
+    s3.store("versions").put(digest, data)
     assert len(s3.versions("versions", key_of(digest))) == 1
 
 
 def test_objects_are_encrypted_with_the_key_that_is_asked_for(s3: WatchedS3) -> None:
     digest, data = make_payload()
     key = "arn:aws:kms:eu-central-1:123456789012:key/any"
-    store = store_in(s3, query=f"?kms_key={key}")
+    store = s3.store(query=f"?kms_key={key}")
     store.put(digest, data)
     stored = s3.client.head_object(Bucket="plain", Key=key_of(digest))
     assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", key)
@@ -159,12 +136,12 @@ def test_a_store_that_does_not_encrypt_as_asked_is_refused(
 
     s3.on("after-call.s3.PutObject", forget)
     with pytest.raises(ConfigurationError, match="does not encrypt"):
-        store_in(s3, query="?kms_key=alias/x").put(*make_payload())
+        s3.store(query="?kms_key=alias/x").put(*make_payload())
 
 
 def test_every_request_names_the_account_that_must_own_the_bucket(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "versions", "?owner=123456789012")
+    store = s3.store("versions", "?owner=123456789012")
     store.check()
     store.put(digest, data)
     store.get(digest)
@@ -178,9 +155,9 @@ def test_every_request_names_the_account_that_must_own_the_bucket(s3: WatchedS3)
 def test_a_conflict_with_another_request_is_asked_again(s3: WatchedS3) -> None:
     digest, data = make_payload()
     with s3.saying("PutObject", 409, "ConditionalRequestConflict", times=2) as said:
-        store_in(s3).put(digest, data)
+        s3.store().put(digest, data)
     assert said() == 2
-    assert store_in(s3).get(digest) == data
+    assert s3.store().get(digest) == data
 
 
 def test_conflicts_without_end_are_said_to_be_no_loss(s3: WatchedS3) -> None:
@@ -188,26 +165,26 @@ def test_conflicts_without_end_are_said_to_be_no_loss(s3: WatchedS3) -> None:
         s3.saying("PutObject", 409, "ConditionalRequestConflict"),
         pytest.raises(PayloadStoreUnavailable, match="try again"),
     ):
-        store_in(s3).put(*make_payload())
+        s3.store().put(*make_payload())
 
 
 def test_a_put_whose_answer_was_lost_is_done_when_it_is_asked_again(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store_in(s3, "versions").put(digest, data)  # what S3 did; its answer is lost:
+    s3.store("versions").put(digest, data)  # what S3 did; its answer is lost:
     with (
         s3.saying("PutObject", 500, "InternalError", times=1),
         pytest.raises(PayloadStoreUnavailable),
     ):
-        store_in(s3, "versions").put(digest, data)
-    store_in(s3, "versions").put(digest, data)
+        s3.store("versions").put(digest, data)
+    s3.store("versions").put(digest, data)
     assert len(s3.versions("versions", key_of(digest))) == 1
 
 
 def test_what_is_erased_between_refusal_and_look_is_put_again(s3: WatchedS3) -> None:
     digest, data = make_payload()
     with s3.saying("PutObject", 412, "PreconditionFailed", times=1):
-        store_in(s3).put(digest, data)
-    assert store_in(s3).get(digest) == data
+        s3.store().put(digest, data)
+    assert s3.store().get(digest) == data
 
 
 def test_other_bytes_in_its_place_are_replaced_only_if_they_are_still_those(
@@ -215,10 +192,10 @@ def test_other_bytes_in_its_place_are_replaced_only_if_they_are_still_those(
 ) -> None:
     digest, data = make_payload()
     put = s3.client.put_object(Bucket="versions", Key=key_of(digest), Body=b"other")
-    store_in(s3, "versions").put(digest, data)
+    s3.store("versions").put(digest, data)
     (last,) = [params for name, params in s3.asked if "IfMatch" in params]
     assert last["IfMatch"] == put["ETag"]
-    assert store_in(s3, "versions").get(digest) == data
+    assert s3.store("versions").get(digest) == data
     assert "held other bytes" in caplog.text
 
 
@@ -230,7 +207,7 @@ def test_what_others_overwrote_or_deleted_is_still_read_where_there_are_versions
     s3: WatchedS3, caplog: pytest.LogCaptureFixture, change: str
 ) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "versions")
+    store = s3.store("versions")
     store.put(digest, data)
     for _ in range(3):
         if change == "overwritten":
@@ -248,7 +225,7 @@ def test_what_others_overwrote_or_deleted_is_still_read_where_there_are_versions
 
 def test_without_a_version_that_is_whole_it_is_damaged_or_missing(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "versions")
+    store = s3.store("versions")
     for body in (data[:-1], data + b"!"):
         s3.client.put_object(Bucket="versions", Key=key_of(digest), Body=body)
     with pytest.raises(PayloadDamaged):
@@ -260,7 +237,7 @@ def test_without_a_version_that_is_whole_it_is_damaged_or_missing(s3: WatchedS3)
 
 def test_bytes_that_changed_on_their_way_are_read_again(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store = store_in(s3)
+    store = s3.store()
     store.put(digest, data)
     backend = _backend("plain", digest)
     whole, backend.value = backend.value, data[:-1] + b"?"
@@ -280,7 +257,7 @@ def test_bytes_that_changed_on_their_way_are_read_again(s3: WatchedS3) -> None:
 
 def test_bytes_that_differ_from_s3s_own_checksum_are_damage(s3: WatchedS3) -> None:
     digest, data = make_payload()
-    store = store_in(s3, "versions")
+    store = s3.store("versions")
     store.put(digest, data)
     _backend("versions", digest).value = data[:-1] + b"?"
     with pytest.raises(PayloadDamaged, match=digest.hex()):
@@ -320,7 +297,7 @@ def test_each_refusal_is_one_of_our_errors_and_repeats_nothing_of_it(
 ) -> None:
     kind = PayloadStoreUnavailable if (status, code, text) in UNAVAILABLE else ConfigurationError
     digest, data = make_payload()
-    store = store_in(s3, "versions")
+    store = s3.store("versions")
     store.put(digest, data)
     for operation, use in (
         ("PutObject", lambda: store.put(*make_payload())),
@@ -341,7 +318,7 @@ def test_each_refusal_is_one_of_our_errors_and_repeats_nothing_of_it(
 
 def test_a_request_without_an_answer_in_words_is_refused_too(s3: WatchedS3) -> None:
     """HEAD has no body: a status is all there is."""
-    store = store_in(s3)
+    store = s3.store()
     with s3.saying("HeadBucket", 404, ""), pytest.raises(ConfigurationError, match="no bucket"):
         store.check()
     with s3.saying("HeadBucket", 403, ""), pytest.raises(ConfigurationError, match="s3:ListBucket"):
@@ -354,7 +331,7 @@ def test_a_request_without_an_answer_in_words_is_refused_too(s3: WatchedS3) -> N
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: WatchedS3) -> None:
-    store = store_in(s3, "no-such-bucket")
+    store = s3.store("no-such-bucket")
     digest, data = make_payload()
     for use in (
         lambda: store.put(digest, data),
@@ -391,24 +368,24 @@ def test_an_answer_that_breaks_off_is_unavailable_and_no_damage(
     from urllib3.exceptions import ProtocolError
 
     digest, data = make_payload()
-    store_in(s3).put(digest, data)
+    s3.store().put(digest, data)
 
     def break_off(self: Any, amt: int | None = None) -> bytes:
         raise ProtocolError("broken")
 
     monkeypatch.setattr(StreamingBody, "read", break_off)
     with pytest.raises(PayloadStoreUnavailable, match="broke off"):
-        store_in(s3).get(digest)
+        s3.store().get(digest)
 
 
 def test_an_object_that_is_too_long_for_a_payload_is_not_read(
     s3: WatchedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest, data = make_payload()
-    store_in(s3).put(digest, data)
+    s3.store().put(digest, data)
     monkeypatch.setattr(payloads, "MAX_PAYLOAD_BYTES", len(data) - 1)
     with pytest.raises(PayloadDamaged):
-        store_in(s3).get(digest)
+        s3.store().get(digest)
 
 
 def test_the_docstring_names_every_iam_action_that_errors_name() -> None:

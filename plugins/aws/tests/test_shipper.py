@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,15 @@ from chain_client.testing.shipper_suite import (
 )
 from mlops_chain_aws import shipper_bucket
 from mlops_chain_aws.clients import LazyClient
-from mlops_chain_aws.testing.s3_store import FOLDER, S3Store, one_session
+from mlops_chain_aws.testing.s3_store import FOLDER, S3Store
 from mlops_chain_aws.testing.stand_in import ENVIRONMENT, StandIn
 
 LARGE = (9 << 20, 9 << 20, 100)
 """Three parts."""
 
 
-@pytest.fixture(scope="module")
-def _session() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
-def s3(aws: StandIn, plugins: PluginHost, _session: None) -> S3Store:
+def s3(aws: StandIn, plugins: PluginHost, shared_session: None) -> S3Store:
     return S3Store(aws, is_shared=False)
 
 

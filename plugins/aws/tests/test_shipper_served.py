@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from chain_client.testing.shipper_suite import (
     make_shipment,
     never,
 )
-from mlops_chain_aws.testing.s3_store import S3Store, one_session
+from mlops_chain_aws.testing.s3_store import S3Store
 from mlops_chain_aws.testing.stand_in import StandIn
 
 EVENTS = 6
@@ -44,14 +44,8 @@ RECEIVING = (
 )
 
 
-@pytest.fixture(scope="module")
-def _session() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
-def s3(aws_server: StandIn, plugins: PluginHost, _session: None) -> S3Store:
+def s3(aws_server: StandIn, plugins: PluginHost, shared_session: None) -> S3Store:
     return S3Store(aws_server, is_shared=True)
 
 

@@ -56,10 +56,6 @@ class ArtifactSettings:
         """A client of S3, shared by all files of this process."""
         return _client(self.place, self.boto, int(time.monotonic() / _KEPT_S))
 
-    def owner_arguments(self) -> dict[str, str]:
-        """What every request says of the bucket's owner."""
-        return {} if self.owner is None else {"ExpectedBucketOwner": self.owner}
-
 
 @lru_cache(maxsize=8)
 def _client(place: Place, boto: frozenset[tuple[str, str]], time_slot: int) -> LazyClient:

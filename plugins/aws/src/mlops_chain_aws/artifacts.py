@@ -14,17 +14,16 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from chain_client.artifact_stores import StoredObject
-from chain_client.errors import ConfigurationError, HostUnavailable
+from chain_client.errors import HostUnavailable
 from chain_client.types import Digest
 from mlops_chain_aws.artifact_settings import ArtifactSettings
 from mlops_chain_aws.clients import LazyClient, code_of, to_ours
+from mlops_chain_aws.locations import S3Location
 
-_LOCATION: Final = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?", re.DOTALL)
 _NO_VERSION: Final = "null"
 """The version of what was put while the bucket kept none: overwriting takes its place."""
 
@@ -80,13 +79,8 @@ class S3Artifacts:
     """
 
     def __init__(self, location: str, settings: ArtifactSettings, client: LazyClient) -> None:
-        found = _LOCATION.fullmatch(location)
-        if found is None:
-            raise ConfigurationError("expected a location such as s3://bucket/prefix")
-        self._bucket = found[1]
-        below = (found[2] or "").rstrip("/")
-        self._prefix = f"{below}/" if below else ""
-        self._owner = settings.owner_arguments()
+        self._location = S3Location.of_artifacts(location, settings.place, settings.owner)
+        self._prefix = self._location.prefix
         self._client = client
 
     def list(self) -> Iterator[StoredObject]:
@@ -101,14 +95,14 @@ class S3Artifacts:
 
     def _list_versions(self) -> Iterator[StoredObject]:
         pages = self._client.get().get_paginator("list_object_versions")
-        for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix, **self._owner):
+        for page in pages.paginate(**self._location.bucket_arguments, Prefix=self._prefix):
             current = (each for each in page.get("Versions", ()) if each["IsLatest"])
             yield from self._files(current)
 
     def _list_objects(self) -> Iterator[StoredObject]:
         pages = self._client.get().get_paginator("list_objects_v2")
         try:
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix, **self._owner):
+            for page in pages.paginate(**self._location.bucket_arguments, Prefix=self._prefix):
                 yield from self._files(page.get("Contents", ()))
         except Exception as exc:
             raise self._unavailable(exc, "s3:ListBucket") from None
@@ -151,12 +145,12 @@ class S3Artifacts:
 
     def _arguments(self, path: str, version: str | None) -> dict[str, Any]:
         named = {} if version is None else {"VersionId": version}
-        return {"Bucket": self._bucket, "Key": self._prefix + path, **named, **self._owner}
+        return {**self._location.bucket_arguments, "Key": self._prefix + path, **named}
 
     def _refuse_without_bucket(self) -> None:
         """An answer to HEAD has no words: without the bucket it looks as if the object is gone."""
         try:
-            self._client.get().head_bucket(Bucket=self._bucket, **self._owner)
+            self._client.get().head_bucket(**self._location.bucket_arguments)
         except Exception as exc:
             raise self._unavailable(exc, "s3:ListBucket") from None
 
@@ -164,7 +158,7 @@ class S3Artifacts:
         if isinstance(exc, HostUnavailable):
             return exc
         if code_of(exc) == "NoSuchBucket":
-            return HostUnavailable(f"there is no bucket {self._bucket}")
+            return HostUnavailable(f"there is no bucket {self._location.bucket}")
         return _unavailable(exc, action)
 
 

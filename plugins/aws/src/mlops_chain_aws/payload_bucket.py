@@ -62,7 +62,6 @@ class PayloadBucket:
     def __init__(self, settings: PayloadSettings, client: LazyClient) -> None:
         self.settings = settings
         self._client = client
-        self._owner = {} if settings.owner is None else {"ExpectedBucketOwner": settings.owner}
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One request for the bucket; botocore's exceptions pass.
@@ -72,7 +71,7 @@ class PayloadBucket:
             arguments: of it, without the bucket.
         """
         method = getattr(self._client.get(), operation)
-        answer: dict[str, Any] = method(Bucket=self.settings.bucket, **self._owner, **arguments)
+        answer: dict[str, Any] = method(**self.settings.bucket_arguments, **arguments)
         return answer
 
     def ask_for_bucket(self) -> dict[str, Any]:

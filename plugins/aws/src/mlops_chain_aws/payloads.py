@@ -175,13 +175,10 @@ class S3PayloadStore:
             "ChecksumAlgorithm": "SHA256",
             "ChecksumSHA256": _to_base64(digest),
             **condition,
+            **settings.encryption_arguments,
         }
         if settings.kms_key is not None:
-            arguments |= {
-                "ServerSideEncryption": "aws:kms",
-                "SSEKMSKeyId": settings.kms_key,
-                "BucketKeyEnabled": True,
-            }
+            arguments["BucketKeyEnabled"] = True
         if settings.retention is not None:
             arguments |= {
                 "ObjectLockMode": settings.retention,

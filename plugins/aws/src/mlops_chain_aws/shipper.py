@@ -37,8 +37,8 @@ from chain_client.shipping.packing import ByteStream, PackedReader, PackedSource
 from chain_client.shipping.reading import read_manifest
 from chain_client.steps import step
 from mlops_chain_aws.clients import aws_errors
+from mlops_chain_aws.locations import S3Location
 from mlops_chain_aws.shipper_bucket import RefusedError, ShippingBucket
-from mlops_chain_aws.shipper_settings import ShippingSettings
 from mlops_chain_aws.shipper_upload import BUSY, PART_BYTES, THERE, PartedUpload, checksum_of
 
 _FOLDER: Final = "parcels/"
@@ -58,26 +58,21 @@ def open_s3_shipper(uri: str, base: Path) -> S3Shipper:
     Raises:
         ConfigurationError: the URI says nothing. The text shows nothing of it.
     """
-    return S3Shipper(ShippingSettings.of(uri))
+    return S3Shipper(S3Location.of(uri))
 
 
 class S3Shipper:
     """A shipper, and a receiver for relays.
 
     Args:
-        settings: what its URI says.
+        location: what its URI says.
     """
 
-    def __init__(self, settings: ShippingSettings) -> None:
-        self.uri = settings.shown
-        self._bucket = ShippingBucket(settings)
-        self._prefix = settings.prefix + _FOLDER
-        self._encryption: dict[str, Any] = {}
-        if settings.kms_key is not None:
-            self._encryption = {
-                "ServerSideEncryption": "aws:kms",
-                "SSEKMSKeyId": settings.kms_key,
-            }
+    def __init__(self, location: S3Location) -> None:
+        self.uri = location.shown
+        self._bucket = ShippingBucket(location)
+        self._prefix = location.prefix + _FOLDER
+        self._encryption = location.encryption_arguments
 
     def ship(self, shipment: Shipment, is_over: IsOver) -> None:
         """As `Shipper.ship`."""

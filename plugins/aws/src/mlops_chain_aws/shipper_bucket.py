@@ -16,7 +16,7 @@ from mlops_chain_aws.clients import (
     status_of,
     to_ours,
 )
-from mlops_chain_aws.shipper_settings import ShippingSettings
+from mlops_chain_aws.locations import S3Location
 
 _PATIENCE: Final = Patience(connect_s=3.0, read_s=10.0, attempts=3, connections=4)
 _ASK_S: Final = 0.1
@@ -41,13 +41,12 @@ class ShippingBucket:
     """Requests to one bucket. Nothing of botocore leaves it.
 
     Args:
-        settings: which bucket.
+        location: which bucket.
     """
 
-    def __init__(self, settings: ShippingSettings) -> None:
-        self._settings = settings
-        self._client = LazyClient("s3", settings.place, _PATIENCE)
-        self._owner = {} if settings.owner is None else {"ExpectedBucketOwner": settings.owner}
+    def __init__(self, location: S3Location) -> None:
+        self._location = location
+        self._client = LazyClient("s3", location.place, _PATIENCE)
 
     def ask(
         self,
@@ -76,9 +75,7 @@ class ShippingBucket:
         def work() -> dict[str, Any]:
             try:
                 method = getattr(self._client.get(), operation)
-                answer: dict[str, Any] = method(
-                    Bucket=self._settings.bucket, **self._owner, **arguments
-                )
+                answer: dict[str, Any] = method(**self._location.bucket_arguments, **arguments)
             except aws_errors() as exc:
                 if code_of(exc) in expected:
                     raise RefusedError(code_of(exc), status_of(exc)) from None
@@ -109,11 +106,11 @@ class ShippingBucket:
             if not page.get("IsTruncated"):
                 return
             asked = {**arguments, **{name: page[f"Next{name}"] for name in names}}
-        raise ShippingUnavailable(f"{self._settings.shown} holds too many objects to be listed")
+        raise ShippingUnavailable(f"{self._location.shown} holds too many objects to be listed")
 
     def to_unavailable(self, exc: Exception, action: str) -> ShippingUnavailable:
         """What a shipper's caller is told of any error of S3."""
-        shown, code = self._settings.shown, code_of(exc)
+        shown, code = self._location.shown, code_of(exc)
         if code == "NoSuchBucket":
             return ShippingUnavailable(f"there is no bucket for {shown}")
         told = to_ours(exc, "s3", ShippingUnavailable, action)

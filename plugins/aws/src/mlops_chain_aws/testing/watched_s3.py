@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
+from chain_client.types import Digest
 from mlops_chain_aws.clients import LazyClient, Patience, Place
+from mlops_chain_aws.payload_settings import PayloadSettings
+from mlops_chain_aws.payloads import S3PayloadStore
 from mlops_chain_aws.testing.stand_in import ENVIRONMENT, REGION, in_process
 
 UNSPOKEN = "AKIASECRETSECRET0000/presigned?X-Amz-Signature=0123456789"
@@ -51,6 +54,10 @@ class WatchedS3:
         for event, handler in self._registered:
             self.client.meta.events.unregister(event, handler)
 
+    def store(self, bucket: str = "plain", query: str = "") -> S3PayloadStore:
+        """A store that asks by this client; its payloads are at `key_of`."""
+        return S3PayloadStore(PayloadSettings.of(f"s3://{bucket}/p{query}"), self.lazy)
+
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self.asked.append((model.name, dict(params)))
 
@@ -85,6 +92,11 @@ class WatchedS3:
             yield lambda: said
         finally:
             self.client.meta.events.unregister(name, answer)
+
+
+def key_of(digest: Digest) -> str:
+    """Where a payload of `WatchedS3.store` lies."""
+    return f"p/{digest.hex()}"
 
 
 def make_answer(status: int, code: str) -> Any:
