@@ -69,20 +69,20 @@ def open_receiver(settings: Settings) -> Receiver | None:
 
 
 def examine_inbox(settings: Settings) -> tuple[bool, str]:
-    """Whether what was handed over can be seen, and how much of it waits elsewhere: asks the store.
+    """Whether there is a problem in seeing what was handed over, and how much waits in the store.
 
     Raises:
         ConfigurationError: `relay.inbox` names a store that is not known, or gives nothing back.
     """
     receiver = open_receiver(settings)
     if receiver is None:
-        return True, f"{settings.inbox_path}, if it is there"
+        return False, f"{settings.inbox_path}, if it is there"
     try:
         count = sum(1 for _ in itertools.islice(receiver.arrived(), _MOST_COUNTED))
     except ShippingUnavailable as exc:
-        return False, f"{receiver.uri} does not show what arrived: {exc}"
+        return True, f"{receiver.uri} does not show what arrived: {exc}"
     most = " or more" if count == _MOST_COUNTED else ""
-    return True, f"{receiver.uri}: {count}{most} sources wait there"
+    return False, f"{receiver.uri}: {count}{most} sources wait there"
 
 
 def _make_receiving(

@@ -321,10 +321,10 @@ def test_what_was_fetched_is_not_taken_in_once_another_relay_has_the_store(
 def test_doctor_says_how_many_wait_in_the_store_or_why_it_can_not(received: Receiving) -> None:
     received.hand_over(2)
     settings = received.site.settings
-    assert inbox_assembly.examine_inbox(settings) == (True, "store:store: 2 sources wait there")
+    assert inbox_assembly.examine_inbox(settings) == (False, "store:store: 2 sources wait there")
     received.store.away = ShippingUnavailable("nobody answers")
-    is_well, said = inbox_assembly.examine_inbox(settings)
-    assert not is_well
+    is_trouble, said = inbox_assembly.examine_inbox(settings)
+    assert is_trouble
     assert "nobody answers" in said
 
 
