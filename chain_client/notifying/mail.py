@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import smtplib
 import socket
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from chain_client.errors import ConfigurationError, ReceiverUnavailable
+from chain_client.notifying.limits import STEP_S, Limit
 from chain_client.notifying.texts import Message
 
-_TIMEOUT_S = 8.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PORTS = {"smtp": 587, "smtps": 465}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
@@ -46,7 +48,7 @@ class MailServer:
         return f"the mail server {self.host}:{self.port}"
 
     def send(self, message: Message, sender: str, to: Sequence[str], now_s: int) -> None:
-        """Hand it over, once, for all recipients.
+        """Hand it over, once, for all recipients, within `limits.WHOLE_S`.
 
         Args:
             message: what.
@@ -59,9 +61,12 @@ class MailServer:
             ConfigurationError: it refuses the login, TLS, sender or recipients.
         """
         mail = to_mail(message, sender, to, now_s)
+        limit = Limit()
         try:
-            with self._connect() as server:
+            with limit, contextlib.closing(self._connect(limit)) as server:
                 refused = server.send_message(mail, sender, list(to))
+                with contextlib.suppress(OSError, smtplib.SMTPException):
+                    server.quit()  # it has the mail, whatever it says now
         except smtplib.SMTPAuthenticationError as exc:
             raise ConfigurationError(
                 f"{self.shown} refuses the user or the password ({exc.smtp_code}); see "
@@ -80,22 +85,22 @@ class MailServer:
                 f"the certificate of {self.shown} is not accepted; see its name and its issuer"
             ) from None
         except (OSError, smtplib.SMTPException) as exc:
-            name = type(exc).__name__
-            raise ReceiverUnavailable(f"{self.shown} does not answer ({name})") from None
+            why = limit.broken or type(exc).__name__
+            raise ReceiverUnavailable(f"{self.shown} does not answer ({why})") from None
         if refused:
             raise self._refused([code for code, _ in refused.values()], "to some")
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self, limit: Limit) -> smtplib.SMTP:
         # The default name would be asked of the network, which may take long.
         name = socket.gethostname()
         own = name if "." in name else "[127.0.0.1]"
         context = ssl.create_default_context()
         if self.tls_at_once:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.host, self.port, own, timeout=_TIMEOUT_S, context=context
+            server: smtplib.SMTP = _TlsDialogue(
+                limit, self.host, self.port, own, timeout=STEP_S, context=context
             )
         else:
-            server = smtplib.SMTP(self.host, self.port, own, timeout=_TIMEOUT_S)
+            server = _Dialogue(limit, self.host, self.port, own, timeout=STEP_S)
         try:
             if not self.tls_at_once and self.host not in _LOOPBACK:
                 server.starttls(context=context)
@@ -114,6 +119,54 @@ class MailServer:
         return ConfigurationError(
             f"{text}; see notify.email_from, notify.approvers and notify.operators"
         )
+
+
+class _Dialogue(smtplib.SMTP):
+    """A dialogue within its limit, from the greeting on."""
+
+    def __init__(self, limit: Limit, *args: Any, **options: Any) -> None:
+        self._limit = limit
+        self._sock: socket.socket | None = None
+        self._file: _Lines | None = None
+        super().__init__(*args, **options)
+
+    @property
+    def sock(self) -> Any:
+        return self._sock
+
+    @sock.setter
+    def sock(self, connection: socket.socket | None) -> None:
+        self._sock = connection
+        if connection is not None:
+            self._limit.watch(connection)
+
+    @property
+    def file(self) -> Any:
+        return self._file
+
+    @file.setter
+    def file(self, file: Any) -> None:
+        self._file = None if file is None else _Lines(file, self._limit)
+
+
+class _TlsDialogue(_Dialogue, smtplib.SMTP_SSL):
+    """The same with TLS from the first byte on."""
+
+
+class _Lines:
+    """What a server answers, line by line; smtplib keeps all lines of an answer."""
+
+    def __init__(self, file: Any, limit: Limit) -> None:
+        self._file = file
+        self._limit = limit
+
+    def readline(self, most: int) -> bytes:
+        line: bytes = self._file.readline(most)
+        self._limit.count(len(line))
+        return line
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def to_mail(message: Message, sender: str, to: Sequence[str], now_s: int) -> EmailMessage:

@@ -11,14 +11,17 @@ import http.client
 import json
 import os
 import secrets
+import socket
 import ssl
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import (
     BaseHandler,
+    HTTPHandler,
     HTTPRedirectHandler,
     HTTPSHandler,
     ProxyHandler,
@@ -27,12 +30,12 @@ from urllib.request import (
 )
 
 from chain_client.errors import ConfigurationError, HomeNotWritable, ReceiverUnavailable
+from chain_client.notifying.limits import STEP_S, Limit
 from chain_client.notifying.texts import Message, to_timestamp
 
 PREFIX = "whsec_"
 _MIN_BYTES, _MAX_BYTES = 24, 64
 _NEW_BYTES = 32
-_TIMEOUT_S = 8.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LATER = (408, 425, 429)
 
@@ -55,7 +58,7 @@ class Webhook:
         return f"the webhook at {_host(urlsplit(self.url))}"
 
     def send(self, message: Message, now_s: int) -> None:
-        """Post it, once.
+        """Post it, once, and wait for the answer's head, for `limits.WHOLE_S` at most.
 
         Args:
             message: what.
@@ -69,9 +72,10 @@ class Webhook:
         headers = {"Content-Type": "application/json", "User-Agent": "mlops-chain"}
         headers |= sign(self.secret, message.id, now_s, body)
         request = Request(self.url, data=body, headers=headers, method="POST")  # noqa: S310
+        limit = Limit()
         try:
-            with self._open(request) as answer:
-                answer.read(1)
+            with limit, self._open(request, limit):
+                pass  # it was taken; nobody reads what else is said
         except HTTPError as exc:
             code = exc.code
             exc.close()
@@ -80,14 +84,15 @@ class Webhook:
             # Their texts may hold the path: none of it is passed on.
             cause = exc.reason if isinstance(exc, URLError) else exc
             name = type(cause).__name__ if isinstance(cause, BaseException) else "no answer"
-            raise ReceiverUnavailable(f"{self.shown} does not answer ({name})") from None
+            why = limit.broken or name
+            raise ReceiverUnavailable(f"{self.shown} does not answer ({why})") from None
 
-    def _open(self, request: Request) -> IO[bytes]:
+    def _open(self, request: Request, limit: Limit) -> IO[bytes]:
         is_here = urlsplit(self.url).hostname in _LOOPBACK
         # What is on this machine is reached by no proxy; else those of the environment apply.
         handlers: list[BaseHandler] = [ProxyHandler({})] if is_here else []
-        handlers += [_NoRedirect(), HTTPSHandler(context=ssl.create_default_context())]
-        found: IO[bytes] = build_opener(*handlers).open(request, timeout=_TIMEOUT_S)
+        handlers += [_NoRedirect(), _Http(limit), _Https(limit)]
+        found: IO[bytes] = build_opener(*handlers).open(request, timeout=STEP_S)
         return found
 
     def _refuse(self, code: int) -> None:
@@ -99,6 +104,48 @@ class Webhook:
         if code >= 500 or code in _LATER:
             raise ReceiverUnavailable(text) from None
         raise ConfigurationError(f"{text}; see that its address and secret are right") from None
+
+
+class _Connection(http.client.HTTPConnection):
+    """Watched from the moment on at which it stands, also while TLS or a proxy is spoken to."""
+
+    def __init__(self, limit: Limit, *args: Any, **options: Any) -> None:
+        self._limit = limit
+        self._sock: socket.socket | None = None
+        super().__init__(*args, **options)
+
+    @property
+    def sock(self) -> socket.socket | Any:
+        return self._sock
+
+    @sock.setter
+    def sock(self, connection: socket.socket | None) -> None:
+        self._sock = connection
+        if connection is not None:
+            self._limit.watch(connection)
+
+
+class _TlsConnection(_Connection, http.client.HTTPSConnection):
+    """The same with TLS."""
+
+
+class _Http(HTTPHandler):
+    def __init__(self, limit: Limit) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def http_open(self, req: Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Connection, self._limit), req)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, limit: Limit) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def https_open(self, req: Request) -> http.client.HTTPResponse:
+        connect = partial(_TlsConnection, self._limit, context=ssl.create_default_context())
+        return self.do_open(connect, req)
 
 
 class _NoRedirect(HTTPRedirectHandler):
