@@ -75,7 +75,10 @@ class Webhook:
         limit = Limit()
         try:
             with limit, self._open(request, limit):
-                pass  # it was taken; nobody reads what else is said
+                # It was taken, and nobody reads what else is said; but a head that was cut off by
+                # the limit is no answer.
+                if limit.broken is not None:
+                    raise TimeoutError(limit.broken)
         except HTTPError as exc:
             code = exc.code
             exc.close()
