@@ -164,6 +164,11 @@ class Anchoring:
         """
         return self._raised(lambda: self._step(lease, wait_s))
 
+    @property
+    def is_turning(self) -> bool:
+        """Whether a turn goes on, or has ended and nobody has seen how."""
+        return self._background.is_busy
+
     def forget(self) -> None:
         """Begin anew with the next turn: the lease or the key's was lost."""
         self._anchorer = None

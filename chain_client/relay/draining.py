@@ -32,6 +32,7 @@ class Draining:
         ingest: reads the spool once.
         intake: of which what was handed over elsewhere is fetched.
         turn: takes one turn of anchoring, and waits a little for it; whether something arrived.
+        is_turning: whether that turn goes on: what it finds of the chain is waited for.
         companions: read back and synced meanwhile.
         clock: time.
         stop: ends the pauses.
@@ -44,6 +45,7 @@ class Draining:
         ingest: Callable[[], Round],
         intake: Intake,
         turn: Callable[[Lease, float], bool],
+        is_turning: Callable[[], bool],
         companions: Companions,
         clock: Clock,
         stop: threading.Event,
@@ -53,6 +55,7 @@ class Draining:
         self._ingest = ingest
         self._intake = intake
         self._turn = turn
+        self._is_turning = is_turning
         self._companions = companions
         self._clock = clock
         self._stop = stop
@@ -100,11 +103,13 @@ class Draining:
                 lease = self._tenure.seat()
                 if lease is not None and self._turn(lease, _POLL_S):
                     continue
-                if final_size(self._log) >= target:
+                if final_size(self._log) >= target and not self._is_turning():
                     return
             except Unavailable as exc:
                 trouble = exc
             if self._clock.monotonic_us() >= deadline_us:
+                if trouble is None and final_size(self._log) >= target:
+                    return
                 raise trouble or NotInTime(self._what_is_missing(target))
             self._stop.wait(_POLL_S)
 

@@ -226,6 +226,7 @@ class Relay:
             self._ingest,
             self._intake,
             self._anchor_now,
+            lambda: self._anchoring.is_turning,
             self._companions,
             self._clock,
             self._stop,

@@ -90,6 +90,8 @@ def test_changed_code_is_refused(
 ) -> None:
     monkeypatch.setattr("os.nice", lambda increment: 0)
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    # However long the chain takes to answer: a relay does not end before it has heard it.
+    monkeypatch.setattr("chain_client.relay.draining._POLL_S", 0.001)
     assert deployment.registry is not None
     for address in (deployment.event_log, deployment.registry):
         deployed.anvil.rpc("anvil_setCode", to_hex(address), "0x60006000f3")
