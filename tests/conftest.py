@@ -182,6 +182,17 @@ def airflow_in_process(
     return _airflow_of_process
 
 
+@pytest.fixture(scope="session")
+def forking_programs(
+    tmp_path_factory: pytest.TempPathFactory, _no_process_is_left: None
+) -> Iterator[Path]:
+    """A folder with a ``mlops-chain`` that starts at once; see `tests.forked_commands`."""
+    from tests.forked_commands import forked_commands
+
+    with forked_commands(tmp_path_factory.mktemp("forks")) as folder:
+        yield folder
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_process_is_left() -> Iterator[None]:
     """Whatever the tests started has ended when they end, detached relays included."""

@@ -60,9 +60,9 @@ def recorded(
     return tmp_path
 
 
-def test_a_recorded_home_becomes_a_gated_one(recorded: Path) -> None:
+def test_a_recorded_home_becomes_a_gated_one(recorded: Path, forking_programs: Path) -> None:
     keys, rights, plan, apply, warned, explained, enforce, promoted, refused = run_shell_blocks(
-        "how-to/set-up-the-gate.md", recorded
+        "how-to/set-up-the-gate.md", recorded, forking_programs
     )
     assert keys.count("address    0x") == 4
     assert "has the role breaker" in rights
@@ -87,10 +87,12 @@ def gated(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
-def test_approvers_without_our_software_and_without_a_home_approve(gated: Site) -> None:
+def test_approvers_without_our_software_and_without_a_home_approve(
+    gated: Site, forking_programs: Path
+) -> None:
     gated.propose(1)
     inbox, asked, signing, wallet, offline, submitted, told = run_shell_blocks(
-        "how-to/approve-a-promotion.md", gated.folder
+        "how-to/approve-a-promotion.md", gated.folder, forking_programs
     )
     assert "0 of 2 approvals; bob, carol may still approve" in inbox
     assert "not signed" in asked
@@ -102,14 +104,16 @@ def test_approvers_without_our_software_and_without_a_home_approve(gated: Site) 
     assert gated.champion() == "1"
 
 
-def test_keys_are_replaced_and_a_lost_chain_is_got_over(gated: Site) -> None:
+def test_keys_are_replaced_and_a_lost_chain_is_got_over(
+    gated: Site, forking_programs: Path
+) -> None:
     first = gated.propose(1)
     gated.approve(first, "bob", "carol")
     gated.json("model", "promote", first)
     gated.json("sync")
     gated.propose(2)
     paused, replaced, refused, registrar, away, offline, back = run_shell_blocks(
-        "how-to/runbook-keys.md", gated.folder
+        "how-to/runbook-keys.md", gated.folder, forking_programs
     )
     assert "it is paused: nothing is promoted until an admin ends that" in paused
     assert "1 of 2 approvals; carol may still approve" in replaced
@@ -128,7 +132,9 @@ def test_keys_are_replaced_and_a_lost_chain_is_got_over(gated: Site) -> None:
     assert (place["version"], place["cause"]) == (1, "rolled_back")
 
 
-def test_a_wallet_that_is_a_contract_approves(gated: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wallet_that_is_a_contract_approves(
+    gated: Site, forking_programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Answers every question with ERC-1271's magic value: PUSH4 … PUSH1 e0 SHL, MSTORE, RETURN.
     answer = bytes.fromhex("631626ba7e60e01b60005260206000f3")
     deploy = bytes.fromhex("6f") + answer + bytes.fromhex("60005260106010f3")
@@ -139,7 +145,9 @@ def test_a_wallet_that_is_a_contract_approves(gated: Site, monkeypatch: pytest.M
     monkeypatch.setenv("SAFE", to_hex(wallet))
     monkeypatch.setenv("SAFE_SIGNATURE", "0x" + b"signed by three owners".hex())
     gated.propose(1)
-    applied, signed, data = run_shell_blocks("how-to/approve-with-a-safe.md", gated.folder)
+    applied, signed, data = run_shell_blocks(
+        "how-to/approve-with-a-safe.md", gated.folder, forking_programs
+    )
     assert "to risk" in applied
     assert f"approved by safe ({to_hex(wallet)})" in " ".join(signed.split())
     fields = json.loads((gated.folder / "asked.json").read_text())["proposal"]["fields"]
