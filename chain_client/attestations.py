@@ -15,6 +15,7 @@ from chain_client.event_codec import decode_event
 from chain_client.events import Actor, Event, Json, Subject
 from chain_client.hosts import AttestedFiles, Recorded
 from chain_client.log import Log
+from chain_client.log.entry_check import read_whole
 from chain_client.manifests import ModelManifest, model_digest, openssf_root
 from chain_client.types import Digest, EventId, from_hex, to_hex
 
@@ -132,24 +133,30 @@ def attestations_of(log: Log, store_id: str, location: str) -> Iterator[Attestat
     """
     key = attestation_subject(store_id, location).to_key()
     for entry in log.find_events(key, exact=True):
-        if entry.event is None:
-            raise LogCorrupt(f"entry {entry.index} of the log, an attestation, has no payload")
-        event = decode_event(entry.event)
+        event = read_whole(entry)
         if event.type == FILES_ATTESTED:
             yield to_attestation(event, entry.index)
 
 
-def recorded_in(log: Log, *store_ids: str) -> Recorded:
-    """What `Governs.attest` asks the log: the events of a subject, whichever store has it."""
+def recorded_in(log: Log, *store_ids: str, whole: bool = False) -> Recorded:
+    """What `Governs.attest` asks the log: the events of a subject, whichever store has it.
+
+    Args:
+        log: of the home.
+        store_ids: the stores.
+        whole: raise LogCorrupt at an entry that is not what was sealed, in place of passing over
+            what it says.
+    """
 
     def recorded(kind: str, subject_id: str, below: bool) -> Iterator[Event]:
         for store_id in store_ids:
             key = Subject(store_id, kind, subject_id).to_key()
             for entry in log.find_events(key, exact=not below):
-                if entry.event is None:
+                if whole:
+                    yield read_whole(entry)
                     continue
                 try:
-                    yield decode_event(entry.event)
+                    yield decode_event(entry.event or b"")
                 except InvalidEvent:
                     continue  # verification names it
 

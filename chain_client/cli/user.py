@@ -63,6 +63,7 @@ def bind(
         raise click.UsageError("give the ADDRESS, or --remove")
     with governing(home) as client:
         known = bindings(client.log, client.deployment)
+        known.check_known(name)
         wanted = None if address is None else to_address(address, known)
         if remove and name not in known:
             bound = ", ".join(known) or "none"

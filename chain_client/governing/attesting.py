@@ -94,9 +94,10 @@ def read_files(client: ChainClient, found: FoundModel, version: int) -> Attested
     Raises:
         HostUnavailable: the files can't be read.
         InvalidInput: there is no such version, or it has files that can't be attested.
+        LogCorrupt: what was recorded of the files can't be read, so that nobody can compare them.
     """
     own, model = found.binding, found.model
     # A registry in a database of its own: the server records in another one what runs log.
     beside = [b.store_id for b in client.folder.bindings() if b.artifacts == own.artifacts]
-    recorded = recorded_in(client.log, *{own.store_id, *beside})
+    recorded = recorded_in(client.log, *{own.store_id, *beside}, whole=True)
     return found.host.attest(own, model.name, version, model.workspace, recorded)

@@ -8,41 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from chain_client.commitments import seal
-from chain_client.errors import ChainError
-from chain_client.event_codec import decode_event
-from chain_client.events import Event
 from chain_client.log.database import reading
+from chain_client.log.entry_check import LeafMismatch, check_entry
 from chain_client.log.log import Log
-from chain_client.log.model import Entry, Fault
+from chain_client.log.model import Entry
 from chain_client.log.payload_place import PayloadPlace
 from chain_client.log.tiles import WIDTH, TileSource
 from chain_client.merkle import root
 from chain_client.types import LeafHash, SourceId
-
-
-@dataclass(frozen=True, slots=True)
-class LeafMismatch:
-    """An entry that is not what was sealed.
-
-    Args:
-        index: its leaf's index.
-        kind: ``entry_missing`` (no row), ``payload_missing`` (no event or seed),
-            ``payload_object_missing`` or ``payload_object_damaged`` (what a payload store keeps of
-            it), ``payload_head_changed`` (what the row says of that), ``payload_unreadable``,
-            ``leaf_changed`` (event, seed or leaf hash were edited), ``position_changed`` (the row
-            names another source or sequence than the event) or ``subject_changed`` (the event
-            can't be found under its subject).
-        event_type: type of the stored event, if it can be read.
-        subject_key: key of its subject, if it can be read.
-        detail: one sentence.
-    """
-
-    index: int
-    kind: str
-    event_type: str | None
-    subject_key: str | None
-    detail: str
 
 
 @dataclass(slots=True)
@@ -148,44 +121,8 @@ def _note(check: RangeCheck, entry: Entry, note_types: Collection[str]) -> None:
     check.leaf_hashes.append(entry.leaf_hash if len(entry.leaf_hash) == 32 else None)
     if type(entry.sequence) is int:
         check.sequences.setdefault(entry.source_id, []).append(entry.sequence)
-    mismatch, event = _recheck_entry(entry)
+    mismatch, event = check_entry(entry)
     if mismatch is not None:
         check.mismatches.append(mismatch)
     if event is not None and event.type in note_types:
         check.noted.append((event.source_id, event.sequence, event.type))
-
-
-def _recheck_entry(entry: Entry) -> tuple[LeafMismatch | None, Event | None]:
-    where = f"entry {entry.index}"
-    fault = entry.fault
-    if fault is not None and fault.kind is Fault.OBJECT_MISSING:
-        return _mismatch(entry, "payload_object_missing", f"{where}: {fault.detail}"), None
-    if fault is not None and fault.kind is Fault.OBJECT_DAMAGED:
-        return _mismatch(entry, "payload_object_damaged", f"{where}: {fault.detail}"), None
-    if entry.event is None or entry.seed is None:
-        text = f"{where} has no event or no seed any more, and nothing says that it was erased"
-        return _mismatch(entry, "payload_missing", text), None
-    try:
-        event = decode_event(entry.event)
-        sealed = seal(event, entry.seed)
-    except (ChainError, ValueError, TypeError) as exc:
-        text = f"the event of {where} can't be read ({type(exc).__name__})"
-        return _mismatch(entry, "payload_unreadable", text), None
-    if sealed != entry.leaf_hash:
-        text = f"the event, the seed or the leaf hash of {where} was edited"
-        return _mismatch(entry, "leaf_changed", text, event), event
-    if (event.source_id, event.sequence) != (entry.source_id, entry.sequence):
-        text = f"the row of {where} names another source or sequence than its event"
-        return _mismatch(entry, "position_changed", text, event), event
-    if event.subject.to_key() != entry.subject_key:
-        text = f"{where} is kept under another subject than its event's"
-        return _mismatch(entry, "subject_changed", text, event), event
-    if fault is not None:
-        return _mismatch(entry, "payload_head_changed", f"{where}: {fault.detail}", event), event
-    return None, event
-
-
-def _mismatch(entry: Entry, kind: str, detail: str, event: Event | None = None) -> LeafMismatch:
-    if event is None:
-        return LeafMismatch(entry.index, kind, None, entry.subject_key, detail)
-    return LeafMismatch(entry.index, kind, event.type, event.subject.to_key(), detail)

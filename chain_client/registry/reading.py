@@ -44,7 +44,7 @@ from chain_client.registry.state import RegistryState, fold
 from chain_client.registry.statements import Document
 from chain_client.registry.summaries import check_return_summary, check_summary, check_terms
 from chain_client.registry.targets import Target
-from chain_client.registry.users import bindings, resolve_address, to_names
+from chain_client.registry.users import Bindings, bindings, resolve_address, to_names
 from chain_client.signing.eip712 import Domain
 from chain_client.types import Address, Digest, to_hex
 
@@ -133,7 +133,7 @@ class RegistryReader:
 
     # --- names
 
-    def users(self) -> dict[str, Address]:
+    def users(self) -> Bindings:
         """Addresses by the names that the deployment's owner has bound."""
         return bindings(self._log, self.deployment)
 
@@ -142,6 +142,7 @@ class RegistryReader:
 
         Raises:
             UnknownName: no such name is bound.
+            LogCorrupt: what it stands for can't be read.
         """
         return resolve_address(who, self.users())
 

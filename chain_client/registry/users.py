@@ -1,7 +1,9 @@
 """Who an address is: names that the deployment's owner has bound to addresses.
 
 A binding is an event of the log, ``user.bound`` with ``Subject("", "user", <name>)``. Only one that
-the owner's key has signed counts; forged ones are passed over. Signatures here are stable.
+the owner's key has signed counts; forged ones are passed over. An entry that can't be read may
+have taken an earlier one back: nobody knows then what its name stands for. Signatures here are
+stable.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from typing import Any
 
 from chain_client.canonical import encode
 from chain_client.clock import Clock, SystemClock
-from chain_client.errors import ChainError, InvalidEvent, InvalidInput, UnknownName
+from chain_client.errors import ChainError, InvalidEvent, InvalidInput, LogCorrupt, UnknownName
 from chain_client.event_codec import decode_event
 from chain_client.events import Json, Subject
 from chain_client.ledger.deployment import Deployment
 from chain_client.log import Log
+from chain_client.log.entry_check import read_whole
 from chain_client.registry.documents import Records
 from chain_client.shown_text import escape_unprintable
 from chain_client.shown_uri import refuse_key
@@ -24,6 +27,7 @@ from chain_client.signing.eip712 import Domain, StructType, find_signer, sign_di
 from chain_client.types import Address, from_hex, to_hex
 
 USER_BOUND = "user.bound"
+_USERS = Subject("", "user", "").to_key()
 
 _BINDING = StructType(
     "UserBinding",
@@ -36,6 +40,32 @@ _BINDING = StructType(
 )
 _NOBODY = Address(bytes(20))
 _MAX_NAME = 255
+
+
+class Bindings(dict[str, Address]):
+    """Addresses by name; a name that an entry of the log hides is not among them.
+
+    Args:
+        addresses: by name.
+        hidden: what is wrong with an entry that binds or unbinds a name, by name.
+    """
+
+    def __init__(self, addresses: Mapping[str, Address], hidden: Mapping[str, str]) -> None:
+        super().__init__(addresses)
+        self.hidden = hidden
+
+    def check_known(self, name: str) -> None:
+        """See that nothing hides what a name stands for.
+
+        Raises:
+            LogCorrupt: an entry that binds or unbinds it can't be read; the text names it.
+        """
+        if name in self.hidden:
+            raise LogCorrupt(
+                f"nobody knows which address is bound to the user {name!r}: "
+                f"{self.hidden[name]}. Put it back from a backup, or use the address itself or "
+                "another name"
+            )
 
 
 def bind(
@@ -86,14 +116,16 @@ def bind(
     records.note(USER_BOUND, Subject("", "user", name), payload, required=True)
 
 
-def bindings(log: Log, deployment: Deployment) -> dict[str, Address]:
+def bindings(log: Log, deployment: Deployment) -> Bindings:
     """Addresses by name: of each name's bindings that the owner has signed, the latest."""
     latest: dict[str, tuple[int, bytes, Address]] = {}
-    for entry in log.find_events(Subject("", "user", "").to_key()):
+    hidden: dict[str, str] = {}
+    for entry in log.find_events(_USERS):
         try:
-            event = decode_event(entry.event or b"")
-        except InvalidEvent:
-            continue  # verify names it
+            event = read_whole(entry)
+        except LogCorrupt as exc:
+            hidden[(entry.subject_key or "").removeprefix(_USERS)] = str(exc)
+            continue
         if event.type != USER_BOUND:
             continue
         found = _checked(event.payload, deployment)
@@ -101,13 +133,19 @@ def bindings(log: Log, deployment: Deployment) -> dict[str, Address]:
             name, account, time_us = found
             newer = (time_us, encode(to_hex(account)), account)
             latest[name] = max(latest.get(name, newer), newer)
-    return {name: account for name, (_, _, account) in sorted(latest.items()) if account != _NOBODY}
+    newest = {name: account for name, (_, _, account) in sorted(latest.items())}
+    known = {
+        name: account
+        for name, account in newest.items()
+        if account != _NOBODY and name not in hidden
+    }
+    return Bindings(known, hidden)
 
 
 def all_names(log: Log, deployment: Deployment) -> dict[Address, set[str]]:
     """Every name that the owner ever bound to an address, by address."""
     names: dict[Address, set[str]] = {}
-    for entry in log.find_events(Subject("", "user", "").to_key()):
+    for entry in log.find_events(_USERS):
         try:
             event = decode_event(entry.event or b"")
         except InvalidEvent:
@@ -137,6 +175,7 @@ def resolve_address(text: str, found: Mapping[str, Address]) -> Address:
 
     Raises:
         UnknownName: no such name is bound.
+        LogCorrupt: what it stands for can't be read.
         InvalidInput: hex of another length.
         ConfigurationError: it looks like a private key.
     """
@@ -144,6 +183,8 @@ def resolve_address(text: str, found: Mapping[str, Address]) -> Address:
         return Address(from_hex(text, size=20))
     if text not in found:
         refuse_key(text)
+        if isinstance(found, Bindings):
+            found.check_known(text)
         known = ", ".join(sorted(found)) or "none"
         raise UnknownName(
             f"no address is bound to the user {text[:80]!r} (bound: {known}); bind one with "
