@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _FAILURES = 5
 _OPEN_US = 60_000_000
+_OPEN_MAX_US = 3_600_000_000
 
 
 @dataclass(slots=True)
@@ -13,7 +14,8 @@ class Breaker:
     """Opens after five failures in a row, or at once for a call that took too long.
 
     While it is open nothing is called; after a minute one call is, and decides: success closes it,
-    failure opens it for another minute.
+    failure opens it for another minute. The more calls hang the longer it is open, for an hour at
+    most.
     """
 
     _failures: int = 0
@@ -41,7 +43,7 @@ class Breaker:
         self._open_until_us = now_us + _OPEN_US
         return True
 
-    def took_too_long(self, now_us: int) -> None:
-        """A call is over its time."""
+    def took_too_long(self, now_us: int, hanging: int) -> None:
+        """A call is over its time, one of so many that hang."""
         self._failures = _FAILURES
-        self._open_until_us = now_us + _OPEN_US
+        self._open_until_us = now_us + min(_OPEN_US << min(hanging - 1, 16), _OPEN_MAX_US)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from chain_client.observing.observer import Observer, ObserverFigures, Ticket
+from chain_client.observing.observer import Observer
+from chain_client.observing.ticket import ObserverFigures, Ticket
 
 CLOSE_S = 5.0
 """How long the end waits for calls that are under way, all together."""
@@ -28,18 +29,28 @@ class Dispatcher:
         """Whether there is anybody to be told."""
         return bool(self._observers)
 
-    def tell(self, hook: str, **values: Any) -> tuple[Ticket, ...]:
+    def waiting(self, hook: str) -> int:
+        """How many notices wait for the one of a hook's observers who has the fewest."""
+        listening = (one for one in self._observers if one.listens_to(hook))
+        return min((one.figures().waiting for one in listening), default=0)
+
+    def tell(
+        self, hook: str, /, *, told: Collection[str] = (), **values: Any
+    ) -> tuple[Ticket, ...]:
         """Let everybody be told who listens.
 
         Args:
             hook: name of the hook.
-            values: its arguments by name.
+            told: observers who know it already.
+            values: the hook's arguments by name.
 
         Returns:
             a ticket for each; `Ticket.outcome` tells when it is settled.
         """
         return tuple(
-            observer.put(hook, values) for observer in self._observers if observer.listens_to(hook)
+            observer.put(hook, values)
+            for observer in self._observers
+            if observer.listens_to(hook) and observer.name not in told
         )
 
     def sweep(self) -> None:

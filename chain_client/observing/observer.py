@@ -11,15 +11,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from chain_client.clock import Clock
 from chain_client.errors import ChainError, Unavailable
-from chain_client.events import Json
 from chain_client.observing.breaker import Breaker
+from chain_client.observing.ticket import ObserverFigures, Outcome, Ticket
 
 _logger = logging.getLogger(__name__)
 
@@ -27,72 +25,26 @@ _AGAIN_US = 2_000_000
 _AGAIN_MAX_US = 60_000_000
 _GIVE_UP_US = 24 * 3_600_000_000
 
-
-class Outcome(StrEnum):
-    """What became of one notice for one observer."""
-
-    TOLD = "told"
-    FAILED = "failed"
-    """The observer was called and raised."""
-    SKIPPED = "skipped"
-    """It was not called, or did not come back in time."""
-
-
-@dataclass(slots=True)
-class Ticket:
-    """One notice for one observer.
-
-    Args:
-        hook: which is called.
-        values: arguments by name; the observer is given copies.
-        outcome: None until it is settled.
-    """
-
-    hook: str
-    values: Mapping[str, Any]
-    outcome: Outcome | None = None
-    first_us: int | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ObserverFigures:
-    """What became of all notices for one observer since this process began.
-
-    Args:
-        name: of the plugin.
-        told: calls that went well.
-        failed: calls that raised.
-        skipped: notices that it was not told, or not in time.
-        waiting: notices in its queue.
-        trouble: why it is not told now, in words; None if all is well.
-    """
-
-    name: str
-    told: int = 0
-    failed: int = 0
-    skipped: int = 0
-    waiting: int = 0
-    trouble: str | None = None
-
-    def to_json(self) -> dict[str, Json]:
-        """All of it by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+MOST_HANGING = 16
+"""Most threads that are left behind in calls which do not come back."""
 
 
 class Observer:
-    """Calls one plugin's hooks in its own daemon thread.
+    """Calls hooks of a plugin in a daemon thread of its own.
 
     Guarantee: no method raises, and none but `close` waits. Whatever the plugin does in a call
     (raise, ask for the process's end by ``sys.exit``, hang for ever, fork, change what it was
     given), its caller only sees a ticket that is settled in bounded time, unless the plugin itself
-    asked to be called again (`chain_client.errors.Unavailable`).
+    asked to be called again (`chain_client.errors.Unavailable`). A thread in a call that takes too
+    long is left behind, and a new one goes on after a minute; so many at most as `MOST_HANGING`.
 
     Args:
-        name: of the plugin.
+        name: of the observer, for people and metrics.
         hooks: what is called, by hook.
         clock: time.
         size: most notices that wait; what comes beyond is skipped.
         timeout_s: how long one call may take.
+        given: what each call is given besides, by name; copies.
     """
 
     def __init__(
@@ -102,12 +54,14 @@ class Observer:
         clock: Clock,
         size: int,
         timeout_s: float,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self._hooks = hooks
         self._clock = clock
         self._size = size
         self._timeout_us = round(timeout_s * 1e6)
+        self._given = given or {}
         self._breaker = Breaker()
         self._queue: deque[Ticket] = deque()
         self._changed = threading.Condition()
@@ -115,6 +69,7 @@ class Observer:
         self._is_closing = False
         self._running: Ticket | None = None
         self._running_since_us = 0
+        self._hanging = 0
         self._again_us = 0
         self._again_at_us = 0
         self._trouble: str | None = None
@@ -127,14 +82,16 @@ class Observer:
 
     def put(self, hook: str, values: Mapping[str, Any]) -> Ticket:
         """Let it be told, unless it is left alone now; a skipped notice's ticket is settled."""
-        ticket = Ticket(hook, values)
+        ticket = Ticket(self.name, hook, values)
         with self._changed:
             now_us = self._clock.monotonic_us()
             self._look_for_overtime(now_us)
             if self._is_closing:
                 pass  # it stays open: whoever comes next tells it
-            elif self._is_over_time(now_us) or self._breaker.is_open(now_us):
+            elif self._breaker.is_open(now_us):
                 self._skip(ticket, "it is left alone for now")
+            elif self._hanging >= MOST_HANGING:
+                self._skip(ticket, "too many of its calls hang")
             elif len(self._queue) >= self._size:
                 self._skip(ticket, "its queue is full")
             elif not self._start():
@@ -159,6 +116,7 @@ class Observer:
                 counts[Outcome.FAILED],
                 counts[Outcome.SKIPPED],
                 len(self._queue),
+                self._hanging,
                 self._trouble,
             )
 
@@ -173,8 +131,9 @@ class Observer:
 
         Tickets of what was not told any more are not settled: it is told again by who comes next.
         """
-        if self._thread is not None:
-            self._thread.join(max(0.0, wait_s))
+        thread = self._thread
+        if thread is not None:
+            thread.join(max(0.0, wait_s))
 
     # --- with the lock held
 
@@ -197,9 +156,12 @@ class Observer:
 
     def _look_for_overtime(self, now_us: int) -> None:
         ticket = self._running
-        if ticket is None or ticket.outcome is not None or not self._is_over_time(now_us):
+        if ticket is None or not self._is_over_time(now_us):
             return
-        self._breaker.took_too_long(now_us)
+        # Its thread is left behind: it ends when the call does.
+        self._thread = self._running = None
+        self._hanging += 1
+        self._breaker.took_too_long(now_us, self._hanging)
         self._trouble = f"a call of {ticket.hook} takes longer than {self._timeout_us / 1e6:g} s"
         self._log_once("time", "the observer %s is left alone: %s", self.name, self._trouble)
         self._settle(ticket, Outcome.SKIPPED)
@@ -228,9 +190,8 @@ class Observer:
     def _run(self) -> None:
         while True:
             ticket = self._next()
-            if ticket is None:
+            if ticket is None or not self._call(ticket):
                 return
-            self._call(ticket)
 
     def _next(self) -> Ticket | None:
         with self._changed:
@@ -250,12 +211,13 @@ class Observer:
                 wait_s = (self._again_at_us - now_us) / 1e6 if self._queue else None
                 self._changed.wait(wait_s)
 
-    def _call(self, ticket: Ticket) -> None:
+    def _call(self, ticket: Ticket) -> bool:
+        """Call it; whether this thread goes on."""
         process = os.getpid()
         error: BaseException | None = None
         try:
-            values = {name: copy.deepcopy(value) for name, value in ticket.values.items()}
-            self._hooks[ticket.hook](**values)
+            values = {**ticket.values, **self._given}
+            self._hooks[ticket.hook](**copy.deepcopy(values))
         except BaseException as exc:
             error = exc
         finally:
@@ -265,15 +227,17 @@ class Observer:
         with self._changed:
             now_us = self._clock.monotonic_us()
             self._look_for_overtime(now_us)
+            if self._thread is not threading.current_thread():
+                self._hanging -= 1
+                return False  # it came back too late
             self._running = None
-            if ticket.outcome is not None:
-                return  # it came back too late
             if error is None:
                 self._went_well(ticket)
             elif isinstance(error, Unavailable) and now_us - (ticket.first_us or 0) < _GIVE_UP_US:
                 self._put_off(ticket, error, now_us)
             else:
                 self._went_wrong(ticket, error, now_us)
+            return True
 
     def _went_well(self, ticket: Ticket) -> None:
         if self._trouble is not None:

@@ -91,13 +91,20 @@ def _observers(tally: Tally) -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         "mlops_chain_observer_waiting", "Notices that wait for a plugin.", labels=["observer"]
     )
+    hanging = GaugeMetricFamily(
+        "mlops_chain_observer_hanging",
+        "Calls of a plugin that take too long and have not come back.",
+        labels=["observer"],
+    )
     trouble = GaugeMetricFamily(
         "mlops_chain_observer_trouble", "Whether a plugin can't be told now.", labels=["observer"]
     )
     for one in tally.observers:
         waiting.add_metric([one.name], one.waiting)
+        hanging.add_metric([one.name], one.hanging)
         trouble.add_metric([one.name], int(one.trouble is not None))
     yield waiting
+    yield hanging
     yield trouble
 
 

@@ -121,7 +121,15 @@ def test_people_are_told_once_and_a_restart_tells_nothing_twice(
 
     status = json.loads(site.chain("status", "--json"))
     assert status["observers"] == [
-        {"name": "notifier", "told": 4, "failed": 0, "skipped": 0, "waiting": 0, "trouble": None}
+        {
+            "name": "notifier",
+            "told": 4,
+            "failed": 0,
+            "skipped": 0,
+            "waiting": 0,
+            "hanging": 0,
+            "trouble": None,
+        }
     ]
     said = (site.folder / "relay.txt").read_text()
     assert "T0P-SECRET" not in said

@@ -185,3 +185,20 @@ def test_a_finding_and_a_context_are_what_they_say() -> None:
         found.version = 4  # type: ignore[misc]
     assert found.configuration["a"]["b"] == (1,)
     assert "hunter2" not in repr(found)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_a_check_forks_and_that_comes_back_ends_there(run: Run) -> None:
+    result = run(
+        "import atexit, os, sys, time\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    yield CheckFinding('warn', 'in the child')\n"
+        "    return\n"
+        "ended = 0\n"
+        "deadline_s = time.monotonic() + 20\n"
+        "while not ended and time.monotonic() < deadline_s:\n"
+        "    ended, status = os.waitpid(child, os.WNOHANG)\n"
+        "yield CheckFinding('warn', 'it ended' if ended else 'it lives on')"
+    )
+    assert [finding.text for finding in result.findings] == ["it ended"]

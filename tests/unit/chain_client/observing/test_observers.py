@@ -16,8 +16,9 @@ import pytest
 from chain_client.clock import SystemClock
 from chain_client.errors import ConfigurationError, ReceiverUnavailable
 from chain_client.notices import AlarmNotice, AlarmState, Person, ProposalChange
-from chain_client.observing import Dispatcher, Observer, Ticket
-from chain_client.observing.observer import Outcome
+from chain_client.observing import Dispatcher, Observer, Outcome, Ticket
+from chain_client.observing.breaker import Breaker
+from chain_client.observing.observer import MOST_HANGING
 from chain_client.types import Address
 from tests.receivers import wait_until
 
@@ -144,17 +145,74 @@ def test_one_that_hangs_is_skipped_and_counted_and_the_end_does_not_wait_for_it(
     clock.turn(1.1)
     dispatcher.sweep()
     assert [first[0].outcome, behind.outcome] == [Outcome.SKIPPED] * 2
-    clock.turn(3600)
     later = dispatcher.tell("alarm_raised", alarm=_notice(3))
     assert later[0].outcome is Outcome.SKIPPED
     assert _settled(first[1], later[1]) == [Outcome.TOLD] * 2
     figures = dispatcher.figures()["hanging"]
     assert (figures.told, figures.failed, figures.skipped) == (0, 0, 3)
+    assert figures.hanging == 1
     assert figures.trouble == "a call of alarm_raised takes longer than 1 s"
     hanging.begin_to_close()
     hanging.join(0.05)  # it hangs still, and is left behind
     release.set()
     dispatcher.close()
+
+
+def test_after_a_call_that_hangs_another_thread_goes_on_and_so_many_at_most(
+    release: threading.Event,
+) -> None:
+    clock, told, is_hanging = TurnedClock(), Told(), True
+
+    def call(alarm: AlarmNotice) -> None:
+        told(alarm)
+        if is_hanging:
+            release.wait()
+
+    observer = _observer(call, clock=clock)
+    for number in range(MOST_HANGING):
+        ticket = _tell(observer, number)
+        wait_until(partial(_has_called, told, number + 1), "another thread")
+        clock.turn(1.1)
+        observer.sweep()
+        assert (ticket.outcome, observer.figures().hanging) == (Outcome.SKIPPED, number + 1)
+        assert _tell(observer).outcome is Outcome.SKIPPED, "it is left alone first"
+        clock.turn(3601)
+    is_hanging = False
+    assert _tell(observer).outcome is Outcome.SKIPPED, "there is no end to it"
+    release.set()
+    wait_until(lambda: observer.figures().hanging == 0, "the end of what hung")
+    assert _settled(_tell(observer)) == [Outcome.TOLD]
+    assert observer.figures().trouble is None
+    Dispatcher([observer]).close()
+
+
+def test_the_more_calls_hang_the_longer_it_is_left_alone() -> None:
+    breaker = Breaker()
+    found = []
+    for hanging in (1, 2, 3, 7, 16):
+        breaker.took_too_long(0, hanging)
+        pause_s = next(s for s in range(60, 3601, 60) if not breaker.is_open(s * 1_000_000))
+        found.append(pause_s)
+    assert found == [60, 120, 240, 3600, 3600]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_what_a_child_comes_back_to_is_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "told"
+
+    def call(alarm: AlarmNotice) -> None:
+        if alarm.notice_id == "0":
+            child = os.fork()
+            if child == 0:
+                return
+            os.waitpid(child, 0)
+        with file.open("a") as lines:
+            lines.write(f"{alarm.notice_id} ")
+
+    observer = _observer(call)
+    assert _settled(*(_tell(observer, number) for number in range(3))) == [Outcome.TOLD] * 3
+    Dispatcher([observer]).close()
+    assert file.read_text().split() == ["0", "1", "2"]
 
 
 def test_five_failures_in_a_row_and_it_is_left_alone_for_a_minute() -> None:

@@ -12,7 +12,7 @@ from chain_client.relay.metrics import render
 def test_every_observer_has_its_counts() -> None:
     tally = Tally(
         observers=(
-            ObserverFigures("notifier", told=7, failed=1, skipped=2, waiting=3),
+            ObserverFigures("notifier", told=7, failed=1, skipped=2, waiting=3, hanging=4),
             ObserverFigures("other", trouble="it hangs"),
         )
     )
@@ -23,7 +23,7 @@ def test_every_observer_has_its_counts() -> None:
         for sample in family.samples
         if "observer" in sample.labels
     }
-    names = ("told_total", "failed_total", "skipped_total", "waiting", "trouble")
-    assert [samples["notifier", name] for name in names] == [7, 1, 2, 3, 0]
-    assert [samples["other", name] for name in names] == [0, 0, 0, 0, 1]
+    names = ("told_total", "failed_total", "skipped_total", "waiting", "hanging", "trouble")
+    assert [samples["notifier", name] for name in names] == [7, 1, 2, 3, 4, 0]
+    assert [samples["other", name] for name in names] == [0, 0, 0, 0, 0, 1]
     assert "it hangs" not in text
