@@ -22,7 +22,7 @@ from chain_client.gate.question import (
     WouldBlock,
 )
 from chain_client.ledger.model_registry_values import Current
-from chain_client.registry.texts import TextVerdict
+from chain_client.registry.texts import UNCHECKED, TextVerdict
 from chain_client.shown_text import escape_unprintable, quote_word
 from chain_client.types import Digest, to_hex
 
@@ -243,9 +243,16 @@ def _of_text(reading: TargetReading, change: Change, text: TextVerdict | None) -
             "chain.",
             "Ask them what they were shown, and revoke the version if they did not want this.",
         )
+    if text is TextVerdict.UNCHECKED:
+        return Refused(
+            Code.NOT_CHECKED,
+            f"{what} is refused: {UNCHECKED[text]}.",
+            "Revoke the version if nobody wanted this; else propose it again.",
+        )
     return Refused(
         Code.TEXT_UNKNOWN,
-        f"{what} is refused: the log does not hold the text that its approvers signed.",
+        f"{what} is refused: the log does not hold the text that its approvers signed, or the "
+        "report of checks that it names.",
         "If a relay is still taking it in, try again; else propose it again with "
         "`mlops-chain model propose`.",
     )

@@ -60,6 +60,7 @@ class Code(StrEnum):
     DIGEST_DIFFERS = "digest_differs"
     TEXT_UNKNOWN = "text_unknown"
     TEXT_NOT_TRUE = "text_not_true"
+    NOT_CHECKED = "not_checked"
 
 
 _CONFLICTS = frozenset(

@@ -29,6 +29,11 @@ class SignedText:
     sequence: int | None = None
     summary_hash: Digest | None = None
 
+    @property
+    def was_promoted(self) -> bool:
+        """Whether it is that of a proposal, and no rollback's."""
+        return self.sequence is None
+
     def judge(self, log: Log, salt: Salt) -> TextVerdict:
         """Whether the log holds it, and whether it says what stands on chain."""
         domain = Domain(self.chain_id, self.registry)

@@ -16,8 +16,8 @@ from chain_client.ledger.base import BlockTag
 from chain_client.ledger.model_registry_values import ProposalStatus
 from chain_client.registry import documents
 from chain_client.registry.approval import Approval, Verdict, read_approval
+from chain_client.registry.checking import CheckedReader
 from chain_client.registry.proposals import ProposalDocument, short_id, show_model
-from chain_client.registry.reading import RegistryReader
 from chain_client.registry.targets import Target
 from chain_client.types import Digest
 
@@ -81,7 +81,7 @@ def written(client: ChainClient, meant: Meant) -> list[ProposalDocument]:
     return list(found.values())
 
 
-def choose(registry: RegistryReader, found: Iterable[ProposalDocument]) -> ProposalDocument | None:
+def choose(registry: CheckedReader, found: Iterable[ProposalDocument]) -> ProposalDocument | None:
     """The one that counts of several for the same: the latest that can be promoted, or is current.
 
     Else the latest that was made, then the latest that was written.
@@ -152,7 +152,7 @@ def read_meant(
     return approval
 
 
-def _is_true(registry: RegistryReader, document: ProposalDocument) -> bool:
+def _is_true(registry: CheckedReader, document: ProposalDocument) -> bool:
     try:
         registry.check_text(document)
     except SummaryMismatch:

@@ -107,7 +107,8 @@ def promote_once(
     asked for its files were read and are those that were approved. May be called again at any
     time, by several at once: the contract promotes a proposal once.
 
-    The checks, in this order: the proposal is not closed; the version is not revoked and has the
+    The checks, in this order: the proposal is not closed; it was checked by what an admin had
+    applied when it was made, or since; the version is not revoked and has the
     digest that was approved; every file is as it was; the approvals suffice, and the delay is
     over (which is waited for); then it is sent, and the contract checks it all but the files.
 
@@ -119,7 +120,7 @@ def promote_once(
         tell: says what is being done.
 
     Raises:
-        PromotionDenied: approvals are missing, or it is closed.
+        PromotionDenied: approvals are missing, it is closed, or it was not checked so.
         ModelMismatch: the files, or the registered digest, are not those that were approved.
         NotInTime: the policy's delay is not over in time.
         ChainError: what was needed does not answer or is refused.
@@ -131,6 +132,8 @@ def promote_once(
             f"proposal {short_id(document.id)} is closed: {standing.text}. Nothing was promoted; "
             "a new proposal is needed"
         )
+    if standing.status is not ProposalStatus.PROMOTED:
+        registry.check_promoted(document)
     check_bytes(client, find_of(client, document, tracking_uri), document, tell)
     while standing.status is not ProposalStatus.PROMOTED:
         standing = registry.standing(document)

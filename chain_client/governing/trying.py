@@ -15,8 +15,8 @@ from chain_client.governing.attesting import Tell, read_files, tell_nobody
 from chain_client.governing.checking import Checked, run_checks
 from chain_client.governing.models import find_model
 from chain_client.registry.check_configuration import AppliedChecks
+from chain_client.registry.check_history import is_report_of
 from chain_client.registry.check_reports import CheckReport, CheckResult
-from chain_client.registry.checking import is_report_of
 from chain_client.registry.evidence import CHECKS
 from chain_client.registry.proposals import ProposalDocument
 from chain_client.registry.targets import Target

@@ -178,15 +178,20 @@ class TimelockContract:
         """Whether an account has a role of the timelock's."""
         return bool(self._view("hasRole", role, account, at=at)[0])
 
-    def granted(self, role: bytes, from_block: int, to_block: int) -> list[Address]:
-        """To whom a role of the timelock's was given in a range of blocks (both ends included)."""
+    def role_changes(
+        self, role: bytes, from_block: int, to_block: int
+    ) -> list[tuple[int, Address, bool]]:
+        """Who was given a role of the timelock's, or lost it (False), in a range of blocks (both
+        ends included): the number of the block, the account, and which of both."""
         abi = load_abi(CONTRACT)
-        topics = (abi.event_topic("RoleGranted"), Digest(role))
-        return [
-            Address(abi.decode_event("RoleGranted", record)["account"])
-            for first, last in block_ranges(from_block, to_block)
-            for record in self._ledger.events(self.address, topics, first, last)
-        ]
+        found = []
+        for first, last in block_ranges(from_block, to_block):
+            for record in self._ledger.events(self.address, (None, Digest(role)), first, last):
+                name = abi.find_event(record)
+                if name in ("RoleGranted", "RoleRevoked"):
+                    account = Address(abi.decode_event(name, record)["account"])
+                    found.append((record.block_number, account, name == "RoleGranted"))
+        return found
 
     def scheduled(self, from_block: int, to_block: int) -> list[ScheduledOperation]:
         """Operations scheduled in a range of blocks (both ends included), in chain order."""

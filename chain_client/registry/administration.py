@@ -123,10 +123,10 @@ class Administration(Authoring):
             signer: the admin's key, which signs what is noted; default: the owner's.
 
         Raises:
-            InvalidInput: another's key, or too many checks.
+            InvalidInput: another's key, too many checks, or a clock that is far ahead.
         """
         before = self.applied_checks().get(place)
-        if (() if before is None else before.checks) == tuple(checks):
+        if before is not None and before.checks == tuple(checks):
             return Done()
         key = signer or self._key(OWNER_KEY)
         if not self.may_apply_checks(key.address()):
@@ -135,10 +135,11 @@ class Administration(Authoring):
                 f"{to_hex(key.address())} has neither the role admin nor, where there is a "
                 "timelock, that of its proposers"
             )
-        # An admin whose clock is slow, or was, still has the last word.
-        time_us = max(self._clock.time_us(), 0 if before is None else before.time_us + 1)
-        deployment_id = self.deployment.deployment_id
-        note_applied(self._recorder(), deployment_id, self.domain, key, place, checks, time_us)
+        # The chain's clock may be ahead of ours, and who has the right has it by the chain's.
+        time_us = max(self._clock.time_us(), self.now_s() * 1_000_000)
+        deployment_id, size = self.deployment.deployment_id, self._log.size()
+        records = self._recorder()
+        note_applied(records, deployment_id, self.domain, key, place, checks, time_us, size)
         return Noted()
 
     def add_approver(

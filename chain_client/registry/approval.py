@@ -12,8 +12,10 @@ from chain_client.errors import SummaryMismatch
 from chain_client.events import Json
 from chain_client.ledger.base import BlockTag
 from chain_client.ledger.model_registry_values import ProposalStatus
+from chain_client.registry.checking import CheckedReader
+from chain_client.registry.evidence import CHECKS, to_kinds
 from chain_client.registry.proposals import ProposalDocument, show_model
-from chain_client.registry.reading import RegistryReader
+from chain_client.registry.texts import UNCHECKED, TextVerdict
 from chain_client.types import to_hex
 
 
@@ -44,9 +46,10 @@ class Approval:
     Args:
         verdict: what can be said.
         cause: why: ``quorum`` or ``promoted``; ``rejected``, ``withdrawn``, ``expired``,
-            ``revoked``, ``policy_changed``, ``registry_succeeded``, ``text_untrue``, ``replaced``
-            (it was promoted, and is current no more), ``model_replaced``; while it waits, the
-            contract's own reason, ``not_proposed`` or ``text_unknown``.
+            ``revoked``, ``policy_changed``, ``registry_succeeded``, ``text_untrue``,
+            ``not_checked``, ``replaced`` (it was promoted, and is current no more),
+            ``model_replaced``; while it waits, the
+            contract's own reason, ``not_proposed``, ``text_unknown`` or ``report_unknown``.
         text: one line for people.
         document: the proposal, if the log holds it.
         block_number: at which it was looked.
@@ -106,7 +109,7 @@ def judge(
 
 
 def read_approval(
-    reader: RegistryReader, document: ProposalDocument, at: BlockTag | int = "finalized"
+    reader: CheckedReader, document: ProposalDocument, at: BlockTag | int = "finalized"
 ) -> Approval:
     """How a proposal stands at a block; nothing counts as approved whose text is not true.
 
@@ -135,6 +138,12 @@ def read_approval(
         obstacle=None if obstacle is None else obstacle.name,
         obstacle_text="" if obstacle is None else str(obstacle).removeprefix(f"{obstacle.name}: "),
     )
+    if verdict is Verdict.APPROVED and CHECKS in to_kinds(fields.evidence_kinds):
+        found = reader.judge_report(document, state.made_at_s)
+        if found is TextVerdict.UNKNOWN:
+            return Approval(Verdict.WAITING, "report_unknown", UNCHECKED[found], document, number)
+        if found is not TextVerdict.TRUE:
+            return Approval(Verdict.CLOSED, "not_checked", UNCHECKED[found], document, number)
     if cause == "promoted":
         now = contract.current(fields.model, fields.target, at)
         if now.version != fields.version:

@@ -1,28 +1,32 @@
 """Which checks have to pass before a promotion is proposed: as an admin has applied them.
 
 What counts stands in the log, signed by who administers the registry, and not in whatever file
-the proposer has. Of what was applied for a place the latest counts; one that nobody entitled has
-signed is passed over. Signatures here are stable.
+the proposer has. Each says how long the log was when it was signed, and that orders them: what was
+signed once and is put into the log again counts no more than it did, and no clock matters. Which
+of them counted when is told by `check_history`. Signatures here are stable.
 
 =====================  ==========================================  =============================
 event                  subject                                     payload
 =====================  ==========================================  =============================
 ``checks.applied``     ``Subject("", "checks", place)``            ``model``, ``target``, ``checks``
+                                                                   ``log_size``, ``time_us``
 =====================  ==========================================  =============================
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chain_client.canonical import MAX_INT, encode
+from chain_client.commitments import seal
 from chain_client.errors import ChainError, InvalidEvent, InvalidInput
 from chain_client.event_codec import decode_event
-from chain_client.events import Json, Subject
-from chain_client.log import Log
+from chain_client.events import Event, Json, Subject
+from chain_client.log import Entry, Log
 from chain_client.registry.check_reports import MAX_CHECKS
 from chain_client.registry.documents import Records
 from chain_client.registry.members import Members
@@ -32,6 +36,7 @@ from chain_client.signing.eip712 import Domain, StructType, find_signer, sign_di
 from chain_client.types import Address, Digest, from_hex, to_hex
 
 CHECKS_APPLIED = "checks.applied"
+_PREFIX = Subject("", "checks", "").to_key()
 
 _MAX_BYTES = 64 * 1024
 _MAX_NAME = 100
@@ -44,6 +49,7 @@ _APPLIED = StructType(
         ("target", "bytes32"),
         ("checks", "bytes32"),
         ("timeUs", "uint64"),
+        ("logSize", "uint64"),
     ),
 )
 
@@ -107,17 +113,35 @@ class AppliedChecks:
         checks: by name; none: taken away.
         time_us: when, by the clock of who applied it.
         signer: who did.
+        log_size: of the log when it was signed: all that stood there before is older.
+        index: of its leaf; None until it is read from the log.
     """
 
     place: Place
     checks: tuple[ConfiguredCheck, ...]
     time_us: int
     signer: Address
+    log_size: int
+    index: int | None = None
 
     @property
     def hash(self) -> Digest:
         """Hash of the checks."""
         return hash_checks(self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedLog:
+    """What a log holds of what was applied.
+
+    Args:
+        applied: the oldest first; whether their signers were entitled is not asked here.
+        unreadable: by place, the indexes of entries that can't be read, or are not what the log
+            took in: what they applied nobody knows.
+    """
+
+    applied: tuple[AppliedChecks, ...]
+    unreadable: Mapping[Place, tuple[int, ...]]
 
 
 def hash_checks(checks: Iterable[ConfiguredCheck]) -> Digest:
@@ -134,6 +158,7 @@ def note_applied(
     place: Place,
     checks: Sequence[ConfiguredCheck],
     time_us: int,
+    log_size: int,
 ) -> AppliedChecks:
     """Note, signed, that these checks have to pass at a place from now on.
 
@@ -144,14 +169,15 @@ def note_applied(
         signer: the admin's key.
         place: model (or `ANY_MODEL`) and target, as they stand on chain.
         checks: by name; none takes them away.
-        time_us: decides which is the latest.
+        time_us: when.
+        log_size: of the log now; decides which is the latest.
 
     Raises:
         InvalidInput: too many or too much.
         ConfigurationError: the key can't be read or unlocked.
         SpoolUnavailable: the journal can't be written.
     """
-    applied = AppliedChecks(place, tuple(checks), time_us, signer.address())
+    applied = AppliedChecks(place, tuple(checks), time_us, signer.address(), log_size)
     listed: list[Json] = [check.to_json() for check in checks]
     if len(checks) > MAX_CHECKS or len(encode(listed)) > _MAX_BYTES:
         raise InvalidInput(f"expected at most {MAX_CHECKS} checks, of {_MAX_BYTES} bytes together")
@@ -163,6 +189,7 @@ def note_applied(
         "target": to_hex(target),
         "checks": listed,
         "time_us": time_us,
+        "log_size": log_size,
         "signature": to_hex(signature),
     }
     subject = Subject("", "checks", f"{to_hex(model)}/{to_hex(target)}")
@@ -170,34 +197,47 @@ def note_applied(
     return applied
 
 
-def read_applied(log: Log, deployment_id: str, domain: Domain) -> list[AppliedChecks]:
-    """Everything that somebody ever applied, in the order of time; who may is not asked here.
+def read_applied(log: Log, deployment_id: str, domain: Domain) -> AppliedLog:
+    """Everything that somebody ever applied; who may is not asked here.
 
     Args:
         log: the home's.
         deployment_id: whose they are.
         domain: of the registry; what was signed for another one counts for nothing.
     """
-    found = []
-    for entry in log.find_events(Subject("", "checks", "").to_key()):
-        try:
-            event = decode_event(entry.event or b"")
-        except InvalidEvent:
-            continue  # verify names it
-        if event.type != CHECKS_APPLIED:
-            continue
-        applied = _checked(event.payload, deployment_id, domain)
-        if applied is not None:
-            found.append(applied)
-    return sorted(found, key=lambda one: (one.time_us, one.hash))
+    found, unreadable = [], defaultdict(list)
+    for entry in log.find_events(_PREFIX):
+        event = _read(entry)
+        if event is None:
+            place = _place(entry.subject_key or "")
+            if place is not None:
+                unreadable[place].append(entry.index)
+        elif event.type == CHECKS_APPLIED:
+            applied = _checked(event.payload, deployment_id, domain)
+            # Nobody knew a log that was longer than it is where this stands.
+            if applied is not None and applied.log_size <= entry.index:
+                found.append(replace(applied, index=entry.index))
+    found.sort(key=lambda one: (one.log_size, one.time_us, one.index))
+    return AppliedLog(tuple(found), {key: tuple(where) for key, where in unreadable.items()})
 
 
-def latest(
-    applied: Iterable[AppliedChecks], place: Place, entitled: Collection[Address]
-) -> AppliedChecks | None:
-    """The latest that was applied for a place by somebody who is, or was, entitled to."""
-    found = [one for one in applied if one.place == place and one.signer in entitled]
-    return found[-1] if found else None
+def _read(entry: Entry) -> Event | None:
+    """The event of an entry, if it is the one that the log took in."""
+    try:
+        if entry.seed is None:
+            return None
+        event = decode_event(entry.event or b"")
+        return event if seal(event, entry.seed) == entry.leaf_hash else None
+    except (InvalidEvent, InvalidInput):
+        return None
+
+
+def _place(subject_key: str) -> Place | None:
+    model, _, target = subject_key.removeprefix(_PREFIX).partition("/")
+    try:
+        return Digest(from_hex(model, size=32)), Digest(from_hex(target, size=32))
+    except ChainError:
+        return None
 
 
 def _checked(
@@ -210,7 +250,8 @@ def _checked(
         value = Members(dict(payload), "checks.applied")
         place = Digest(value.bytes("model", 32)), Digest(value.bytes("target", 32))
         checks = tuple(ConfiguredCheck.from_json(one) for one in listed[: MAX_CHECKS + 1])
-        unsigned = AppliedChecks(place, checks, value.number("time_us", 63), Address(bytes(20)))
+        time_us, log_size = value.number("time_us", 53), value.number("log_size", 53)
+        unsigned = AppliedChecks(place, checks, time_us, Address(bytes(20)), log_size)
         digest = _digest(deployment_id, domain, unsigned)
         signer = find_signer(digest, from_hex(value.text("signature")))
     except ChainError:
@@ -218,7 +259,7 @@ def _checked(
     names = [check.name for check in checks]
     if signer is None or len(checks) > MAX_CHECKS or names != sorted(set(names)):
         return None
-    return AppliedChecks(place, checks, unsigned.time_us, signer)
+    return replace(unsigned, signer=signer)
 
 
 def _digest(deployment_id: str, domain: Domain, applied: AppliedChecks) -> bytes:
@@ -228,6 +269,7 @@ def _digest(deployment_id: str, domain: Domain, applied: AppliedChecks) -> bytes
         "target": applied.place[1],
         "checks": applied.hash,
         "timeUs": applied.time_us,
+        "logSize": applied.log_size,
     }
     return sign_hash_of(domain, _APPLIED.hash(values))
 

@@ -246,8 +246,11 @@ class RegistryClient(Submitting):
 
         Raises:
             SummaryMismatch: what was signed does not say what would become current.
+            PromotionDenied: it was checked by what no admin had applied.
         """
         self.check_text(document)
+        if not self._is(document, ProposalStatus.PROMOTED):
+            self.check_promoted(document)
         call = self.contract.promote_call(document.fields)
         return self._submit("promote", call, document, ProposalStatus.PROMOTED) or Done()
 

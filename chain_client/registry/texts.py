@@ -30,6 +30,17 @@ class TextVerdict(StrEnum):
     """The log does not hold it, or not yet."""
     UNTRUE = "untrue"
     """The log holds only texts that say something else than what was signed for."""
+    UNCHECKED = "unchecked"
+    """The text is true, and says that it was checked by what no admin had applied."""
+
+
+UNCHECKED = {
+    TextVerdict.UNKNOWN: "the log does not hold the report of checks that the proposal names (a "
+    "relay may still be taking it in)",
+    TextVerdict.UNCHECKED: "the proposal was checked by a configuration that nobody who "
+    "administers the registry had applied when it was made, nor since",
+}
+"""Why a proposal whose text is true is not promoted."""
 
 
 def is_text_true(log: Log, salt: Salt, domain: Domain, proposal_id: bytes) -> TextVerdict:
@@ -47,6 +58,12 @@ def is_text_true(log: Log, salt: Salt, domain: Domain, proposal_id: bytes) -> Te
     """
     found = documents.written_proposals(log, proposal_id)
     return _judge(_is_true(document, salt, domain) for document in found)
+
+
+def find_true(log: Log, salt: Salt, domain: Domain, proposal_id: bytes) -> ProposalDocument | None:
+    """The proposal with that id whose text is true; as for `is_text_true`."""
+    found = documents.written_proposals(log, proposal_id)
+    return next((document for document in found if _is_true(document, salt, domain)), None)
 
 
 def is_return_text_true(

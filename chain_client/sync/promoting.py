@@ -9,7 +9,7 @@ from collections.abc import Callable
 from chain_client.errors import ChainError, ContractReverted
 from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.ledger.model_registry_values import ProposalFields, ProposalStatus
-from chain_client.registry.texts import TextVerdict
+from chain_client.registry.texts import UNCHECKED, TextVerdict
 from chain_client.steps import step
 from chain_client.sync.report import SyncReport
 from chain_client.sync.timeline import Timeline
@@ -20,16 +20,20 @@ _logger = logging.getLogger(__name__)
 Promote = Callable[[Digest, ProposalFields], None]
 """Sends the promotion of a proposal and waits for its block."""
 Judge = Callable[[Digest], TextVerdict]
-"""Says whether the text that the approvers of a proposal signed is known and true."""
+"""Says whether the text that the approvers of a proposal signed is known and true, and whether it
+was checked by what an admin had applied."""
 
 _YOUNG_S = 30.0
 """How long a relay may take to bring a proposal's text to the log."""
 _SOON_S = 1.0
 _WRONG = {
-    TextVerdict.UNKNOWN: "the log does not hold the text that was signed for it, so it is not "
-    "promoted: bring it with `mlops-chain model propose --in FILE`",
+    TextVerdict.UNKNOWN: "the log does not hold the text that was signed for it, or the report of "
+    "checks that it names, so it is not promoted: bring the text with `mlops-chain model propose "
+    "--in FILE`",
     TextVerdict.UNTRUE: "the text that was signed for it says something else than what would be "
     "promoted, so it is not: have it rejected, and ask who wrote it",
+    TextVerdict.UNCHECKED: f"{UNCHECKED[TextVerdict.UNCHECKED]}, so it is not promoted: have it "
+    "rejected, and ask who wrote it",
 }
 
 
@@ -46,8 +50,9 @@ def promote_ready(
     """Promote every proposal of which nothing is missing any more, in the order of their making.
 
     That somebody else was faster is success. What is missing is nobody's fault: only when it is
-    time alone, the report says when to look again. A proposal whose text is not known or not true
-    is not promoted, however many signed it; what the chain refuses stops no other.
+    time alone, the report says when to look again. A proposal whose text is not known or not true,
+    or that was checked by something else than an admin had applied, is not promoted, however many
+    signed it; what the chain refuses stops no other.
 
     Args:
         timeline: of the newest block.

@@ -19,13 +19,13 @@ from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.model_registry import ModelRegistryContract, explain
 from chain_client.ledger.model_registry_values import ProposalFields
 from chain_client.log import Log
+from chain_client.registry.checking import judge_proposal
 from chain_client.registry.documents import NameBook, Records
 from chain_client.registry.identity import Salt, read_salt
 from chain_client.registry.sending import Sender, purpose_of
-from chain_client.registry.texts import TextVerdict, is_text_true
+from chain_client.registry.texts import TextVerdict
 from chain_client.registry.users import bindings, to_names
 from chain_client.signing import open_signer
-from chain_client.signing.eip712 import Domain
 from chain_client.sync.emergencies import bring_emergencies, pending_targets
 from chain_client.sync.hosting import Pass, make_equal
 from chain_client.sync.plan import count_foreign
@@ -185,10 +185,10 @@ class Syncer:
             self._send(self._contract.promote_call(fields), "promote")
 
         salt = self._salt()
-        domain = Domain(self._deployment.chain_id, self._registry)
+        now_s = max(time.time(), block.timestamp_s)
 
         def judge(proposal: Digest) -> TextVerdict:
-            return is_text_true(self._log, salt, domain, proposal)
+            return judge_proposal(self._log, salt, self._ledger, self._deployment, proposal, now_s)
 
         promote_ready(
             self._newest.timeline,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator
 
 from chain_client.errors import ChainError
 from chain_client.hosts import Finding, Recorded
 from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.ledger.model_registry_values import ANY_MODEL, ProposalStatus
 from chain_client.registry import documents
-from chain_client.registry.check_configuration import AppliedChecks, read_applied
-from chain_client.registry.check_reports import CheckReport
-from chain_client.registry.checking import entitled_ever, is_report_of
+from chain_client.registry.checking import judge_checks, read_history
 from chain_client.registry.documents import NameBook
 from chain_client.registry.evidence import CHECKS, to_kinds
 from chain_client.registry.identity import Salt
 from chain_client.registry.proposals import ProposalDocument, short_id, show_model
-from chain_client.registry.state import ProposalRecord
+from chain_client.registry.state import Place, ProposalRecord
 from chain_client.registry.summaries import check_summary
+from chain_client.registry.texts import TextVerdict
 from chain_client.signing.eip712 import Domain
 from chain_client.types import to_hex
 from chain_client.verify.evidence import Evidence
@@ -25,8 +25,6 @@ from chain_client.verify.registry_chain import RegistryChain
 
 _YOUNG_S = 600
 """How long another machine's relay may take to bring a proposal's text to the log."""
-_SLACK_S = 300
-"""How far the clock of who applies checks may be from the chain's."""
 
 
 def compare_checks(
@@ -61,9 +59,8 @@ def compare_checks(
             continue
         domain = Domain(deployment.chain_id, address)
         contract = ModelRegistryContract(evidence.ledger, address)
-        ever = entitled_ever(evidence.ledger, deployment, contract)
-        every = read_applied(evidence.log, deployment.deployment_id, domain)
-        applied = [one for one in every if one.signer in ever]
+        now_s = max(time.time(), chain.time_s)
+        history = read_history(evidence.log, evidence.ledger, deployment, contract, now_s)
         for record in checked:
             model = book.models.get(record.fields.model)
             if model is None or model.store_id != store_id:
@@ -80,14 +77,17 @@ def compare_checks(
                 continue
             report = document.names.checks
             assert report is not None  # a true text that names one has it
-            if documents.find_report(evidence.log, store_id, report.digest) is None:
+            verdict = judge_checks(
+                evidence.log, history, document, record.made_at_s, deployment.deployment_id
+            )
+            if verdict is TextVerdict.UNKNOWN:
                 yield _missing(subject, "the log holds no report of the digest that was signed")
-            elif not _was_applied(report, document, record, applied, deployment.deployment_id):
-                told = "it was checked by something else than an admin had applied at that time"
+            elif verdict is not TextVerdict.TRUE:
+                told = "it was checked by something else than an admin had applied then, or later"
                 yield Finding(
                     "check_report_differs",
                     subject,
-                    [to_hex(one.hash) for one in _of_place(document, applied)],
+                    [to_hex(one.hash) for one in history.of(_place(document))],
                     to_hex(report.configuration),
                     told,
                 )
@@ -114,26 +114,7 @@ def _find_true(
     return None
 
 
-def _of_place(
-    document: ProposalDocument, applied: Iterable[AppliedChecks]
-) -> Sequence[AppliedChecks]:
+def _place(document: ProposalDocument) -> Place:
     terms, fields = document.terms, document.fields
     owner = ANY_MODEL if terms is not None and terms.is_default else fields.model
-    return [one for one in applied if one.place == (owner, fields.target)]
-
-
-def _was_applied(
-    report: CheckReport,
-    document: ProposalDocument,
-    record: ProposalRecord,
-    applied: Iterable[AppliedChecks],
-    deployment_id: str,
-) -> bool:
-    """Whether the report is of checks that counted when the proposal was made."""
-    found = _of_place(document, applied)
-    for one, following in zip(found, [*found[1:], None]):
-        ends_s = float("inf") if following is None else following.time_us / 1e6
-        counted = one.time_us / 1e6 - _SLACK_S <= record.made_at_s <= ends_s + _SLACK_S
-        if counted and is_report_of(report, one, deployment_id):
-            return True
-    return False
+    return owner, fields.target

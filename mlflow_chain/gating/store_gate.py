@@ -172,7 +172,12 @@ class StoreGate:
         return [target.name for target in targets if target.kind == "alias"]
 
     def _judge_text(self, signed: SignedText) -> TextVerdict:
-        return signed.judge(self._client.log, self._client.salt)
+        from chain_client.registry.texts import TextVerdict
+
+        verdict = signed.judge(self._client.log, self._client.salt)
+        if verdict is TextVerdict.TRUE and signed.was_promoted:
+            return self._client.registry.judge_checks(signed.proposal)
+        return verdict
 
     def _refuse(self, demand: Demand, decision: Refused | WouldBlock) -> None:
         actor = current_actor()

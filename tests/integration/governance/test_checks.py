@@ -25,11 +25,13 @@ from chain_client.governing.proposing import Wish, write
 from chain_client.ledger.model_registry_values import ANY_MODEL, ProposalStatus
 from chain_client.plugin_host import PluginHost, using_plugin_host
 from chain_client.registry import documents
+from chain_client.registry.approval import Verdict, read_approval
 from chain_client.registry.check_configuration import ConfiguredCheck, note_applied
 from chain_client.registry.proposals import ProposalDocument
-from chain_client.registry.statements import request_authorship
+from chain_client.registry.statements import request_approval, request_authorship
 from chain_client.registry.summaries import complete_proposal, salt_line_of
 from chain_client.registry.targets import Target
+from chain_client.registry.typed_data import MEANING_APPROVAL
 from chain_client.signing import open_signer
 from chain_client.types import to_hex
 from tests.integration.governance.conftest import Site
@@ -167,13 +169,22 @@ class Proposer:
         call = self.registry.contract.propose_call(document.fields, signature)
         self.registry._submit("propose", call, document, ProposalStatus.OPEN)
 
+    def approve(self, document: ProposalDocument, *names: str) -> None:
+        """What a wallet signs, straight to the contract."""
+        keys = [
+            open_signer(f"keystore:{self.site.keys[name]}", base=self.site.folder) for name in names
+        ]
+        statement = request_approval(document, MEANING_APPROVAL).statement
+        signed = [statement.sign(key) for key in keys]
+        self.registry._approve(document, [key.address() for key in keys], signed, None)
+
     def apply(self, checks: tuple[ConfiguredCheck, ...], time_us: int) -> None:
         """Note a configuration as the admin would, with the own key."""
         registry, deployment = self.registry, self.client.deployment
         place = ANY_MODEL, registry.target_id(CHAMPION)
         note_applied(
             *(self.client.recorder, deployment.deployment_id, registry.domain, self.key),
-            *(place, checks, time_us),
+            *(place, checks, time_us, self.client.log.size()),
         )
         bring_in(self.client)
 
@@ -256,6 +267,27 @@ def test_nobody_gets_around_the_checks_without_being_found(
         "check_report_differs",
         "check_report_missing",
     }
+
+    # Approved past our clients, it is promoted by nobody; and where somebody promotes it past them
+    # as well, nothing becomes of it in MLflow.
+    proposer.approve(forged, "bob", "carol")
+    proposer.approve(hidden, "bob", "carol")
+    code, out, _ = site.run("--home", site.home, "sync", "--json")
+    told = " ".join(one["text"] for one in json.loads(out)["troubles"])
+    assert code != 0
+    assert "checked by a configuration that nobody who administers the registry had applied" in told
+    assert "or the report of checks that it names" in told
+    told = site.chain("model", "promote", to_hex(forged.id), code=2)
+    assert "checked by a configuration that nobody who administers" in told
+    approval = read_approval(registry, forged, "latest")
+    assert (approval.verdict, approval.cause) == (Verdict.CLOSED, "not_checked")
+    assert read_approval(registry, hidden, "latest").cause == "report_unknown"
+    call = registry.contract.promote_call(forged.fields)
+    registry._submit("promote", call, forged, ProposalStatus.PROMOTED)
+    code, out, _ = site.run("--home", site.home, "sync", "--json")
+    assert code != 0
+    assert "nobody who administers the registry had applied when it was made, nor since" in out
+    assert site.champion() is None
 
 
 def test_a_changed_configuration_makes_open_proposals_unfit(checked: Site) -> None:

@@ -276,6 +276,7 @@ def test_it_is_refused(
         (None, Code.TEXT_UNKNOWN),
         (TextVerdict.UNKNOWN, Code.TEXT_UNKNOWN),
         (TextVerdict.UNTRUE, Code.TEXT_NOT_TRUE),
+        (TextVerdict.UNCHECKED, Code.NOT_CHECKED),
     ],
 )
 def test_what_was_signed_has_to_be_known_and_true(text: TextVerdict | None, code: Code) -> None:
@@ -289,7 +290,7 @@ def test_what_was_signed_has_to_be_known_and_true(text: TextVerdict | None, code
 
 def test_every_code_is_in_the_table_and_no_status_is_one_that_clients_retry() -> None:
     seen = {row.values[3] for row in REFUSE}
-    assert seen | {Code.TEXT_UNKNOWN, Code.TEXT_NOT_TRUE} == set(Code)
+    assert seen | {Code.TEXT_UNKNOWN, Code.TEXT_NOT_TRUE, Code.NOT_CHECKED} == set(Code)
     assert {row.values[4] for row in REFUSE} == {403, 409}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from chain_client.errors import InvalidInput, InvalidPolicyFile, PromotionDenied
 from chain_client.events import Json, Subject
 from chain_client.ledger.model_registry import ANY_MODEL
+from chain_client.log.schema import payloads
 from chain_client.registry.administration import Noted
 from chain_client.registry.check_configuration import (
     CHECKS_APPLIED,
@@ -67,6 +70,7 @@ def note(
         (ANY_MODEL, client.target_id(CHAMPION)),
         (check,),
         time_us,
+        other.get("log_size", client._log.size()),
     )
 
 
@@ -111,15 +115,21 @@ def test_only_what_an_admin_signed_for_this_registry_counts(office: Office, tmp_
         client.apply_checks(place, (WEAK,), signer=ALICE)
     apply_plan(client, plan(office, tmp_path, FILE))
     later = client.applied_checks()[place].time_us + 1_000_000
+    size = client._log.size()
     note(office, ALICE, WEAK, later)
     note(office, office.owner, WEAK, later, deployment_id="another")
     elsewhere = Domain(client.domain.chain_id, Address(b"\x77" * 20))
     note(office, office.owner, WEAK, later, domain=elsewhere)
-    # What the owner had signed once, put there again, is older than what counts.
-    note(office, office.owner, WEAK, 1)
+    # What the owner had signed once, put there again, is older than what counts, whatever its
+    # clock said; and nobody knew a log that was longer than it is.
+    note(office, office.owner, WEAK, later, log_size=0)
+    note(office, office.owner, WEAK, later, log_size=2**53 - 1)
+    # Nor does what is signed for a time that is far away.
+    note(office, office.owner, WEAK, 2**52)
     # A signature holds for no other content.
     changes: tuple[dict[str, Json], ...] = (
         {"time_us": later},
+        {"log_size": size},
         {"checks": [WEAK.to_json()]},
         {"model": "0x" + "11" * 32},
         {"checks": "none", "signature": None},
@@ -131,6 +141,7 @@ def test_only_what_an_admin_signed_for_this_registry_counts(office: Office, tmp_
             "target": to_hex(place[1]),
             "checks": [BETTER.to_json()],
             "time_us": 7,
+            "log_size": 0,
             "signature": "0x" + "11" * 65,
         }
         subject = Subject("", "checks", "x")
@@ -150,10 +161,55 @@ def test_no_older_configuration_comes_back_when_an_admin_leaves(
     client.revoke_role("admin", STRANGER.address())
     with pytest.raises(PromotionDenied, match="who administers the registry no more"):
         required(office)
-    # What leaves has signed far ahead is no last word either.
-    note(office, STRANGER, WEAK, 2**52)
+    # The same again by the owner is something else, although nothing of it differs.
+    assert plan(office, tmp_path, FILE).lines()[0].startswith("check for every model")
     assert client.apply_checks(place, (BETTER,)) == Noted()
+    assert client.apply_checks(place, (BETTER,)) == Done()
     assert required(office) == (BETTER,)
+    # Who has left has signed far ahead, which stops nobody.
+    for ahead_us in (2**52, 10**15):
+        note(office, STRANGER, WEAK, time.time_ns() // 1000 + ahead_us)
+    assert required(office) == (BETTER,)
+
+
+@pytest.mark.parametrize("how", ["removed", "damaged", "edited", "no seed"])
+def test_what_can_t_be_read_any_more_brings_no_older_configuration_back(
+    office: Office, tmp_path: Path, how: str
+) -> None:
+    client = office.client
+    place = ANY_MODEL, client.target_id(CHAMPION)
+    apply_plan(client, plan(office, tmp_path, FILE.replace("0.8", "0.1")))
+    weak = client.applied_checks()[place]
+    assert client.apply_checks(place, (BETTER,)) == Noted()
+    strict = client.applied_checks()[place]
+    assert weak.index is not None
+    assert strict.index is not None
+    damages: dict[str, dict[str, Any]] = {
+        "removed": {"event": None},
+        "damaged": {"event": b""},
+        "edited": {"event": payloads_of(office, weak.index)["event"]},
+        "no seed": {"seed": None},
+    }
+    with client._log.engine.begin() as connection:
+        connection.execute(
+            payloads.update().where(payloads.c.log_index == strict.index).values(damages[how])
+        )
+    with pytest.raises(PromotionDenied, match=f"entry {strict.index} of the log, which says"):
+        required(office)
+    assert client.applied_checks() == {}
+    # Nor does it come back by being put there once more.
+    note(office, office.owner, WEAK, weak.time_us, log_size=weak.log_size)
+    with pytest.raises(PromotionDenied, match=f"entry {strict.index} of the log, which says"):
+        required(office)
+    assert not plan(office, tmp_path, FILE).is_empty
+    apply_plan(client, plan(office, tmp_path, FILE))
+    assert required(office) == (BETTER,)
+
+
+def payloads_of(office: Office, index: int) -> Mapping[str, Any]:
+    with office.client._log.engine.connect() as connection:
+        found = connection.execute(payloads.select().where(payloads.c.log_index == index))
+        return dict(found.mappings().one())
 
 
 def test_a_policy_whose_checks_nobody_configured_lets_nothing_be_proposed(office: Office) -> None:
