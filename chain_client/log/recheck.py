@@ -28,6 +28,7 @@ class RangeCheck:
         leaf_hashes: as stored, one for each index; None where there is none of 32 bytes.
         mismatches: in log order; at most one for each entry.
         sequences: those that the rows name, in log order, by source.
+        unread: those of them whose events can't be read, by source.
         noted: source, sequence and type of each event of a type that was asked for.
     """
 
@@ -36,6 +37,7 @@ class RangeCheck:
     leaf_hashes: list[LeafHash | None] = field(default_factory=list)
     mismatches: list[LeafMismatch] = field(default_factory=list)
     sequences: dict[SourceId, list[int]] = field(default_factory=dict)
+    unread: dict[SourceId, list[int]] = field(default_factory=dict)
     noted: list[tuple[SourceId, int, str]] = field(default_factory=list)
 
 
@@ -122,6 +124,8 @@ def _note(check: RangeCheck, entry: Entry, note_types: Collection[str]) -> None:
     if type(entry.sequence) is int:
         check.sequences.setdefault(entry.source_id, []).append(entry.sequence)
     mismatch, event = check_entry(entry)
+    if event is None and type(entry.sequence) is int:
+        check.unread.setdefault(entry.source_id, []).append(entry.sequence)
     if mismatch is not None:
         check.mismatches.append(mismatch)
     if event is not None and event.type in note_types:

@@ -151,6 +151,8 @@ def _take_sequences(result: LeafCheck, check: RangeCheck) -> None:
         tracker = result.trackers.setdefault(source_id, SequenceTracker())
         for sequence in sequences:
             tracker.take(sequence)
+    for source_id, sequences in check.unread.items():
+        result.trackers[source_id].unread.update(sequences)
 
 
 def _name(index: int, event_type: str | None, subject_key: str | None) -> str:

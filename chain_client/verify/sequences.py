@@ -17,11 +17,18 @@ class SequenceTracker:
     ahead: set[int] = field(default_factory=set)
     closed_at: int | None = None
     repeated: set[int] = field(default_factory=set)
+    unread: set[int] = field(default_factory=set)
+    """Those whose events can't be read: findings of their own."""
 
     @property
     def end(self) -> int:
         """The sequence after the greatest one that the log holds."""
         return max(self.ahead, default=self.next - 1) + 1
+
+    @property
+    def may_be_closed(self) -> bool:
+        """Whether it is closed, or its end is there and nobody can read whether it closes."""
+        return self.closed_at is not None or self.end - 1 in self.unread
 
     def take(self, sequence: int) -> None:
         """Note that the log holds this sequence."""
@@ -89,7 +96,7 @@ def find_gaps(
                 f"{span} of this source {'was' if one else 'were'} recorded and "
                 f"{'is' if one else 'are'} not in the log",
             )
-        if tracker.closed_at is None and source_id not in waiting:
+        if not tracker.may_be_closed and source_id not in waiting:
             yield Finding(
                 "source_not_closed",
                 name,

@@ -95,6 +95,14 @@ def test_what_the_store_lost_or_was_given_instead_is_a_finding_that_names_it(
     lost.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
     swapped.write_bytes(_path(store, entries[6].stored).read_bytes())
+    last = {entry.source_id: entry for entry in entries}  # what closes each source
+    for entry in last.values():
+        _path(store, entry.stored).unlink()
+    found = _verify(client).findings
+    assert {finding.kind for finding in found} & {"source_not_closed", "source_changed"} == set()
+    assert {f"log entry {entry.index}" for entry in last.values()} <= {
+        finding.subject.split(" (")[0] for finding in found
+    }
     told = {finding.subject.split(" (")[0]: finding for finding in _verify(client).findings}
     client.close()
     for number, kind, path in (

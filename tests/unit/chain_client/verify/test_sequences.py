@@ -86,3 +86,13 @@ def test_a_source_whose_row_says_less_than_the_log_holds_is_named(
     noted = {} if promised is None else {SOURCE: promised}
     found = list(find_understated({SOURCE: tracker([0, 1, 2])}, noted))
     assert [finding.kind for finding in found] == ["source_changed"] * count
+
+
+def test_an_end_that_is_there_and_cant_be_read_was_not_removed_by_anybody() -> None:
+    found = tracker([0, 1, 2])
+    found.unread.add(1)
+    assert [finding.kind for finding in find_gaps({SOURCE: found}, {}, {SOURCE: 3})] == [
+        "source_not_closed"
+    ]
+    found.unread.add(2)
+    assert list(find_gaps({SOURCE: found}, {}, {SOURCE: 3})) == []
