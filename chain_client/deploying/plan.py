@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import rlp
-
 from chain_client.config import Settings
 from chain_client.deploying.owner import find_address
 from chain_client.deploying.rehearsal import RehearsedStep
@@ -256,6 +254,8 @@ def _with_balance(home: Home, ledger: Ledger, stock: Stock) -> KeyNeed:
 
 def to_created(sender: Address, nonce: int) -> Address:
     """Where a transaction deploys its contract (CREATE; yellow paper, section 7)."""
+    import rlp  # loads pydantic, which most commands need not
+
     return Address(keccak256(rlp.encode([sender, nonce]))[12:])
 
 

@@ -17,6 +17,7 @@ def test_a_first_dag_promotes_and_everything_holds(
     airflow_home: AirflowHome,
     founded_home: Path,
     tmp_path: Path,
+    forking_programs: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     team = QuickTeam(tmp_path)
@@ -31,7 +32,9 @@ def test_a_first_dag_promotes_and_everything_holds(
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("AIRFLOW_HOME", str(airflow_home.folder))
     monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO")  # as Airflow comes
-    shown, connection, _, promoted, holds = run_shell_blocks("how-to/airflow.md", tmp_path)
+    shown, connection, _, promoted, holds = run_shell_blocks(
+        "how-to/airflow.md", tmp_path, forking_programs
+    )
     assert "mlops-chain" in shown
     assert "Connection success!" in connection
     assert "2 of 2 approvals" in promoted

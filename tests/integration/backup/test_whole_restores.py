@@ -28,10 +28,10 @@ PAGE = "how-to/back-up-and-restore.md"
 
 
 def test_a_machine_with_sqlite_is_backed_up_restored_and_what_came_later_explained(
-    folder: Path, mlops_chain: Callable[..., tuple[int, str, str]]
+    folder: Path, forking_programs: Path, mlops_chain: Callable[..., tuple[int, str, str]]
 ) -> None:
     (folder / "train.py").write_text(TRAIN)
-    backed_up, restored, later, anew = run_shell_blocks(PAGE, folder)
+    backed_up, restored, later, anew = run_shell_blocks(PAGE, folder, forking_programs)
     assert "final" in backed_up
     assert "It holds." in restored
     assert "FAIL" not in restored
@@ -46,7 +46,7 @@ def test_a_machine_with_sqlite_is_backed_up_restored_and_what_came_later_explain
 
 
 def test_databases_on_postgres_are_dumped_and_restored_with_the_homes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, forking_programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
     monkeypatch.setenv("MLOPS_CHAIN_HOME", str(tmp_path / "home"))
@@ -57,7 +57,8 @@ def test_databases_on_postgres_are_dumped_and_restored_with_the_homes(
         monkeypatch.setenv("MLFLOW_DB", server.uri(mlflow_db, ""))
         monkeypatch.setenv("LOG_DB", server.uri(log_db, ""))
         monkeypatch.setenv("MLOPS_CHAIN_LOG_URL", server.uri(log_db, "psycopg"))
-        folders = [str(server.binaries), str(Path(sys.executable).parent), os.environ["PATH"]]
+        python = Path(sys.executable).parent
+        folders = [*map(str, (server.binaries, forking_programs, python)), os.environ["PATH"]]
         monkeypatch.setenv("PATH", os.pathsep.join(folders))
 
         def run(script: str) -> str:

@@ -23,11 +23,13 @@ for depth in (2, 4):
 
 
 def test_a_database_in_use_is_taken_over_and_a_later_edit_of_an_older_run_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, forking_programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLOPS_CHAIN_RELAY_AUTOSTART", "false")
     subprocess.run([sys.executable, "-c", OLDER_RUNS], check=True, timeout=120)
-    _, taken_over, edited = run_shell_blocks("how-to/existing-database.md", tmp_path)
+    _, taken_over, edited = run_shell_blocks(
+        "how-to/existing-database.md", tmp_path, forking_programs
+    )
     assert "1 experiments" in taken_over
     assert "It holds." in taken_over
     assert "2 files" in taken_over

@@ -107,11 +107,10 @@ def made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def governed_home(
-    founded_home: Path, tmp_path_factory: pytest.TempPathFactory
+    founded_home: Path, forking_programs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Path], dict[str, str]]:
     """A home whose people have their rights, made once by the command line: with their keys."""
     import subprocess
-    import sys
 
     folder = tmp_path_factory.mktemp("governed")
     home = folder / "home"
@@ -128,7 +127,7 @@ def governed_home(
         ("policy", "apply", "policy.toml", "--yes"),
     ):
         subprocess.run(
-            [sys.executable, "-m", "chain_client.cli", "--home", str(home), *words],
+            [forking_programs / "mlops-chain", "--home", str(home), *words],
             cwd=folder,
             env={**os.environ, "MLOPS_CHAIN_RELAY_AUTOSTART": "false"},
             check=True,

@@ -29,7 +29,10 @@ def test_the_page_shows_every_file_of_the_example_as_it_is() -> None:
 
 
 def test_a_plugin_from_nothing_blocks_a_promotion(
-    site: Site, third_party_plugins: PluginHost, monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    third_party_plugins: PluginHost,
+    forking_programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     give_keys_to_people(site)
     for name, content in named_files(PAGE).items():
@@ -50,7 +53,7 @@ def test_a_plugin_from_nothing_blocks_a_promotion(
         "PYTHONWARNINGS": "ignore",
     }.items():
         monkeypatch.setenv(name, value)
-    listed, tested, applied, blocked, passed = run_shell_blocks(PAGE, site.folder)
+    listed, tested, applied, blocked, passed = run_shell_blocks(PAGE, site.folder, forking_programs)
     assert "promotion-checks" in listed
     assert str(installed) in "".join(listed.split())
     assert "1 passed" in tested
