@@ -227,7 +227,7 @@ def test_without_credentials_or_region_it_says_so(
     kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with pytest.raises(ConfigurationError, match=r"no region is known for KMS: add \?region"):
+    with pytest.raises(ConfigurationError, match=r"no region is known for KMS: add \?region=.* AWS_DEFAULT_REGION"):
         open_kms_signer("awskms:alias/writer").address()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
@@ -235,6 +235,24 @@ def test_without_credentials_or_region_it_says_so(
     with pytest.raises(ConfigurationError, match="finds no credentials for AWS"):
         open_kms_signer(uri).address()
     assert kms.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("AWS_PROFILE", "nosuch", "profile that it should use .ProfileNotFound.: see AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:99999/", "address of KMS that boto3 found"),
+        ("AWS_ENDPOINT_URL_KMS", "http://[::1", "address of KMS that boto3 found|KMS can't do"),
+    ],
+)
+def test_a_setting_of_boto3_that_cant_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ChainError, match=told) as caught:
+        open_kms_signer("awskms:alias/writer").address()
+    assert value not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_high_s_is_turned_into_the_low_one(kms: ScriptedKms, signer: KmsSigner) -> None:

@@ -221,11 +221,14 @@ class LazyClient:
 
 
 def aws_errors() -> tuple[type[Exception], ...]:
-    """What a call of a client may raise: ``except aws_errors() as exc``."""
+    """What a call of a client may raise: ``except aws_errors() as exc``.
+
+    ValueError: of an endpoint that boto3 found and urllib3 can't read.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    return BotoCoreError, ClientError, ResponseParserError
+    return BotoCoreError, ClientError, ResponseParserError, ValueError
 
 
 def code_of(exc: BaseException) -> str:
@@ -322,7 +325,18 @@ def to_ours(
         )
     if kind == "NoRegionError":
         return ConfigurationError(
-            f"no region is known for {name}: add ?region=… to the URI, or set AWS_REGION"
+            f"no region is known for {name}: add ?region=… to the URI, or set AWS_DEFAULT_REGION"
+        )
+    if kind in ("ProfileNotFound", "ConfigParseError", "ConfigNotFound"):
+        return ConfigurationError(
+            f"boto3 can't read the profile that it should use ({said}): see AWS_PROFILE, and the "
+            "files ~/.aws/config and ~/.aws/credentials (AWS_CONFIG_FILE, "
+            "AWS_SHARED_CREDENTIALS_FILE)"
+        )
+    if isinstance(exc, ValueError) and not code:
+        return ConfigurationError(
+            f"the address of {name} that boto3 found can't be used ({said}): see AWS_ENDPOINT_URL, "
+            f"AWS_ENDPOINT_URL_{name}, endpoint_url in ~/.aws/config, and the proxies"
         )
     return ConfigurationError(f"{name} can't do what was asked ({said})")
 

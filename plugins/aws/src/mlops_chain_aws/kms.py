@@ -77,7 +77,7 @@ _ANSWERED = {"describe_key": "KeyMetadata", "get_public_key": "PublicKey", "sign
 _REFUSED = {
     "DisabledException": "is disabled: enable it, or use another",
     "KMSInvalidStateException": "is in no state to sign: deleted soon, or without its material",
-    "NotFoundException": "is not there, or not in this region and account",
+    "NotFoundException": "is not there, or not in the region{region} and account that were asked",
     "InvalidKeyUsageException": f"does not sign: its usage has to be {_USAGE}",
     "UnsupportedOperationException": f"can't sign: its spec has to be {_SPEC}",
     "InvalidArnException": "has a name that KMS does not take",
@@ -256,12 +256,17 @@ class KmsSigner:
     def _raise(self, exc: Exception, operation: str, requests: int) -> NoReturn:
         refused = _REFUSED.get(code_of(exc))
         if refused is not None:
-            raise SignerRefused(f"{self.uri}: the key {refused}{self._hint()}") from None
+            told_region = refused.format(region=self._region())
+            raise SignerRefused(f"{self.uri}: the key {told_region}{self._hint()}") from None
         is_ours = isinstance(exc, SignerUnavailable)
         told = exc if is_ours else to_ours(exc, "kms", SignerUnavailable, _ACTIONS[operation])
         if isinstance(told, SignerUnavailable):
             raise SignerUnavailable(f"{self.uri}: {told}; asked {requests} times") from None
         raise SignerRefused(f"{self.uri}: {told}") from None
+
+    def _region(self) -> str:
+        name = getattr(self._client.get().meta, "region_name", None)
+        return f" {name}" if isinstance(name, str) and name.replace("-", "").isalnum() else ""
 
     def _hint(self) -> str:
         """What to do if the alias names another key than the one that this signer found."""
