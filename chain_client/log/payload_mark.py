@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CURSOR = "payload_store"
 """Name of the cursor that notes the mark."""
 
+_LONGEST = 1 << 10
 _TEXT = b"This is the payload store of an mlops-chain log: "
 
 
@@ -56,7 +57,7 @@ def check_mark(store: PayloadStore, noted: str | None) -> None:
     if noted is None:
         return
     try:
-        store.get(Digest(bytes.fromhex(noted)))
+        store.get(Digest(bytes.fromhex(noted)), _LONGEST)
     except ValueError as exc:
         raise PayloadsUnavailable(
             "what the log's database notes of its payload store was edited; put back its newest "

@@ -6,6 +6,7 @@ digest and size. What an object is: `chain_client.payloads.encryption`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -36,7 +37,11 @@ _AT_ONCE = 16
 _AHEAD = 256
 _AHEAD_BYTES = 16 << 20
 """Most objects, and most of their bytes, that are fetched before they are asked for."""
+_READ_ANYWAY = 64 << 10
+"""So long an object is read, whatever its row says."""
 _WAIT_S = 1.0
+_PATIENCE_S = 90.0
+"""So long nothing may come of any put before the store counts as away."""
 _MOST_BYTES = 1 << 29
 """A longer event stays in the database: no store need take it."""
 
@@ -63,6 +68,7 @@ class PayloadObjects:
         self._store: PayloadStore | None = None
         self._is_marked = False
         self._put: set[Digest] = set()
+        self._hanging: list[threading.Thread] = []
 
     def store(self) -> PayloadStore:
         """The store.
@@ -118,6 +124,10 @@ class PayloadObjects:
             PayloadsUnavailable: one could not be stored; the others may be.
         """
         store = self.store()
+        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
+        if self._hanging:
+            # No more are begun beside them; what they store in the end is not stored again.
+            raise self._hangs(store)
         with _Asking():
             if not self._is_marked:
                 provide_mark(store, self._marks.read, self._marks.put)
@@ -130,17 +140,29 @@ class PayloadObjects:
     ) -> dict[LeafHash, StoredObject]:
         stored: dict[LeafHash, StoredObject] = {}
         told_s = time.monotonic()
-        putting = at_once(lambda entry: self._put_one(store, entry), entries, _AT_ONCE, _WAIT_S)
-        with closing(putting):
-            for found in putting:
-                if found is not None:
-                    stored[found[0]] = found[1]
-                    step("log.payload.stored")
-                if time.monotonic() - told_s >= _WAIT_S:
-                    on_wait()
-                    told_s = time.monotonic()
+        putting = at_once(
+            lambda entry: self._put_one(store, entry),
+            *(entries, _AT_ONCE, _WAIT_S, _PATIENCE_S, self._hanging),
+        )
+        try:
+            with closing(putting):
+                for found in putting:
+                    if found is not None:
+                        stored[found[0]] = found[1]
+                        step("log.payload.stored")
+                    if time.monotonic() - told_s >= _WAIT_S:
+                        on_wait()
+                        told_s = time.monotonic()
+        except TimeoutError as exc:
+            raise self._hangs(store) from exc
         step("log.payloads.stored")
         return stored
+
+    def _hangs(self, store: PayloadStore) -> PayloadsUnavailable:
+        return PayloadsUnavailable(
+            f"the payload store {store.uri} took nothing for {_PATIENCE_S:g} s, and did not say "
+            "why: it hangs"
+        )
 
     def _put_one(self, store: PayloadStore, entry: NewEntry) -> tuple[LeafHash, StoredObject]:
         from chain_client.payloads.encryption import encrypt_payload
@@ -235,7 +257,7 @@ def _get(store: PayloadStore, entry: Entry) -> Entry:
         return _at_fault(entry, b"", Fault.OBJECT_DAMAGED, text)
     named = f"object 0x{stored.digest.hex()} of the payload store {store.uri}"
     try:
-        data = store.get(stored.digest)
+        data = store.get(stored.digest, _longest(stored))
     except PayloadMissing:
         return _at_fault(entry, None, Fault.OBJECT_MISSING, f"{named} is missing")
     except PayloadDamaged:
@@ -249,6 +271,14 @@ def _get(store: PayloadStore, entry: Entry) -> Entry:
         text = f"what the row says of the type, the id or the size of {named} was changed"
         return _at_fault(entry, event, Fault.HEAD_CHANGED, text)
     return replace(entry, event=event)
+
+
+def _longest(stored: StoredObject) -> int:
+    """Most bytes that are read for a row: others may put there what fills the memory."""
+    from chain_client.payloads.base import MAX_PAYLOAD_BYTES
+
+    # A little more than the row says, so that a row that was edited is told from an object.
+    return min(max(stored.size_bytes, _READ_ANYWAY), MAX_PAYLOAD_BYTES)
 
 
 def _begins(event: bytes, head: bytes) -> bool:

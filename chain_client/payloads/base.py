@@ -49,12 +49,16 @@ class PayloadStore(Protocol):
                 where there is none); the text says what to do.
         """
 
-    def get(self, digest: Digest) -> bytes:
+    def get(self, digest: Digest, longest: int = MAX_PAYLOAD_BYTES) -> bytes:
         """The bytes whose SHA-256 is ``digest``; checked, so that nothing else is ever returned.
+
+        Args:
+            digest: of the payload.
+            longest: most bytes that it can have; what is longer is not read into memory.
 
         Raises:
             PayloadMissing: nothing is there: never stored, erased, or taken away.
-            PayloadDamaged: what is there has another digest.
+            PayloadDamaged: what is there has another digest, or is too long.
             PayloadStoreUnavailable: the store does not answer now. Says nothing on the payload.
             ConfigurationError: it may not be read as this process is configured.
         """

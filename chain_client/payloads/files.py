@@ -75,12 +75,12 @@ class FilePayloadStore:
                 self._write(place, data)
             _sync_folder(place.parent)
 
-    def get(self, digest: Digest) -> bytes:
+    def get(self, digest: Digest, longest: int = MAX_PAYLOAD_BYTES) -> bytes:
         """As `PayloadStore.get`."""
         place = self._place(digest)
         with self._errors("read"):
             try:
-                data = _read(place)
+                data = _read(place, longest)
             except FileNotFoundError:
                 self._expect_mark()
                 raise PayloadMissing(f"{self.uri} holds no payload {digest.hex()}") from None
@@ -204,7 +204,7 @@ class FilePayloadStore:
             ) from exc
 
 
-def _read(place: Path) -> bytes | None:
+def _read(place: Path, longest: int = MAX_PAYLOAD_BYTES) -> bytes | None:
     """The bytes of a file; None if it can be no payload (a link, a folder, too long)."""
     try:
         fd = os.open(place, _READ)
@@ -214,10 +214,10 @@ def _read(place: Path) -> bytes | None:
         raise
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_PAYLOAD_BYTES:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > longest:
             return None
         with os.fdopen(fd, "rb", closefd=False) as file:
-            return file.read(MAX_PAYLOAD_BYTES)
+            return file.read(longest)
     finally:
         os.close(fd)
 

@@ -138,6 +138,14 @@ class PayloadStoreSuite:
             assert digest.hex() in str(raised.value), "it says which one"
             assert MARK.decode() not in str(raised.value)
 
+    def test_what_is_longer_than_it_can_be_is_damaged(self, store: StoreUnderTest) -> None:
+        digest, data = make_payload()
+        opened = store.connect()
+        opened.put(digest, data)
+        assert opened.get(digest, len(data)) == data
+        with pytest.raises(PayloadDamaged):
+            opened.get(digest, len(data) - 1)
+
     def test_a_put_over_what_was_changed_mends_it_or_says_so(self, store: StoreUnderTest) -> None:
         digest, data = make_payload()
         opened = store.connect()

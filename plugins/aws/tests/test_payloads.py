@@ -381,11 +381,13 @@ def test_an_answer_that_breaks_off_is_unavailable_and_no_damage(
 def test_an_object_that_is_too_long_for_a_payload_is_not_read(
     s3: WatchedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from botocore.response import StreamingBody
+
     digest, data = make_payload()
     s3.store().put(digest, data)
-    monkeypatch.setattr(payloads, "MAX_PAYLOAD_BYTES", len(data) - 1)
+    monkeypatch.setattr(StreamingBody, "read", lambda *_: pytest.fail("it was read"))
     with pytest.raises(PayloadDamaged):
-        s3.store().get(digest)
+        s3.store().get(digest, len(data) - 1)
 
 
 def test_the_docstring_names_every_iam_action_that_errors_name() -> None:

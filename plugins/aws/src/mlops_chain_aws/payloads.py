@@ -126,15 +126,15 @@ class S3PayloadStore:
             f"others write and delete payload {digest.hex()} in {self.uri} all the time; try again"
         )
 
-    def get(self, digest: Digest) -> bytes:
+    def get(self, digest: Digest, longest: int = MAX_PAYLOAD_BYTES) -> bytes:
         """As `PayloadStore.get`."""
-        current = self._read(digest)
+        current = self._read(digest, longest=longest)
         if current is not None and not _is(digest, current):
             # It may have been changed on its way: it is read again before anybody is blamed.
-            current = self._read(digest)
+            current = self._read(digest, longest=longest)
         if current is not None and _is(digest, current):
             return current
-        for older in self._read_versions(digest):
+        for older in self._read_versions(digest, longest):
             if _is(digest, older):
                 _logger.warning(
                     "payload %s was %s in %s; an older version of it was read",
@@ -242,7 +242,9 @@ class S3PayloadStore:
         until = datetime.now(UTC) + timedelta(days=self._settings.retain_days)
         return until.replace(microsecond=0)
 
-    def _read(self, digest: Digest, version: str | None = None) -> bytes | None:
+    def _read(
+        self, digest: Digest, version: str | None = None, longest: int = MAX_PAYLOAD_BYTES
+    ) -> bytes | None:
         """The bytes that are there, or None; empty if they are too many for a payload."""
         arguments = {"Key": self._key(digest), "ChecksumMode": "ENABLED"}
         if version is not None:
@@ -256,7 +258,7 @@ class S3PayloadStore:
                 raise
             # As its own context, a body would be read past the comparison with S3's checksum.
             with contextlib.closing(answer["Body"]) as body:
-                if answer["ContentLength"] > MAX_PAYLOAD_BYTES:
+                if answer["ContentLength"] > longest:
                     return b""
                 try:
                     return bytes(body.read())
@@ -265,13 +267,13 @@ class S3PayloadStore:
                         return b""
                     raise
 
-    def _read_versions(self, digest: Digest) -> Iterator[bytes]:
+    def _read_versions(self, digest: Digest, longest: int) -> Iterator[bytes]:
         """Bytes of all versions but the current: the oldest first, for none comes before the
         payload's own."""
         versions = self._bucket.list_versions(self._key(digest))
         others = [each for each in versions if not each.is_marker and not each.is_current]
         for version in others[:_VERSIONS_READ]:
-            data = self._read(digest, version.version_id)
+            data = self._read(digest, version.version_id, longest)
             if data is not None:
                 yield data
 

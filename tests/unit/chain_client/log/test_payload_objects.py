@@ -81,6 +81,7 @@ def test_who_reads_finds_the_events_whole_and_the_database_holds_their_beginning
     events = [entry.event for entry in filled]
     assert [entry.event for entry in log.entries()] == events
     assert [entry.fault for entry in log.entries()] == [None] * SIZE
+    assert store.longest <= 64 << 10  # what rows of that size can't need is not read
     assert log.entry(7).event == events[7]
     found = log.find_events("store/run:r1", exact=True, types=["metric.logged"])
     assert [entry.event for entry in found] == events[1::3]
@@ -413,3 +414,34 @@ def test_a_process_pool_finds_the_store_by_its_place(
         check = pool.submit(recheck_range, under_test.url, 0, 20, (), place).result(60)
     assert [(m.index, m.kind) for m in check.mismatches] == [(7, "payload_object_missing")]
     log.close()
+
+
+def test_a_store_that_hangs_counts_as_away_and_no_more_threads_wait_for_it(
+    log: Log, under_test: LogUnderTest, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain_client.log.payload_objects._PATIENCE_S", 0.2)
+    monkeypatch.setattr("chain_client.log.payload_objects._WAIT_S", 0.05)
+    log.append(make_entries(0, 1), [progress(1)], under_test.lease)
+    goes_on, asked = threading.Event(), len(store.gets)
+    began = threading.Semaphore(0)
+
+    def hang(what: str, digest: Digest) -> None:
+        if what == "put":
+            began.release()
+            assert goes_on.wait(30)
+
+    store.before = hang
+    made = make_entries(1, 20)
+    for _ in range(2):
+        with pytest.raises(PayloadsUnavailable, match="it hangs"):
+            log.append(made, [progress(20)], under_test.lease)
+    assert began.acquire(timeout=10)
+    assert sum(1 for _ in iter(lambda: began.acquire(blocking=False), False)) == 15
+    goes_on.set()
+    store.before = lambda what, digest: None
+    hanging = log.payloads._hanging
+    for thread in hanging:
+        thread.join(30)
+    assert log.append(made, [progress(20)], under_test.lease) == 19
+    assert len(store.puts) == len(set(store.puts))  # what they stored is not stored again
+    assert len(store.gets) == asked
