@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from typing import Final
 from chain_client.errors import ConfigurationError
 from chain_client.hookspecs import ENTRY_POINT_GROUP, TABLES
 from chain_client.plugin_host.loading import (
-    OWN_DISTRIBUTION,
     Factory,
     HookCall,
     LoadedPlugin,
     Offer,
+    is_loading_here,
+    is_own,
     load_plugin,
     name_plugin,
 )
@@ -29,11 +29,24 @@ _own_first: ContextVar[bool] = ContextVar("own_first", default=False)
 Find = Callable[[], Iterable[EntryPoint]]
 
 _OFF: Final = "it was not loaded, as MLOPS_CHAIN_PLUGINS is own"
+_OURS: Final = "its name is that of one of our own: it needs another, or has to be removed"
+_PATIENCE_S: Final = 60.0
+"""Longer than anything that is imported takes on a busy machine."""
 
 
 def find_installed() -> Iterable[EntryPoint]:
-    """The entry points of every plugin that is installed; nothing is imported."""
-    return entry_points(group=ENTRY_POINT_GROUP)
+    """The entry points of every plugin that is installed; nothing is imported.
+
+    Raises:
+        ConfigurationError: some distribution's list of entry points can't be read.
+    """
+    try:
+        return entry_points(group=ENTRY_POINT_GROUP)
+    except Exception as exc:  # whatever a damaged file makes its reader raise
+        raise ConfigurationError(
+            f"the entry points of what is installed can't be read ({type(exc).__name__}): the "
+            "entry_points.txt of some distribution is damaged; `pip check` may name it"
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -64,21 +77,28 @@ class PluginHost:
 
     Guarantee: a plugin that can't be used takes away nothing but what it offers itself; asked for
     by name, it is a clear error. Where two plugins name a scheme neither opens it, and where two
-    have one name neither is used, whatever the order of loading. Safe for threads, and for
-    processes that fork.
+    have one name neither is used, whatever the order of loading; our own keep theirs. One whose
+    loading hangs is left alone after a minute. Safe for threads, and for processes that fork.
 
     Args:
         find: gives the entry points; by default those that are installed.
         third_party: whether plugins of other distributions than ``mlops-chain`` are loaded.
+        patience_s: how long the loading of one may take.
     """
 
-    def __init__(self, find: Find = find_installed, *, third_party: bool = True) -> None:
+    def __init__(
+        self,
+        find: Find = find_installed,
+        *,
+        third_party: bool = True,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
         self._find = find
         self._third_party = third_party
+        self._patience_s = patience_s
         self._loaded: _Loaded | None = None
         self._gone: frozenset[str] = frozenset()
         self._lock = threading.RLock()
-        self._is_loading = False
 
     def load(self) -> None:
         """Import every plugin that is not imported yet; the lookups do so by themselves."""
@@ -192,7 +212,7 @@ class PluginHost:
 
     def renew_lock(self) -> None:
         """In a forked child: a thread that does not exist here may hold the inherited lock."""
-        self._lock, self._is_loading = threading.RLock(), False
+        self._lock = threading.RLock()
 
     def _offer(self, name: str) -> Offer:
         named = [offer for offer in self._offers() if offer.plugin.name == name]
@@ -225,45 +245,43 @@ class PluginHost:
         ]
 
     def _load(self, *, own_only: bool) -> _Loaded:
+        if is_loading_here():
+            raise ConfigurationError("a plugin asked for plugins while it was being loaded")
         with self._lock:
             before = self._loaded
-            if before is not None and (before.is_whole or own_only):
-                return before
-            if self._is_loading:
-                raise ConfigurationError("a plugin asked for plugins while it was being loaded")
-            self._is_loading = True
-            try:
-                self._loaded = self._loaded_now(before, own_only)
-            finally:
-                self._is_loading = False
-            return self._loaded
+            if before is None or not (before.is_whole or own_only):
+                self._loaded = before = self._loaded_now(before, own_only)
+            return before
 
     def _loaded_now(self, before: _Loaded | None, own_only: bool) -> _Loaded:
         known = {} if before is None else {_key(o.plugin): o for o in before.offers}
         entries = [entry for entry in self._find() if entry.name not in self._gone]
-        considered = [e for e in entries if self._third_party or _is_own(e)]
-        times = Counter(entry.name for entry in considered)
-        offers = []
-        for entry in entries:
-            named = name_plugin(entry)
-            if entry not in considered:
+        ours = [entry for entry in entries if is_own(entry)]
+        others = [entry for entry in entries if entry not in ours]
+        own_names = {entry.name for entry in ours}
+        offers = [
+            known.get(_key(name_plugin(entry).plugin)) or load_plugin(entry, self._patience_s)
+            for entry in ours
+        ]
+        for entry in others:
+            if not self._third_party:
                 offers.append(name_plugin(entry, _OFF, is_off=True))
-            elif times[entry.name] > 1:
-                others = sorted(
-                    name_plugin(e).plugin.describe() for e in considered if e.name == entry.name
-                )
-                text = f"two plugins have this name, {' and '.join(others)}: remove one of them"
-                offers.append(name_plugin(entry, text))
-            elif own_only and not _is_own(entry):
-                continue
-            else:
-                offers.append(known.get(_key(named.plugin)) or load_plugin(entry))
+            elif entry.name in own_names:
+                offers.append(name_plugin(entry, _OURS))
+            elif not own_only:
+                offers.append(_doubled(entry, others) or load_plugin(entry, self._patience_s))
         offers.sort(key=lambda offer: (offer.plugin.name, offer.plugin.distribution))
         return _Loaded(tuple(offers), is_whole=not own_only)
 
 
-def _is_own(entry: EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == OWN_DISTRIBUTION
+def _doubled(entry: EntryPoint, others: list[EntryPoint]) -> Offer | None:
+    """A plugin that can't be used, as another one has its name; None if none has."""
+    named = sorted(name_plugin(e).plugin.describe() for e in others if e.name == entry.name)
+    if len(named) == 1:
+        return None
+    return name_plugin(
+        entry, f"two plugins have this name, {' and '.join(named)}: remove one of them"
+    )
 
 
 def _key(plugin: LoadedPlugin) -> tuple[str, str]:

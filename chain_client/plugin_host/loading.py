@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +22,9 @@ from chain_client.errors import ChainError, ConfigurationError
 OWN_DISTRIBUTION: Final = "mlops-chain"
 
 Factory = Callable[..., Any]
+
+_UNNAMED: Final = "an unnamed distribution"
+_here = threading.local()
 
 _SCHEME: Final = re.compile("[a-z][a-z0-9+.-]*")
 
@@ -92,14 +97,29 @@ class _Unfit(Exception):
     """The plugin breaks our contract; the text is our own and may be shown."""
 
 
+def identify(entry: EntryPoint) -> tuple[str, str] | None:
+    """Name and version of the distribution that an entry point came with; None if it tells none.
+
+    Half an uninstall leaves metadata that raises whatever it likes.
+    """
+    dist = entry.dist
+    if dist is None:
+        return None
+    try:
+        name, version = dist.name, dist.version
+    except Exception:
+        return None
+    return (name, version or "") if isinstance(name, str) and name else None
+
+
 def name_plugin(entry: EntryPoint, error: str | None = None, *, is_off: bool = False) -> Offer:
     """A plugin as its distribution describes it; nothing of it is imported."""
-    dist = entry.dist
+    name, version = identify(entry) or (_UNNAMED, "")
     return Offer(
         LoadedPlugin(
             name=entry.name,
-            distribution="an unnamed distribution" if dist is None else dist.name,
-            version="" if dist is None else dist.version,
+            distribution=name,
+            version=version,
             module=entry.value,
             error=error,
             is_off=is_off,
@@ -107,17 +127,50 @@ def name_plugin(entry: EntryPoint, error: str | None = None, *, is_off: bool = F
     )
 
 
-def load_plugin(entry: EntryPoint) -> Offer:
-    """Import a plugin and ask for its tables.
+def is_own(entry: EntryPoint) -> bool:
+    """Whether it is one of our built-ins; nothing of it is imported."""
+    found = identify(entry)
+    return found is not None and found[0] == OWN_DISTRIBUTION
+
+
+def is_loading_here() -> bool:
+    """Whether this thread is just loading a plugin."""
+    return getattr(_here, "loads", False)
+
+
+def load_plugin(entry: EntryPoint, patience_s: float) -> Offer:
+    """Import a plugin and ask for its tables, in a thread that is left behind where it hangs.
 
     Guarantee: whatever its code raises, except KeyboardInterrupt, becomes its `error`.
+
+    Args:
+        entry: of the plugin.
+        patience_s: how long it may take.
     """
-    try:
+    if is_own(entry):
         return _load(entry)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:
-        return name_plugin(entry, _say(exc))
+    if identify(entry) is None:
+        return name_plugin(entry, "the metadata of its distribution can't be read: reinstall it")
+    found: list[Offer | BaseException] = []
+
+    def work() -> None:
+        _here.loads = True
+        try:
+            found.append(_load(entry))
+        except BaseException as exc:
+            found.append(exc)
+
+    thread = threading.Thread(target=work, name=f"loading plugin {entry.name}", daemon=True)
+    thread.start()
+    thread.join(patience_s)
+    if not found:
+        return name_plugin(entry, f"loading it took longer than {patience_s:g} s")
+    [result] = found
+    if isinstance(result, Offer):
+        return result
+    if isinstance(result, KeyboardInterrupt):
+        raise result
+    return name_plugin(entry, _say(result))
 
 
 def _load(entry: EntryPoint) -> Offer:
@@ -129,9 +182,7 @@ def _load(entry: EntryPoint) -> Offer:
     try:
         manager.register(plugin, name=entry.name)
     except pluggy.PluginValidationError as exc:
-        raise _Unfit(
-            "one of its hooks asks for arguments that the hook's specification does not have"
-        ) from exc
+        raise _Unfit(_say_arguments(manager, plugin)) from exc
     named = name_plugin(entry).plugin
     calls: dict[str, HookCall] = {}
     for caller in manager.get_hookcallers(plugin) or ():
@@ -166,6 +217,20 @@ def _load(entry: EntryPoint) -> Offer:
             for name, call in calls.items()
         },
     )
+
+
+def _say_arguments(manager: pluggy.PluginManager, plugin: object) -> str:
+    """Which hook asks for what it is not given."""
+    for name in dir(plugin):
+        if manager.parse_hookimpl_opts(plugin, name) is None or not hasattr(hookspecs, name):
+            continue
+        given = list(inspect.signature(getattr(hookspecs, name)).parameters)
+        asked = inspect.signature(getattr(plugin, name)).parameters
+        wrong = [repr(argument) for argument in asked if argument not in given]
+        if wrong:
+            may = f"it may ask for {', '.join(given)}" if given else "it is given none"
+            return f"its hook {name!r} asks for {', '.join(wrong)}; {may}"
+    return "one of its hooks is not as the hook's specification says"
 
 
 def _checked(plugin: LoadedPlugin, role: str, table: object) -> Mapping[str, Factory]:

@@ -23,6 +23,7 @@ from chain_client.plugin_host import (
 from chain_client.shipping import open_shipper
 from chain_client.signing import open_signer
 from tests.forked import in_fork
+from tests.plugin_distributions import write_distribution
 
 Install = Callable[..., None]
 
@@ -119,7 +120,7 @@ BROKEN = {
     ),
     "greedy": (
         "from chain_client.hookspecs import hookimpl\n@hookimpl\ndef signers(event): return {}",
-        "asks for arguments",
+        "its hook 'signers' asks for 'event'; it is given none",
     ),
     "wrapping": (
         "from chain_client.hookspecs import hookimpl\n@hookimpl(wrapper=True)\n"
@@ -204,16 +205,50 @@ def test_two_plugins_for_one_scheme_are_an_error_that_names_both(
 
 
 def test_of_two_plugins_of_one_name_neither_is_used(install: Install, tmp_path: Path) -> None:
-    install("keystore", "raise AssertionError('imported')", "rival")
+    install("vault", "raise AssertionError('imported')", "one")
+    install("vault", "raise AssertionError('imported')", "other")
     host = get_plugin_host()
-    errors = [plugin.error for plugin in host.plugins() if plugin.name == "keystore"]
+    errors = [plugin.error or "" for plugin in host.plugins() if plugin.name == "vault"]
     assert len(errors) == 2
-    assert all("keystore of mlops-chain" in (e or "") for e in errors)
-    assert all("keystore of rival 1.0" in (e or "") for e in errors)
+    assert all("vault of one 1.0 and vault of other 1.0: remove one" in said for said in errors)
     with pytest.raises(ConfigurationError, match=r"two plugins have this name.*remove one"):
-        host.plugin("keystore")
+        host.plugin("vault")
     with pytest.raises(ConfigurationError, match=r"no signer is known.*two plugins have this name"):
+        open_signer("vault:a", base=tmp_path)
+
+
+def test_a_plugin_with_the_name_of_a_built_in_takes_nothing_away(
+    install: Install, tmp_path: Path
+) -> None:
+    install("keystore", "raise AssertionError('imported')", "rival")
+    open_signer("keystore:a.json", base=tmp_path)
+    errors = {one.distribution: one.error for one in get_plugin_host().plugins()}
+    assert errors["mlops-chain"] is None
+    assert "its name is that of one of our own" in (errors["rival"] or "")
+
+
+def test_a_plugin_that_hangs_while_it_is_loaded_is_left_alone(site: Path, tmp_path: Path) -> None:
+    write_distribution(
+        site,
+        "slow",
+        modules={"slow_plugin": "import threading; threading.Event().wait(60)"},
+        plugins={"slow": "slow_plugin"},
+    )
+    with using_plugin_host(PluginHost(patience_s=0.2)) as host:
         open_signer("keystore:a.json", base=tmp_path)
+        with pytest.raises(ConfigurationError, match=r"loading it took longer than 0.2 s"):
+            host.plugin("slow")
+
+
+def test_a_plugin_without_metadata_is_reported_and_the_rest_work(
+    install: Install, site: Path, tmp_path: Path
+) -> None:
+    install("lost", "raise AssertionError('imported')", "lost")
+    [metadata] = site.glob("lost-*.dist-info/METADATA")
+    metadata.unlink()
+    open_signer("keystore:a.json", base=tmp_path)
+    [error] = [one.error for one in get_plugin_host().plugins() if one.name == "lost"]
+    assert "metadata of its distribution can't be read" in (error or "")
 
 
 def test_plugins_of_others_stay_off_where_nobody_asks_for_them(
