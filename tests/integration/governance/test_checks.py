@@ -7,6 +7,7 @@ the real ones.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,12 @@ def checked(site: Site, third_party_plugins: PluginHost, monkeypatch: pytest.Mon
 
 
 def train(
-    site: Site, auc: float, tags: Mapping[str, str], *, dataset: str = "loans-2026-03"
+    site: Site,
+    auc: float,
+    tags: Mapping[str, str],
+    *,
+    dataset: str = "loans-2026-03",
+    experiment: str = "0",
 ) -> int:
     """A run with a metric and a dataset, and the version that it made: its number."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -58,7 +64,7 @@ def train(
 
     uri = f"chain+sqlite:///{site.folder}/mlflow.db"
     client = MlflowClient(uri, uri)
-    run = client.create_run("0").info.run_id
+    run = client.create_run(experiment).info.run_id
     client.log_metric(run, "auc", auc)
     used = Dataset("loans", dataset, "local", "{}")
     client.log_inputs(run, [DatasetInput(used, [InputTag("mlflow.data.context", "training")])])
@@ -324,3 +330,36 @@ def test_a_changed_configuration_makes_open_proposals_unfit(checked: Site) -> No
     site.chain("policy", "apply", policy, "--yes")
     site.propose(2)
     assert site.json("policy", "show")["policies"][0]["checks"] == []
+
+
+def test_a_model_in_a_workspace_is_checked_there_wherever_it_is_proposed(
+    checked: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.entities.workspace import Workspace
+    from mlflow.tracking import MlflowClient
+    from mlflow.utils.workspace_context import WorkspaceContext
+
+    from mlflow_chain.building import build_workspace_store
+
+    site, uri = checked, f"chain+sqlite:///{checked.folder}/mlflow.db"
+    with monkeypatch.context() as told:
+        told.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
+        workspaces: Any = build_workspace_store(uri)
+        workspaces.create_workspace(Workspace(name="team-a"))
+        with WorkspaceContext("default"):
+            other = train(site, 0.5, {})  # of the same name
+        with WorkspaceContext("team-a"):
+            client = MlflowClient(uri, uri)
+            client.create_registered_model("fraud")
+            experiment = client.create_experiment("loans")
+            bad = train(site, 0.7, {"ticket": "none"}, experiment=experiment)
+            good = train(site, 0.9, GOOD, experiment=experiment)
+    words = ("model", "propose", "team-a/fraud", "--target", "@champion", "--yes")
+    key = ("--key", site.keys["ada"])
+    told_bad = site.chain(*words[:3], bad, *words[3:], *key, code=2)
+    assert "auc is 0.7, and at least 0.8 is asked for" in told_bad
+    assert "the tag 'ticket' of the version does not look like" in told_bad
+    assert "could not be carried out" not in told_bad
+    site.chain(*words[:3], good, *words[3:], *key)
+    assert {"MLFLOW_ENABLE_WORKSPACES", "MLFLOW_WORKSPACE"}.isdisjoint(os.environ)
+    assert (other, bad, good) == (3, 1, 2)
