@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chain_client.client import ChainClient
+from chain_client.event_codec import decode_event
+from chain_client.events import Subject
 from chain_client.ledger.model_registry_values import RegistryEvent
+from chain_client.registry.check_reports import CheckReport
 from chain_client.registry.documents import proposals
 from chain_client.registry.durations import show_time
 from chain_client.types import TxHash, to_hex
@@ -80,6 +83,13 @@ with DAG("decide", schedule=None) as dag:
     def tamper():
         (FOLDER / "files/2/model.txt").write_text("other weights")
 
+    @task(trigger_rule="all_done")
+    def describe():
+        from mlflow.tracking import MlflowClient
+
+        uri = f"sqlite:///{{FOLDER}}/mlflow.db"
+        MlflowClient(uri, uri).set_model_version_tag("fraud", "4", "ticket", "ML-17")
+
     version = "{{{{ ti.xcom_pull(task_ids='choose')['version'] }}}}"
     steps = [choose()]
     for name in ("register", "register_again"):
@@ -140,7 +150,22 @@ with DAG("decide", schedule=None) as dag:
             mlops_chain_conn_id="nowhere", **later
         ),
     ]
+    checked = {{"model_name": "fraud", "version": 4, "alias": "checked", **later}}
+    for name in ("blocked", "blocked_again", "described", "described_again"):
+        if name == "described":
+            steps.append(describe())
+        steps.append(ProposePromotionOperator(task_id=name, **checked))
     chain(*steps)
+"""
+CHECKS = """
+[default."alias:checked"]
+group = "risk"
+approvals = 2
+checks = ["described"]
+[checks.described]
+plugin = "promotion-checks"
+kind = "tags"
+required = { ticket = "ML-[0-9]+" }
 """
 
 
@@ -201,6 +226,9 @@ def decided(
     team = QuickTeam(tmp_path_factory.mktemp("decided"))
     team.found_from(founded_home)
     make_model(team)
+    policy = team.folder / "policy.toml"
+    policy.write_text(policy.read_text() + CHECKS)
+    team.run("policy", "apply", str(policy), "--yes")
     extra = team.extra(explorer_url="https://chain.example")
     airflow_home = airflow_template.copied(tmp_path_factory.mktemp("airflow") / "home")
     airflow_home = airflow_home.with_variables(
@@ -210,6 +238,7 @@ def decided(
         ),
         AIRFLOW_CONN_KEYLESS=to_connection({"home": str(team.home)}),
         AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
+        MLOPS_CHAIN_PLUGINS="all",
     )
     airflow_home.put_dag("decide.py", DAG.format(folder=str(team.folder)))
     tested = dag_test(airflow_home, "decide", timeout_s=600)
@@ -292,6 +321,34 @@ def test_a_version_whose_files_were_changed_after_its_approval_is_not_promoted(
     assert champion(decided.team) == 1
 
 
+def test_a_check_that_blocks_fails_the_task_and_leaves_nothing_and_a_retry_doubles_nothing(
+    decided: Decided,
+) -> None:
+    for name in ("blocked", "blocked_again"):
+        said = decided.failure(name)
+        assert said.startswith("AirflowFailException: PromotionDenied: ")
+        assert "may not be proposed for alias:checked: described: the version has no tag" in said
+        assert decided.result(name) is None
+    # What was mended is proposed once, with the report of the try that passed.
+    found = decided.result("described")
+    assert found == decided.result("described_again")
+    assert (decided.count("ProposalMade", 4), decided.count("VersionRegistered", 4)) == (1, 1)
+    client = open_chain(decided.team.home)
+    try:
+        of_4 = [one for one in proposals(client.log) if one.version == 4]
+        assert [to_hex(one.id) for one in of_4] == [found["proposal_id"]]
+        reports = [
+            CheckReport.from_json(decode_event(entry.event or b"").payload.get("report"))
+            for entry in client.log.find_events(
+                Subject(of_4[0].names.model.store_id, "checks", "").to_key()
+            )
+        ]
+        assert [report.passed for report in reports] == [False, False, True]
+        assert of_4[0].names.checks == reports[-1]
+    finally:
+        client.close()
+
+
 def test_a_version_is_revoked_once(decided: Decided) -> None:
     first = decided.result("revoke")
     assert first == decided.result("revoke_again")
@@ -308,7 +365,7 @@ def test_a_version_is_revoked_once(decided: Decided) -> None:
         (
             "not_gated",
             "AirflowFailException",
-            ["no policy is in force for alias:test", "(gated: alias:champion)"],
+            ["no policy is in force for alias:test", "(gated: alias:champion, alias:checked)"],
         ),
         (
             "no_right",
@@ -345,7 +402,7 @@ def test_whoever_may_not_ask_is_told_before_anything_is_written(decided: Decided
         versions = {document.fields.version for document in proposals(client.log)}
     finally:
         client.close()
-    assert versions == {1, 2}
+    assert versions == {1, 2, 4}
     assert decided.count("VersionRegistered", 5) == 0
 
 
