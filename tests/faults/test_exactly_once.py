@@ -29,8 +29,8 @@ ELSEWHERE = {
         "faults/test_shipping_killed.py",
     ),
     # A payload that the log's database does not keep.
-    "payload.file.written": "unit/chain_client/payloads/test_files.py",
-    "payload.file.named": "unit/chain_client/payloads/test_files.py",
+    "payload.file.written": "faults/test_payloads_killed.py",
+    "payload.file.named": "faults/test_payloads_killed.py",
     # … into a store from which the relay fetches it.
     **dict.fromkeys(
         (name for name in steps.STEPS if name.startswith("receiving.")),
