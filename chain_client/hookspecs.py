@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chain_client.config import Settings
     from chain_client.ledger.base import Ledger
     from chain_client.ledger.expected import ExpectedChain
-    from chain_client.notices import AlarmNotice, ProposalChange
+    from chain_client.notices import AlarmNotice, ObserverSettings, ProposalChange
     from chain_client.payloads.base import PayloadStore
     from chain_client.shipping.base import Shipper
     from chain_client.signing.base import Signer
@@ -134,18 +134,20 @@ def artifact_stores() -> Mapping[str, ArtifactStoreFactory]:
 
 
 @hookspec
-def proposal_changed(change: ProposalChange, settings: Settings) -> None:
+def proposal_changed(change: ProposalChange, settings: ObserverSettings) -> None:
     """A proposal was made, or changed, and that is final on chain.
 
-    Called in a thread of the relay's process that is this plugin's own, one call at a time, in
-    order. What it raises, and how long it takes, harms nobody: it is counted. A call that takes
-    longer than `observers.timeout_s`, or five failures in a row, and the plugin is left alone for a
-    minute; what comes meanwhile is skipped and counted. Of all relays of a log one tells. A change
-    may be told twice, after a crash; it then has the same ``notice_id``.
+    Called in a thread of the relay's process that is this plugin's own and for this hook alone, one
+    call at a time, in order. What it raises, and how long it takes, harms nobody: it is counted. A
+    call that takes longer than `observers.timeout_s`, or five failures in a row, and the hook is
+    left alone for a minute; what comes meanwhile is skipped and counted. A thread in a call that
+    hangs is left behind, and another one goes on. Of all relays of a log one tells. A change may be
+    told twice, after a crash; it then has the same ``notice_id``.
 
     Args:
         change: a frozen value of plain parts, a copy; it holds nothing secret.
-        settings: of the relay's home, a copy.
+        settings: where the relay's home is, a copy; it holds nothing secret, but for our own
+            notifier.
 
     Raises:
         Unavailable: whoever is to be told does not answer: the same change is told again later,
@@ -156,14 +158,15 @@ def proposal_changed(change: ProposalChange, settings: Settings) -> None:
 
 
 @hookspec
-def alarm_raised(alarm: AlarmNotice, settings: Settings) -> None:
+def alarm_raised(alarm: AlarmNotice, settings: ObserverSettings) -> None:
     """An alarm began to stand, or ended; ``alarm.state`` says which.
 
-    Called as `proposal_changed`, whichever process raised the alarm.
+    Called as `proposal_changed`, whichever process raised the alarm; in another thread than that,
+    so that a change which can't be told yet keeps no alarm back.
 
     Args:
         alarm: a frozen value of plain parts, a copy; it holds nothing secret.
-        settings: of the relay's home, a copy.
+        settings: as there.
 
     Raises:
         BaseException: anything, as `proposal_changed`.

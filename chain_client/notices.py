@@ -1,19 +1,28 @@
 """What observers are told: a proposal changed, an alarm began to stand or ended.
 
-Frozen values of plain parts, which hold no secret, no salt and no payload. How they come about is
+Frozen values of plain parts; notices hold no secret, no salt and no payload. How they come about is
 in `chain_client.relay.proposal_changes` and `chain_client.relay.alarm_changes`; who is told, in
 `chain_client.observing`. Signatures here are stable.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from chain_client.events import Json
 from chain_client.types import Address, Digest, TxHash, to_hex
 
-__all__ = ["AlarmNotice", "AlarmState", "ChangeKind", "Person", "ProposalChange"]
+__all__ = [
+    "AlarmNotice",
+    "AlarmState",
+    "ChangeKind",
+    "NotifySettings",
+    "ObserverSettings",
+    "Person",
+    "ProposalChange",
+]
 
 
 class ChangeKind(StrEnum):
@@ -187,3 +196,31 @@ class AlarmNotice:
             "count": self.count,
             "deployment": self.deployment_id,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """The settings ``notify.*``, each by its name. Paths of webhooks are as good as passwords."""
+
+    approvers: str = ""
+    operators: str = ""
+    approvers_webhook_url: str = field(default="", repr=False)
+    operators_webhook_url: str = field(default="", repr=False)
+    webhook_secret_file: str = ""
+    smtp_url: str = ""
+    smtp_user: str = ""
+    smtp_password_file: str = ""
+    email_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverSettings:
+    """What an observer is given of the relay's settings: no more than it needs.
+
+    Args:
+        home: the relay's; a plugin may have files of its own there.
+        notify: for one receiver; only our own notifier is given it.
+    """
+
+    home: Path
+    notify: NotifySettings = NotifySettings()

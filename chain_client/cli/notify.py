@@ -20,7 +20,7 @@ from chain_client.cli.output import (
 )
 from chain_client.config import Settings
 from chain_client.errors import ChainError, ConfigurationError
-from chain_client.notifying import is_configured
+from chain_client.notifying import find_receivers
 
 
 @click.group()
@@ -74,14 +74,16 @@ def _test(settings: Settings, deployment_id: str) -> Iterator[tuple[str, str, st
     from chain_client.notifying.receivers import open_channels
     from chain_client.notifying.texts import Audience, describe_test
 
-    if not is_configured(settings):
+    found = list(find_receivers(settings))
+    if not found:
         raise ConfigurationError(
             "the settings name nobody to tell: set notify.approvers, notify.operators or their "
             "webhooks; see docs/how-to/tell-people.md"
         )
-    for audience in Audience:
+    for receiver in found:
+        audience = Audience(receiver.name.partition("-")[0])
         try:
-            channels = open_channels(settings, audience)
+            channels = open_channels(receiver.settings, audience)
         except ConfigurationError as exc:
             yield str(audience), "", str(exc)
             continue

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from chain_client.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from chain_client.config import Settings
-    from chain_client.notices import AlarmNotice, ProposalChange
+    from chain_client.notices import AlarmNotice, ObserverSettings, ProposalChange
 
 
 @hookimpl
-def proposal_changed(change: ProposalChange, settings: Settings) -> None:
+def proposal_changed(change: ProposalChange, settings: ObserverSettings) -> None:
     """Tell the approvers."""
     from chain_client.notifying.telling import tell
     from chain_client.notifying.texts import describe_change
@@ -21,7 +20,7 @@ def proposal_changed(change: ProposalChange, settings: Settings) -> None:
 
 
 @hookimpl
-def alarm_raised(alarm: AlarmNotice, settings: Settings) -> None:
+def alarm_raised(alarm: AlarmNotice, settings: ObserverSettings) -> None:
     """Tell the operators."""
     from chain_client.notifying.telling import tell
     from chain_client.notifying.texts import describe_alarm

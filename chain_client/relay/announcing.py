@@ -14,17 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chain_client.clock import Clock
-from chain_client.config import Settings
 from chain_client.errors import AnotherRelay, ChainError, LogUnavailable
 from chain_client.log import Log
 from chain_client.log.holders import is_gone, this_process
 from chain_client.notices import AlarmNotice
-from chain_client.observing import Dispatcher, Ticket
+from chain_client.observing import Dispatcher
 from chain_client.relay.alarm_changes import AlarmChanges
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
 from chain_client.relay.observer_trouble import ObserverTrouble
 from chain_client.relay.proposal_changes import ProposalChanges
+from chain_client.relay.told_notices import OpenNotice, ToldNotices
 
 _logger = logging.getLogger(__name__)
 
@@ -32,8 +32,9 @@ LEASE = "observers"
 """Held by the one relay of a log that tells."""
 PROPOSALS = "observers/proposals"
 ALARMS = "observers/alarms"
+TOLD = "observers/told"
 FIGURES = "observers/figures"
-"""Cursors of the log: how far was told, and what became of it."""
+"""Cursors of the log: how far was told to all, who was told more, and what became of it."""
 
 _POLL_S = 0.2
 _RETRY_MAX_S = 30.0
@@ -49,17 +50,25 @@ _REPORT_S = 5.0
 class _Progress:
     """What was handed to observers, and is not settled by all of them."""
 
+    told: ToldNotices
     proposals: ProposalChanges | None
     close: Callable[[], None]
     alarms: AlarmChanges
-    changes: deque[tuple[tuple[Ticket, ...], str]] = field(default_factory=deque)
-    notices: list[tuple[tuple[Ticket, ...], AlarmNotice]] = field(default_factory=list)
+    changes: deque[tuple[tuple[OpenNotice, ...], str]] = field(default_factory=deque)
+    notices: list[tuple[OpenNotice, AlarmNotice]] = field(default_factory=list)
+    shown: str = "{}"
     since_us: int | None = None
     has_begun: bool = False
 
     @property
     def is_open(self) -> bool:
         return bool(self.changes or self.notices)
+
+    def show_told(self) -> str:
+        changes = (one for group, _ in self.changes for one in group)
+        is_read = self.proposals is None or (self.has_begun and not self.proposals.is_waiting)
+        notices = [*changes, *(one for one, _ in self.notices)]
+        return self.told.show(notices, is_complete=is_read)
 
 
 class Announcer:
@@ -76,7 +85,7 @@ class Announcer:
         open_proposals: makes what reads the registry, from a cursor, in the thread that uses it,
             with what closes it; None where there is no registry.
         deployment_id: of the home.
-        settings: of the home; observers are given a copy.
+        lease_s: how long a relay that is gone keeps others from telling.
         tally: is told the figures.
         clock: time.
         look_s: seconds between two looks.
@@ -88,7 +97,7 @@ class Announcer:
         find_dispatcher: Callable[[], Dispatcher],
         open_proposals: Callable[[str | None], tuple[ProposalChanges, Callable[[], None]]] | None,
         deployment_id: str,
-        settings: Settings,
+        lease_s: float,
         tally: Tally,
         clock: Clock,
         look_s: float,
@@ -97,11 +106,10 @@ class Announcer:
         self._find_dispatcher = find_dispatcher
         self._open_proposals = open_proposals
         self._deployment_id = deployment_id
-        self._settings = settings
         self._tally = tally
         self._clock = clock
         self._look_us = round(look_s * 1e6)
-        self._lease = HeldLease(log, LEASE, settings.relay_lease_s, clock)
+        self._lease = HeldLease(log, LEASE, lease_s, clock)
         self._dispatcher: Dispatcher | None = None
         self._trouble = ObserverTrouble(log, clock)
         self._progress: _Progress | None = None
@@ -201,7 +209,8 @@ class Announcer:
             proposals, close = self._open_proposals(self._log.cursor(PROPOSALS))
         assert self._dispatcher is not None
         self._trouble.begin(self._dispatcher.figures())
-        self._progress = _Progress(proposals, close, alarms)
+        told = self._log.cursor(TOLD)
+        self._progress = _Progress(ToldNotices(told), proposals, close, alarms, shown=told or "{}")
         return self._progress
 
     def _forget(self) -> None:
@@ -212,8 +221,9 @@ class Announcer:
     def _look(self, progress: _Progress) -> None:
         assert self._dispatcher is not None
         for notice in progress.alarms.look():
-            told = self._dispatcher.tell("alarm_raised", alarm=notice, settings=self._settings)
-            progress.notices.append((told, notice))
+            known = progress.told.take(notice.notice_id)
+            tickets = self._dispatcher.tell("alarm_raised", told=known, alarm=notice)
+            progress.notices.append((OpenNotice(notice.notice_id, known, tickets), notice))
         if progress.proposals is None:
             return
         try:
@@ -234,34 +244,38 @@ class Announcer:
     def _tell_changes(self, progress: _Progress, proposals: ProposalChanges) -> None:
         assert self._dispatcher is not None
         while len(progress.changes) < _MOST_OPEN:
-            figures = self._dispatcher.figures().values()
-            if min(one.waiting for one in figures) >= _AHEAD:
+            if self._dispatcher.waiting("proposal_changed") >= _AHEAD:
                 return
             found = proposals.next()
             if found is None:
                 return
-            tickets = [
-                ticket
-                for change in found.changes
-                for ticket in self._dispatcher.tell(
-                    "proposal_changed", change=change, settings=self._settings
-                )
-            ]
-            progress.changes.append((tuple(tickets), found.cursor))
+            group = []
+            for change in found.changes:
+                known = progress.told.take(change.notice_id)
+                tickets = self._dispatcher.tell("proposal_changed", told=known, change=change)
+                group.append(OpenNotice(change.notice_id, known, tickets))
+            progress.changes.append((tuple(group), found.cursor))
 
     def _settle(self, progress: _Progress) -> None:
         """Remember what was told, in order; what waits to be tried again holds up the rest."""
         cursor = None
-        while progress.changes and _is_settled(progress.changes[0][0]):
+        while progress.changes and all(one.is_settled for one in progress.changes[0][0]):
             _, cursor = progress.changes.popleft()
         if cursor is not None:
             self._put(PROPOSALS, cursor)
-        settled = [notice for tickets, notice in progress.notices if _is_settled(tickets)]
-        if settled:
-            for notice in settled:
+        notices, progress.notices = progress.notices, []
+        for one, notice in notices:
+            if one.is_settled:
                 progress.alarms.settle(notice)
-            progress.notices = [item for item in progress.notices if not _is_settled(item[0])]
+            else:
+                progress.notices.append((one, notice))
+        if len(progress.notices) < len(notices):
             self._put(ALARMS, progress.alarms.cursor())
+        # After the cursors: what these pass over must not be forgotten before them.
+        shown = progress.show_told()
+        if shown != progress.shown:
+            self._put(TOLD, shown)
+            progress.shown = shown
         if not progress.is_open:
             progress.since_us = None
         elif progress.since_us is None:
@@ -300,7 +314,3 @@ class Announcer:
         level = logging.DEBUG if text in self._failed else logging.WARNING
         self._failed.add(text)
         _logger.log(level, "observers are told later: %s", text)
-
-
-def _is_settled(tickets: tuple[Ticket, ...]) -> bool:
-    return all(ticket.outcome is not None for ticket in tickets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from chain_client.clock import Clock
 from chain_client.config import Settings
@@ -13,9 +13,10 @@ from chain_client.hookspecs import OBSERVERS
 from chain_client.ledger import open_ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.log import Log
-from chain_client.notifying import PLUGIN, is_configured
+from chain_client.notices import ObserverSettings
+from chain_client.notifying import PLUGIN, find_receivers
 from chain_client.observing import Dispatcher, Observer
-from chain_client.plugin_host import get_plugin_host
+from chain_client.plugin_host import HookCall, get_plugin_host
 from chain_client.registry.identity import Salt, read_salt
 from chain_client.relay.announcing import Announcer
 from chain_client.relay.figures import Tally
@@ -54,7 +55,7 @@ def make_announcer(
         lambda: find_dispatcher(settings, clock),
         open_proposals if deployment.registry is not None else None,
         deployment.deployment_id,
-        settings,
+        settings.relay_lease_s,
         tally,
         clock,
         _LOOK_S if is_embedded else _REMOTE_LOOK_S,
@@ -64,20 +65,33 @@ def make_announcer(
 def find_dispatcher(settings: Settings, clock: Clock) -> Dispatcher:
     """Everybody who wants to be told, by the plugins that are installed.
 
-    The built-in notifier is among them where the settings name somebody to tell.
+    Each hook of a plugin is an observer of its own, and each receiver of the built-in notifier is:
+    one that is away keeps nothing from the others.
     """
-    found: dict[str, dict[str, Callable[..., object]]] = {}
+    found: dict[str, Observer] = {}
     for hook in OBSERVERS:
         for call in get_plugin_host().observers(hook):
-            name = call.plugin.name
-            if not call.plugin.is_own or name != PLUGIN or is_configured(settings):
-                found.setdefault(name, {})[hook] = call
-    return Dispatcher(
-        [
-            Observer(name, hooks, clock, settings.observers_queue, settings.observers_timeout_s)
-            for name, hooks in sorted(found.items())
-        ]
-    )
+            for name, given in _given(call, hook, settings):
+                found[name] = Observer(
+                    name,
+                    {hook: call},
+                    clock,
+                    settings.observers_queue,
+                    settings.observers_timeout_s,
+                    {"settings": given},
+                )
+    return Dispatcher([found[name] for name in sorted(found)])
+
+
+def _given(call: HookCall, hook: str, settings: Settings) -> Iterator[tuple[str, ObserverSettings]]:
+    """The names of a plugin's observers for one hook, with the settings that each is given."""
+    plugin = call.plugin
+    if not plugin.is_own or plugin.name != PLUGIN:
+        yield f"{plugin.name}/{hook}", ObserverSettings(settings.home)
+        return
+    for receiver in find_receivers(settings):
+        if receiver.hook == hook:
+            yield f"{PLUGIN}/{receiver.name}", receiver.settings
 
 
 def _find_salt(home: Home, deployment: Deployment) -> Salt | None:

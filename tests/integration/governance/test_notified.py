@@ -120,17 +120,12 @@ def test_people_are_told_once_and_a_restart_tells_nothing_twice(
     assert [m.to for m in mail.mails if "alarm" in m.subject] == [["ops@example.com"]] * 2
 
     status = json.loads(site.chain("status", "--json"))
-    assert status["observers"] == [
-        {
-            "name": "notifier",
-            "told": 4,
-            "failed": 0,
-            "skipped": 0,
-            "waiting": 0,
-            "hanging": 0,
-            "trouble": None,
-        }
-    ]
+    told = {one["name"]: (one["told"], one["trouble"]) for one in status["observers"]}
+    assert told == {
+        f"notifier/{audience}-{way}": (2, None)
+        for audience in ("approvers", "operators")
+        for way in ("mail", "webhook")
+    }
     said = (site.folder / "relay.txt").read_text()
     assert "T0P-SECRET" not in said
     assert "told later" not in said
@@ -223,11 +218,14 @@ def test_an_observer_that_forks_exits_and_hangs_stops_neither_the_relay_nor_the_
     assert names == {"fraud"}
     assert len(web.posted) == 4
     assert not is_relay_running(site.home / "relay.lock")
-    bad, notifier = json.loads(site.chain("status", "--json"))["observers"]
-    assert (bad["name"], bad["told"], bad["failed"]) == ("bad", 0, 1)
+    observers = {
+        one["name"]: one for one in json.loads(site.chain("status", "--json"))["observers"]
+    }
+    bad, webhook = observers["bad/proposal_changed"], observers["notifier/approvers-webhook"]
+    assert (bad["told"], bad["failed"], bad["hanging"]) == (0, 1, 1)
     assert bad["skipped"] >= 1
     assert bad["trouble"] == "a call of proposal_changed takes longer than 8 s"
-    assert (notifier["name"], notifier["told"], notifier["trouble"]) == ("notifier", 4, None)
+    assert (webhook["told"], webhook["trouble"]) == (4, None)
     with _relay(site, "--once", **environment) as relay:
         assert relay.wait(120) == 0
     assert len(web.posted) == 4, "what the observer hung at is told to nobody again"
@@ -249,5 +247,7 @@ def test_a_relay_that_is_killed_tells_what_it_could_not_and_a_dead_server_keeps_
     assert len({one.headers["webhook-id"] for one in web.posted}) == 1
     assert len(mail.mails) >= 1
     status = json.loads(site.chain("status", "--json"))
-    assert [one["told"] for one in status["observers"]] == [1]
+    told = {one["name"]: one["told"] for one in status["observers"]}
+    assert told["notifier/approvers-webhook"] == 1
+    assert told["notifier/approvers-mail"] + len(mail.mails) == 2, "not twice, but after a crash"
     assert status["ok"] is True
