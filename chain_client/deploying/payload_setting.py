@@ -11,6 +11,7 @@ from chain_client.errors import ConfigurationError
 from chain_client.log import Log
 from chain_client.log.payload_mark import CURSOR
 from chain_client.log.payload_place import PayloadPlace
+from chain_client.payloads.base import Shareable
 
 PAYLOAD_SETTINGS = ("log.payloads", "log.payloads_from_bytes")
 _FILE = "file:"
@@ -28,7 +29,9 @@ def to_share(settings: Settings) -> dict[str, str]:
     if place is None:
         return dict.fromkeys(PAYLOAD_SETTINGS, "")
     is_own = place.uri.startswith(_FILE) and not Path(place.uri.removeprefix(_FILE)).is_absolute()
-    uri = "" if is_own or place.open().uri != place.uri else place.uri
+    store = place.open()
+    known = store.shared_uri if isinstance(store, Shareable) else store.uri
+    uri = "" if is_own or known != place.uri else place.uri
     return dict(zip(PAYLOAD_SETTINGS, (uri, str(place.from_bytes or "")), strict=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from chain_client.errors import InvalidInput
 from chain_client.types import Digest
@@ -86,6 +86,15 @@ class PayloadStore(Protocol):
             PayloadStoreUnavailable: it does not answer now.
             ConfigurationError: it is not fit; the text says what is missing and what to do.
         """
+
+
+@runtime_checkable
+class Shareable(Protocol):
+    """A payload store whose whole URI holds nothing secret, so that other machines may have it."""
+
+    @property
+    def shared_uri(self) -> str:
+        """The URI as it was configured, with its options."""
 
 
 def check_payload(digest: Digest, data: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -410,3 +411,14 @@ def _backend(bucket: str, digest: Digest) -> Any:
     from moto.s3.models import s3_backends
 
     return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key_of(digest))
+
+
+def test_other_machines_that_join_are_given_the_whole_uri(tmp_path: Path) -> None:
+    from chain_client import Settings
+    from chain_client.deploying.payload_setting import to_share
+
+    uri = "s3://bucket/p?region=eu-central-1&retention=GOVERNANCE&retain_days=30"
+    environment = {"MLOPS_CHAIN_LOG_PAYLOADS": uri}
+    settings = Settings.from_environment(environment, tmp_path, home=tmp_path / "home")
+    assert to_share(settings)["log.payloads"] == uri
+    assert "?" not in open_s3_payloads(uri).uri  # what people are shown

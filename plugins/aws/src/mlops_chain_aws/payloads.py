@@ -77,7 +77,7 @@ def open_s3_payloads(uri: str) -> S3PayloadStore:
         ConfigurationError: it names no bucket, or asks for what does not fit together.
     """
     settings = PayloadSettings.of(uri)
-    return S3PayloadStore(settings, LazyClient("s3", settings.place, PATIENCE))
+    return S3PayloadStore(settings, LazyClient("s3", settings.place, PATIENCE), uri)
 
 
 class S3PayloadStore:
@@ -91,10 +91,13 @@ class S3PayloadStore:
     Args:
         settings: the bucket, and what is asked for.
         client: of S3.
+        uri: as it was configured, if settings were read from one: none of the options that those
+            take is secret, and an endpoint with a password is none.
     """
 
-    def __init__(self, settings: PayloadSettings, client: LazyClient) -> None:
+    def __init__(self, settings: PayloadSettings, client: LazyClient, uri: str = "") -> None:
         self.uri = settings.shown
+        self.shared_uri = uri or settings.shown
         self._settings = settings
         self._bucket = PayloadBucket(settings, client)
         self._is_fit = settings.retention is None
