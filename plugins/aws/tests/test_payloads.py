@@ -350,8 +350,10 @@ def test_a_server_that_never_answers_is_unavailable() -> None:
         silent.listen()
         place = Place(REGION, f"http://127.0.0.1:{silent.getsockname()[1]}")
         patience = Patience(connect_s=1, read_s=0.1, attempts=1)
-        store = S3PayloadStore(PayloadSettings("bucket"), LazyClient("s3", place, patience))
-        with pytest.raises(PayloadStoreUnavailable, match="ReadTimeoutError"):
+        settings = PayloadSettings("bucket", place=place)
+        store = S3PayloadStore(settings, LazyClient("s3", place, patience))
+        told = rf"s3://bucket \(at 127.0.0.1:{silent.getsockname()[1]}\): .*ReadTimeoutError"
+        with pytest.raises(PayloadStoreUnavailable, match=told):
             store.put(*make_payload())
 
 

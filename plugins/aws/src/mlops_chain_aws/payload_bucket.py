@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from chain_client.errors import ChainError, ConfigurationError, PayloadStoreUnavailable
 from mlops_chain_aws.clients import LazyClient, code_of, status_of, to_ours
@@ -164,7 +165,11 @@ class PayloadBucket:
                 f"KMS does not let S3 use the key of {shown} ({code}): it must be enabled, and "
                 "let these credentials use kms:GenerateDataKey and kms:Decrypt"
             )
-        return to_ours(exc, "s3", PayloadStoreUnavailable, action)
+        place = self.settings.place.endpoint_url
+        at = "" if place is None else f" (at {urlsplit(place).netloc})"
+        return to_ours(
+            exc, "s3", lambda text: PayloadStoreUnavailable(f"{shown}{at}: {text}"), action
+        )
 
 
 def _is_of_the_network(exc: BaseException) -> bool:
