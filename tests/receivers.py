@@ -51,12 +51,14 @@ class WebReceiver:
         port: on 127.0.0.1.
         answers: statuses of the next answers, with a Location for redirects; then 204.
         posted: every request, also those that were refused.
+        taken: those that were not.
         gate: unset, no request is answered.
     """
 
     port: int = 0
     answers: list[int] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
+    taken: list[Posted] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str = "/hooks/T0P-SECRET-PATH?k=T0P-SECRET-QUERY") -> str:
@@ -77,9 +79,12 @@ def web_receiver(context: ssl.SSLContext | None = None) -> Iterator[WebReceiver]
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.posted.append(Posted(self.path, headers, body))
+            posted = Posted(self.path, headers, body)
+            receiver.posted.append(posted)
             receiver.gate.wait(PATIENCE_S)
             status = receiver.answers.pop(0) if receiver.answers else 204
+            if status < 300:
+                receiver.taken.append(posted)
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", receiver.url("/elsewhere"))
