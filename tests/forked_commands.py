@@ -10,6 +10,7 @@ That a fresh interpreter does the same is seen where tests start `mlops-chain` i
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -83,6 +84,8 @@ def _serve(folder: Path) -> None:
             warnings.simplefilter("ignore")  # MLflow's own imports warn about its dependencies
             for name in _IMPORTED:
                 importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # what is here is in no child's way
         print("ready", flush=True)
         while True:
             asked, _ = listener.accept()

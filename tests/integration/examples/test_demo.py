@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 DEMO = Path(__file__).parents[3] / "examples/demo.py"
+FORKING = Path(__file__).with_name("forking.py")
 WIDTH = 80
 
 
@@ -46,7 +47,7 @@ def played(demo: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Played
     folder = tmp_path_factory.mktemp("demo")
     temporary = tmp_path_factory.mktemp("temporary")
     done = subprocess.run(
-        [sys.executable, str(DEMO), "--keep", str(folder)],
+        [sys.executable, str(FORKING), str(DEMO), "--keep", str(folder)],
         cwd=temporary,
         env={**os.environ, "TMPDIR": str(temporary)},
         capture_output=True,
