@@ -172,8 +172,8 @@ def _kinds() -> Iterator[str]:
     """Every kind that the packages write as a literal or build from one."""
     packages = ("chain_client/verify", "mlflow_chain", "airflow_chain/verifying")
     files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
-    for file in [*files, ROOT / "chain_client/log/recheck.py"]:
-        in_log = file.name == "recheck.py"
+    for file in [*files, ROOT / "chain_client/log/entry_check.py"]:
+        in_log = file.name == "entry_check.py"
         for node in ast.walk(ast.parse(_read(file))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if not in_log and _KIND.fullmatch(node.value):
