@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
@@ -19,6 +20,8 @@ from chain_client.errors import ConfigurationError, ReceiverUnavailable
 from chain_client.notifying.limits import STEP_S, Limit
 from chain_client.notifying.texts import Message
 
+_LONGEST_LINE = 998
+"""RFC 5322, section 2.1.1."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PORTS = {"smtp": 587, "smtps": 465}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
@@ -171,7 +174,10 @@ class _Lines:
 
 def to_mail(message: Message, sender: str, to: Sequence[str], now_s: int) -> EmailMessage:
     """The mail; sent again it has the same Message-ID."""
-    mail = EmailMessage()
+    # A subject is folded right behind its name otherwise, and some take it for an empty one. What
+    # is not ASCII stands in encoded words, whose lines have to be short (RFC 2047, section 2).
+    length = _LONGEST_LINE if message.subject.isascii() else policy.default.max_line_length
+    mail = EmailMessage(policy.default.clone(max_line_length=length))
     mail["Subject"] = message.subject
     mail["From"] = sender
     mail["To"] = ", ".join(to)

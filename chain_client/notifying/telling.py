@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from chain_client.errors import ConfigurationError, ReceiverUnavailable
 from chain_client.notices import ObserverSettings
 from chain_client.notifying.receivers import open_channels
 from chain_client.notifying.texts import Message
@@ -20,8 +21,14 @@ def tell(message: Message, settings: ObserverSettings) -> None:
         settings: of the receiver.
 
     Raises:
-        ReceiverUnavailable: nobody takes it now; call again.
-        ConfigurationError: it will never be taken.
+        ReceiverUnavailable: nobody takes it now, or a setting or a secret's file has to be mended
+            first; call again.
+        ConfigurationError: who was asked will never take it.
     """
-    for channel in open_channels(settings, message.audience):
+    try:
+        channels = open_channels(settings, message.audience)
+    except ConfigurationError as exc:
+        # Nobody was asked: it is not lost, and told when that is mended.
+        raise ReceiverUnavailable(str(exc)) from None
+    for channel in channels:
         channel.send(message, int(time.time()))

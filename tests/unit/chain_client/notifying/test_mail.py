@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
 from chain_client.errors import ChainError, ConfigurationError, ReceiverUnavailable
-from chain_client.notifying.mail import MailServer, parse_addresses, parse_server
+from chain_client.notifying.mail import MailServer, parse_addresses, parse_server, to_mail
 from chain_client.notifying.texts import describe_change
 from tests.receivers import mail_receiver, make_certificate
 from tests.unit.chain_client.notifying.notices import a_change
@@ -125,6 +126,18 @@ def test_a_password_comes_from_a_file_alone(tmp_path: Path) -> None:
     assert (server.host, server.port, server.password) == ("host", 587, "hunter2")
     assert "hunter2" not in repr(server)
     assert parse_server("smtps://host", "", None).port == 465
+
+
+def test_a_long_subject_stands_on_one_line_unless_it_is_encoded() -> None:
+    for model in ("fraud" * 20, "détection" * 20):
+        message = describe_change(a_change(model=model))
+        mail = to_mail(message, SENDER, TO, 1)
+        head = mail.as_bytes().partition(b"\n\n")[0]
+        (line,) = (line for line in head.split(b"\n") if line.startswith(b"Subject:"))
+        assert (message.subject.encode() in line) == message.subject.isascii()
+        assert len(line) <= 78 or message.subject.isascii()
+        found = message_from_bytes(mail.as_bytes(), policy=policy.default)
+        assert found["Subject"] == message.subject
 
 
 def test_addresses_are_checked() -> None:

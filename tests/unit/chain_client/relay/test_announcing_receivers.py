@@ -84,6 +84,24 @@ def test_a_webhook_of_approvers_that_is_away_keeps_nothing_from_operators_nor_fr
     dispatcher.close()
 
 
+def test_a_secret_that_is_missing_keeps_back_one_receiver_until_it_is_there(
+    settings: Settings, approvers: WebReceiver, mail: MailReceiver, tmp_path: Path
+) -> None:
+    secret = tmp_path / settings.notify_webhook_secret_file
+    secret.rename(tmp_path / "away")
+    dispatcher = find_dispatcher(settings, SystemClock())
+    tickets = dispatcher.tell("proposal_changed", change=a_change())
+    wait_until(lambda: len(mail.mails) == 1, "the mail")
+    name = "notifier/approvers-webhook"
+    wait_until(lambda: dispatcher.figures()[name].trouble, "its trouble")
+    assert "the webhook's secret can't be read" in (dispatcher.figures()[name].trouble or "")
+    assert approvers.posted == []
+    (tmp_path / "away").rename(secret)
+    wait_until(lambda: all(one.outcome == "told" for one in tickets), "the webhook")
+    assert len(approvers.posted) == 1
+    dispatcher.close()
+
+
 def test_no_receiver_is_told_of_the_others_and_no_other_plugin_of_any(
     settings: Settings,
     third_party_plugins: PluginHost,
