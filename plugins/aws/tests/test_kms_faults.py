@@ -137,7 +137,7 @@ def test_nothing_is_asked_again_after_the_deadline(
 ) -> None:
     signer.address()
     kms.will("Sign", *[BUSY] * 50)
-    clock.slowness = 50.0
+    clock.slowness = 80.0  # waits of 8 to 16, then of 16 to 32 seconds
     with pytest.raises(SignerUnavailable, match="asked 3 times"):
         signer.sign_hash(DIGEST)
     assert kms.count("Sign") == 3
