@@ -133,7 +133,8 @@ _OPTIONS = {
     ),
     "ship_to": _option(
         "Where a task hands its spool over before its process stops, for workers whose disk does "
-        "not last: a URI such as folder:/mnt/spools or s3://bucket/prefix. Empty: the spool stays in the home.",
+        "not last: a URI such as folder:/mnt/spools or s3://bucket/prefix. Empty: the spool "
+        "stays in the home.",
         "string",
         "",
         "folder:/mnt/spools",

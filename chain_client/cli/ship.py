@@ -32,8 +32,8 @@ def ship(context: click.Context, to: str, timeout_s: float, as_json: bool) -> No
     """Hand this machine's spool over to TO, before the machine is thrown away.
 
     TO is a URI such as folder:/mnt/inbox or s3://bucket/prefix, a place that a relay's relay.inbox
-    names. What a process still records into stays. Needs neither chain nor log. Exit code 2: something that
-    could be handed over was not.
+    names. What a process still records into stays. Needs neither chain nor log. Exit code 2:
+    something that could be handed over was not.
 
     \b
     Example:
