@@ -21,6 +21,7 @@ from chain_client.ledger.embedded_store import CHAIN, INSTEAD, ChainStore, unava
 from chain_client.ledger.embedded_tables import SCHEMA, NewBlock, Snapshot
 from chain_client.signing.keccak import keccak256, prefer_fast_keccak
 from chain_client.sqlite_files import check_place
+from chain_client.synced_folders import sync_folder
 from chain_client.types import Address, Digest, TxHash
 
 if TYPE_CHECKING:
@@ -180,18 +181,10 @@ def create_embedded(
         finally:
             temporary.unlink()
             temporary.with_name(temporary.name + "-journal").unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError as exc:
         raise ConfigurationError(f"the chain {path} exists already; it is not replaced") from exc
     except sqlite3.Error as exc:
         raise ConfigurationError(str(unavailable(path, exc, 0))) from exc
     except OSError as exc:
         raise ConfigurationError(f"the chain {path} can't be made: {exc.strerror}") from exc
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -33,6 +33,7 @@ from chain_client.errors import (
 from chain_client.mounts import WITHOUT_FOLDERS, find_file_system
 from chain_client.payloads.base import MAX_PAYLOAD_BYTES, check_payload
 from chain_client.steps import step
+from chain_client.synced_folders import sync_folder
 from chain_client.types import Digest
 
 _MARK: Final = "mlops-chain-payloads"
@@ -73,7 +74,7 @@ class FilePayloadStore:
                 self._make_folder(place.parent)
             else:
                 self._write(place, data)
-            _sync_folder(place.parent)
+            sync_folder(place.parent)
 
     def get(self, digest: Digest, longest: int = MAX_PAYLOAD_BYTES) -> bytes:
         """As `PayloadStore.get`."""
@@ -100,7 +101,7 @@ class FilePayloadStore:
                 path.unlink(missing_ok=True)
             for folder in (place.parent, incoming):
                 with contextlib.suppress(FileNotFoundError):
-                    _sync_folder(folder)
+                    sync_folder(folder)
             self._expect_mark()
             if os.path.lexists(place) or any(self._unfinished(digest.hex())):
                 raise PayloadStoreUnavailable(
@@ -130,7 +131,7 @@ class FilePayloadStore:
             incoming.mkdir(mode=0o700)
         if not (self._path / _MARK).exists():
             self._write(self._path / _MARK, _MARK_TEXT)
-        _sync_folder(self._path)
+        sync_folder(self._path)
         long_ago = time.time() - _ABANDONED_S
         for path in self._unfinished():
             with contextlib.suppress(FileNotFoundError):
@@ -162,7 +163,7 @@ class FilePayloadStore:
             return
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        _sync_folder(self._path)
+        sync_folder(self._path)
         self._synced.add(folder.name)
 
     def _write(self, place: Path, data: bytes) -> None:
@@ -236,11 +237,3 @@ def _holds(place: Path, digest: Digest) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,6 +20,7 @@ from chain_client.shipping.manifest import MANIFEST_NAME, Manifest, Segment
 from chain_client.spool.opening import open_plain_file, remove_folder, write_into
 from chain_client.spool.reader import SEGMENT_NAME
 from chain_client.steps import step
+from chain_client.synced_folders import sync_folder
 from chain_client.types import SourceId
 
 MOST_SEGMENT_BYTES = 1 << 30
@@ -89,12 +90,12 @@ def take_in(
             remove_folder(staged)
         raise
     with _disk_errors():
-        _sync(staged)
+        sync_folder(staged)
         write_into(folder / _NOTES, name_of(parcel), b"")
-        _sync(folder)
+        sync_folder(folder)
         step("receiving.before_publish")
         staged.rename(folder / parcel.source_id.hex())
-        _sync(folder)
+        sync_folder(folder)
     step("receiving.published")
 
 
@@ -239,14 +240,6 @@ def _write(place: Path, chunks: Iterator[bytes]) -> None:
             part.unlink(missing_ok=True)
         raise
     step("receiving.segment.written")
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from chain_client.spool import list_sources, remove_taken
 from chain_client.spool.opening import NotPlainError, open_plain_file, remove_folder
 from chain_client.spool.reader import TAKEN_PREFIX
 from chain_client.steps import step
+from chain_client.synced_folders import sync_folder
 from chain_client.types import SourceId
 
 _PART = ".part"
@@ -70,7 +71,7 @@ class FolderShipper:
             if not self._is_there(target, manifest):
                 staged = self._stage(shipment, manifest, mode, is_over)
                 self._publish(staged, target, manifest)
-            _sync(self._path)
+            sync_folder(self._path)
         step("shipping.published")
 
     def _stage(self, shipment: Shipment, manifest: Manifest, mode: int, is_over: IsOver) -> Path:
@@ -90,7 +91,7 @@ class FolderShipper:
         for name, wanted in manifest.segments.items():
             if not _is_equal(staged / name, wanted, is_over):
                 raise ShippingUnavailable(f"the destination does not keep what is written: {name}")
-        _sync(staged)
+        sync_folder(staged)
         return staged
 
     def _publish(self, staged: Path, target: Path, manifest: Manifest) -> None:
@@ -169,7 +170,7 @@ class FolderShipper:
             remove_folder(taken)
             with contextlib.suppress(FileNotFoundError):
                 source.rename(taken)
-            _sync(self._path)
+            sync_folder(self._path)
             remove_folder(taken)
 
     @contextlib.contextmanager
@@ -248,11 +249,3 @@ def _write(place: Path, chunks: Iterator[bytes], mode: int) -> None:
     step("shipping.segment.written")
     part.replace(place)
     step("shipping.segment.named")
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
