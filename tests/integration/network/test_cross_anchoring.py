@@ -45,6 +45,7 @@ def test_heads_of_an_embedded_chain_come_to_a_public_one_which_tells_of_another_
     assert "0x" + key.hex() in err
     assert "Send it that" in err
     public.fund(key)
+    public.mine(1)  # what is in no block can not be proved
     code, out, err = mlops_chain("deploy", "--cross", "--yes", "--json")
     assert code == 0, err
     file = (home / "cross-deployment.json").read_text()
