@@ -192,6 +192,8 @@ def show(home: Path | None, as_json: bool) -> None:
         for check in () if checks is None else checks.checks:
             text = f"  check {check.name} by plugin {check.plugin}: {_shown(check.configuration)}"
             out.print(safe(text), soft_wrap=True)
+        if checks is not None:
+            out.print(f"  configuration of the checks {to_hex(checks.hash)}", soft_wrap=True)
     for name, members in groups.items():
         out.print(f"[bold]group {safe(name)}[/]", soft_wrap=True)
         for member in members:

@@ -32,12 +32,15 @@ class Tried:
         results: of each, now.
         proposal: the latest open proposal of that version for that target; None if there is none.
         differences: between its report and now, in words.
+        uncompared: checks of its report that can't be carried out here, as their plugin can't be
+            used, in words.
     """
 
     applied: AppliedChecks
     results: tuple[CheckResult, ...]
     proposal: ProposalDocument | None
     differences: tuple[str, ...]
+    uncompared: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -53,6 +56,7 @@ class Tried:
             "checks": [result.to_json() for result in self.results],
             "proposal": None if self.proposal is None else to_hex(self.proposal.id),
             "differences": list(self.differences),
+            "uncompared": list(self.uncompared),
         }
 
 
@@ -96,11 +100,13 @@ def try_checks(
     checked = Checked(found, version, target, files, requester, brought)
     results = run_checks(client, applied, checked, tell)
     differences: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
     if document is not None:
         deployment_id = client.deployment.deployment_id
         report = document.names.checks
         differences = tuple(_compare(report, applied, deployment_id, files.digest, results))
-    return Tried(applied, results, document, differences)
+        uncompared = tuple(_uncompared(report, results))
+    return Tried(applied, results, document, differences, uncompared)
 
 
 def _open_proposal(
@@ -126,7 +132,7 @@ def _compare(
     files: Digest,
     results: tuple[CheckResult, ...],
 ) -> Iterator[str]:
-    """In what a report differs from what is found now. Pure."""
+    """In what a report differs from what is found now, where that was found. Pure."""
     if report is None:
         yield "the proposal has no report of checks"
         return
@@ -139,6 +145,8 @@ def _compare(
         then = before.get(result.name)
         if then is None:
             yield f"{result.name}: it is not in the report"
+        elif not result.distribution:
+            continue
         elif then.findings != result.findings:
             was = "; ".join(f"{one.level}: {one.text}" for one in then.findings) or "nothing"
             now = "; ".join(f"{one.level}: {one.text}" for one in result.findings) or "nothing"
@@ -147,4 +155,16 @@ def _compare(
             yield (
                 f"{result.name}: the report is by {then.distribution} {then.version}, and here is "
                 f"{result.distribution} {result.version}"
+            )
+
+
+def _uncompared(report: CheckReport | None, results: tuple[CheckResult, ...]) -> Iterator[str]:
+    """What of a report nobody could look at again here. Pure."""
+    by_name = {} if report is None else {result.name: result for result in report.results}
+    for result in results:
+        then = by_name.get(result.name)
+        if then is not None and not result.distribution:
+            yield (
+                f"{result.name}: its plugin {result.plugin} can't be used here; the report is by "
+                f"{then.distribution} {then.version}"
             )

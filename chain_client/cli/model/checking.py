@@ -67,10 +67,13 @@ def _print(found: Tried) -> None:
     console().print(f"configuration {to_hex(found.applied.hash)}", soft_wrap=True)
     if found.proposal is None:
         console().print("the version is not proposed for that target now")
+    elif found.uncompared and not found.differences:
+        shown = short_id(found.proposal.id)
+        console().print(f"[yellow]the report of proposal {shown} can't be compared here[/]")
     elif not found.differences:
         shown = short_id(found.proposal.id)
         console().print(f"the report of proposal {shown} says the same")
     else:
         console().print(f"[red]proposal {short_id(found.proposal.id)} is not what is found now[/]")
-        for line in found.differences:
-            console().print(f"  {safe(line)}", soft_wrap=True)
+    for line in (*found.differences, *found.uncompared):
+        console().print(f"  {safe(line)}", soft_wrap=True)

@@ -112,6 +112,15 @@ def test_checks_block_warn_and_let_pass(checked: Site) -> None:
     assert "warning" in site.chain("model", "show", "fraud")
     same = site.json("model", "check", "fraud", hardly, "--target", "@champion")
     assert (same["differences"], same["proposal"]) == ([], proposal)
+    with using_plugin_host(PluginHost(third_party=False)):
+        away = json_of(site, "model", "check", "fraud", hardly, "--target", "@champion", code=1)
+    assert away["differences"] == []
+    assert [said.partition(":")[0] for said in away["uncompared"]] == [
+        "better",
+        "described",
+        "known-data",
+    ]
+    assert f"configuration of the checks {configuration}" in site.chain("policy", "show")
     (policy,) = site.json("policy", "show")["policies"]
     assert policy["checks_configuration"] == configuration
     assert [check["name"] for check in policy["checks"]] == ["better", "described", "known-data"]
