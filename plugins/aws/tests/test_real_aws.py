@@ -1,6 +1,7 @@
-"""The same suites on real AWS: ``pytest -m real_aws``; see docs/testing.md for what it needs.
+"""Signers, payload stores and what S3 tells of artifacts, on real AWS: ``pytest -m real_aws``.
 
-Nothing of it runs by default. Asked for without what it needs, it fails and says what is missing.
+What it needs is in docs/testing.md. Nothing of it runs by default. Asked for without what it needs,
+it fails and says what is missing.
 """
 
 from __future__ import annotations
