@@ -98,13 +98,13 @@ class _Unfit(Exception):
 
 
 def identify(entry: EntryPoint) -> tuple[str, str] | None:
-    """Name and version of the distribution that an entry point came with; None if it tells none.
+    """Name and version of the distribution that an entry point came with; None: can't be read.
 
     Half an uninstall leaves metadata that raises whatever it likes.
     """
     dist = entry.dist
-    if dist is None:
-        return None
+    if dist is None:  # made by hand, and so meant
+        return _UNNAMED, ""
     try:
         name, version = dist.name, dist.version
     except Exception:

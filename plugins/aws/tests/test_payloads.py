@@ -415,6 +415,7 @@ def _backend(bucket: str, digest: Digest) -> Any:
     return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key_of(digest))
 
 
+@pytest.mark.usefixtures("plugins")
 def test_other_machines_that_join_are_given_the_whole_uri(tmp_path: Path) -> None:
     from chain_client import Settings
     from chain_client.deploying.payload_setting import to_share
