@@ -136,7 +136,6 @@ def found_home_on(anvil: RunningNode, folder: Path) -> None:
         create_keystore(home.path / uri.removeprefix("keystore:")) for uri in uris
     )
     anvil.fund(owner, writer, registrar, submitter)
-    anvil.mine(1)  # what is in no block can not be proved
     log = Log(settings.resolve_url(settings.log_url))
     log.create()
     ledger = open_ledger(settings)
