@@ -83,7 +83,12 @@ class RunningNode:
         self.rpc(f"{self.client}_mine", hex(blocks))
 
     def fund(self, *accounts: Address, wei: int = 10**24) -> None:
-        """Let each account have so much."""
+        """Let each account have so much.
+
+        anvil keeps the state of its newest block only when the next one is made, with what was set
+        by hand since: proofs in that block never lead to its state root. Whoever asks for proofs
+        makes blocks first, until a later one is final.
+        """
         for account in accounts:
             self.rpc(f"{self.client}_setBalance", to_hex(account), hex(wei))
 

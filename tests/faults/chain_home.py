@@ -36,6 +36,9 @@ from tests.running_nodes import RunningNode, running_anvil
 PATIENCE_S = 25
 """What is not done by then is not done."""
 
+_MORE_THAN_FINAL = 66
+"""Blocks on top of one until a later one is final, whatever the slots of an epoch here."""
+
 
 class Miner:
     """Makes a block every so often, until it is told to pause.
@@ -136,6 +139,7 @@ def found_home_on(anvil: RunningNode, folder: Path) -> None:
         create_keystore(home.path / uri.removeprefix("keystore:")) for uri in uris
     )
     anvil.fund(owner, writer, registrar, submitter)
+    anvil.mine(_MORE_THAN_FINAL)  # see fund()
     log = Log(settings.resolve_url(settings.log_url))
     log.create()
     ledger = open_ledger(settings)

@@ -82,7 +82,7 @@ def running_network(folder: Path, seed: int) -> Iterator[Network]:
             (home / "config.toml").write_text(_CONFIG.format(ledger=anvil.url, log=log_url))
         keys = [create_keystore(homes[0] / uri.removeprefix("keystore:")) for uri in KEYS]
         anvil.fund(*keys)
-        anvil.mine(3)
+        anvil.mine(SLOTS * 2 + 1)  # see fund()
         hasty = Miner(anvil, _FOUNDING_BLOCK_S)
         try:
             _found(folder, homes)

@@ -95,7 +95,7 @@ class Team:
         config = f'[ledger]\nurl = "{node.url}"\n\n[spool]\ndurability = "process"\n'
         (self.home / "config.toml").write_text(config)
         node.fund(*(create_keystore(self.home / key.removeprefix("keystore:")) for key in _KEYS))
-        node.mine(4)
+        node.mine(4)  # see fund()
         environment = {"MLOPS_CHAIN_RELAY_AUTOSTART": "false"}
         deploy_to_network(Settings.from_environment(environment, self.folder, home=self.home))
         self.appoint()
