@@ -18,10 +18,12 @@ __all__ = [
     "AlarmNotice",
     "AlarmState",
     "ChangeKind",
+    "CheckWarning",
     "NotifySettings",
     "ObserverSettings",
     "Person",
     "ProposalChange",
+    "ReportedChecks",
 ]
 
 
@@ -79,6 +81,55 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckWarning:
+    """What a check has approvers read before they sign.
+
+    Args:
+        check: its name in the policy file.
+        text: of the finding.
+    """
+
+    check: str
+    text: str
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it by name."""
+        return {"check": self.check, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedChecks:
+    """What the report of checks says that a proposal binds. The requester says it, nobody else.
+
+    Args:
+        report: its digest; None if it can't be read.
+        configuration: hash of what was applied for the checks, by the report; None likewise.
+        passed: each check with its plugin, for people.
+        warnings: the first of them.
+        warning_count: how many there are.
+        obstacle: why nobody should rely on it (yet), for people; empty if nothing is wrong.
+    """
+
+    report: Digest | None = None
+    configuration: Digest | None = None
+    passed: tuple[str, ...] = ()
+    warnings: tuple[CheckWarning, ...] = ()
+    warning_count: int = 0
+    obstacle: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it by name."""
+        return {
+            "report": None if self.report is None else to_hex(self.report),
+            "configuration": None if self.configuration is None else to_hex(self.configuration),
+            "passed": list(self.passed),
+            "warnings": [warning.to_json() for warning in self.warnings],
+            "warning_count": self.warning_count,
+            "obstacle": self.obstacle or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ProposalChange:
     """One change of one proposal, which is final on chain.
 
@@ -106,6 +157,7 @@ class ProposalChange:
         deadline_s: block time after which it can't be promoted any more.
         is_open: whether it can still be promoted, after this change.
         reason: that was given, in words; empty if none was, or the log does not have it.
+        checks: what its report of checks says; None where it names none.
     """
 
     notice_id: str
@@ -129,6 +181,7 @@ class ProposalChange:
     deadline_s: int
     is_open: bool
     reason: str = ""
+    checks: ReportedChecks | None = None
 
     def to_json(self) -> dict[str, Json]:
         """All of it by name."""
@@ -154,6 +207,7 @@ class ProposalChange:
             "deadline_s": self.deadline_s,
             "is_open": self.is_open,
             "reason": self.reason or None,
+            "checks": None if self.checks is None else self.checks.to_json(),
         }
 
 

@@ -1,6 +1,6 @@
 """What people read: a subject that says it all, then who, what, until when, and what to run. Pure.
 
-Names of models and reasons come from outside; nothing in them forges other lines.
+Names of models, reasons and warnings come from outside; nothing in them forges other lines.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from enum import StrEnum
 
 from chain_client.errors import InvalidInput
 from chain_client.events import Json
-from chain_client.notices import AlarmNotice, AlarmState, ChangeKind, Person, ProposalChange
+from chain_client.notices import (
+    AlarmNotice,
+    AlarmState,
+    ChangeKind,
+    Person,
+    ProposalChange,
+    ReportedChecks,
+)
 from chain_client.registry.durations import show_time
 from chain_client.shown_text import escape_unprintable, quote_word
 from chain_client.types import to_hex
@@ -178,12 +185,30 @@ def _change_rows(change: ProposalChange) -> Iterator[tuple[str, str]]:
     if change.may_still_approve:
         yield "May approve", ", ".join(map(_person, change.may_still_approve))
     if change.is_open:
+        yield from _check_rows(change.checks, _person(change.requester))
         if change.earliest_s > change.at_s:
             yield "Earliest", _time(change.earliest_s)
         yield "Deadline", _time(change.deadline_s)
     yield "Proposal", to_hex(change.proposal_id)
     where = f"chain {change.chain_id}, block {change.block_number}"
     yield "On chain", where if change.tx_hash is None else f"{where}, {to_hex(change.tx_hash)}"
+
+
+def _check_rows(checks: ReportedChecks | None, requester: str) -> Iterator[tuple[str, str]]:
+    """As `mlops-chain approvals` shows them: what passed, every warning, and what is wrong."""
+    if checks is None:
+        return
+    if checks.configuration is not None:
+        passed = ", ".join(map(_safe, checks.passed))
+        configuration = to_hex(checks.configuration)[:_SHORT]
+        yield "Checks", f"passed, says {requester}: {passed}; configuration {configuration}…"
+    for warning in checks.warnings:
+        yield "Warning", f"{_safe(warning.check)}: {_safe(warning.text)}"
+    more = checks.warning_count - len(checks.warnings)
+    if more > 0:
+        yield "Warning", f"and {more} more, which mlops-chain approvals shows"
+    if checks.obstacle:
+        yield "Checks", _safe(checks.obstacle)
 
 
 def _approvals(change: ProposalChange) -> str:

@@ -12,7 +12,7 @@ from chain_client.ledger.base import Ledger
 from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.model_registry import ModelRegistryContract
 from chain_client.log import Log
-from chain_client.notices import ChangeKind, Person, ProposalChange
+from chain_client.notices import ChangeKind, Person, ProposalChange, ReportedChecks
 from chain_client.registry import documents
 from chain_client.registry.change_book import ChangeBook, ChangeGroup, Position, RawChange
 from chain_client.registry.decisions import NAMED_IN_S
@@ -20,6 +20,7 @@ from chain_client.registry.identity import Salt
 from chain_client.registry.proposals import show_model
 from chain_client.registry.summaries import check_summary
 from chain_client.registry.users import bindings, to_names
+from chain_client.relay.reported_checks import read_checks
 from chain_client.types import Address, Digest, to_hex
 
 OLD_S = 600
@@ -37,8 +38,9 @@ class ToldChanges:
 class ProposalChanges:
     """Reads the registry again and again; each look reads only what became final since the last.
 
-    Not safe for threads. What nobody has a name for yet is held back for a minute, as the readable
-    side of a proposal may come to the log from another machine.
+    Not safe for threads. What nobody has a name for yet, or whose report of checks can't be read
+    yet, is held back for a minute: the readable side of a proposal may come to the log from another
+    machine.
 
     Args:
         deployment: with a registry.
@@ -120,14 +122,22 @@ class ProposalChanges:
 
         Raises:
             LogUnavailable: the log does not answer; nothing is lost.
+            LedgerUnavailable: the chain does not; likewise.
         """
         if not self._waiting:
             return None
         group = self._waiting[0]
         if not self._can_be_named(group):
             return None
+        checks = [self._checks(change) for change in group.changes]
+        is_unclear = any(found is not None and found.obstacle for found in checks)
+        if is_unclear and not self._is_old(group):
+            return None
         people = to_names(bindings(self._log, self._deployment))
-        changes = tuple(self._named(change, people) for change in group.changes)
+        changes = tuple(
+            self._named(change, people, found)
+            for change, found in zip(group.changes, checks, strict=True)
+        )
         self._waiting.popleft()
         return ToldChanges(changes, self._show(group.position))
 
@@ -161,9 +171,18 @@ class ProposalChanges:
         if self._has_names(group):
             return True
         self._learn_names(group)
+        return self._is_old(group) or self._salt is None or self._has_names(group)
+
+    def _is_old(self, group: ChangeGroup) -> bool:
+        """Whether it was waited for long enough what the log lacks of it."""
         youngest = max(change.at_s for change in group.changes)
-        is_old = self._clock.time_us() / 1e6 > youngest + NAMED_IN_S
-        return is_old or self._salt is None or self._has_names(group)
+        return self._clock.time_us() / 1e6 > youngest + NAMED_IN_S
+
+    def _checks(self, change: RawChange) -> ReportedChecks | None:
+        now_s = self._clock.time_us() / 1e6
+        return read_checks(
+            *(self._log, self._ledger, self._deployment, self._salt, change.record, now_s)
+        )
 
     def _has_names(self, group: ChangeGroup) -> bool:
         fields = [change.record.fields for change in group.changes]
@@ -186,7 +205,9 @@ class ProposalChanges:
         self._models.update({key: show_model(model) for key, model in book.models.items()})
         self._targets.update({key: str(target) for key, target in book.targets.items()})
 
-    def _named(self, change: RawChange, people: dict[Address, str]) -> ProposalChange:
+    def _named(
+        self, change: RawChange, people: dict[Address, str], checks: ReportedChecks | None
+    ) -> ProposalChange:
         def person(address: Address) -> Person:
             return Person(address, people.get(address, ""))
 
@@ -215,6 +236,7 @@ class ProposalChanges:
             deadline_s=fields.deadline_s,
             is_open=change.is_open,
             reason=reason or "",
+            checks=checks,
         )
 
     # --- the cursor's text

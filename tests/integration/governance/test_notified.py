@@ -22,7 +22,7 @@ from chain_client.home import Home
 from chain_client.ledger.deployment import Deployment
 from chain_client.plugin_host import PluginHost
 from chain_client.relay.lock import is_relay_running
-from tests.integration.governance.conftest import Site
+from tests.integration.governance.conftest import POLICY, Site
 from tests.plugin_distributions import write_distribution
 from tests.receivers import MailReceiver, WebReceiver, mail_receiver, wait_until, web_receiver
 
@@ -248,3 +248,53 @@ def test_an_observer_that_forks_exits_and_hangs_stops_neither_the_relay_nor_the_
     assert (
         json.loads(site.chain("status", "--json"))["observers"][0]["name"] == "bad/proposal_changed"
     )
+
+
+_WARNING_CHECK = """
+from chain_client.checks import CheckFinding
+from chain_client.hookspecs import hookimpl
+
+@hookimpl
+def check_promotion(context):
+    yield CheckFinding("warn", "it saw 3 rows\\nDeadline     never", {"rows": 3})
+"""
+
+
+def test_approvers_read_what_checks_warn_of_before_they_look_at_the_proposal(
+    site: Site,
+    web: WebReceiver,
+    mail: MailReceiver,
+    third_party_plugins: PluginHost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, policy = tmp_path / "site-packages", tmp_path / "policy.toml"
+    write_distribution(
+        folder,
+        "a-check-of-rows",
+        modules={"a_check_of_rows": _WARNING_CHECK},
+        plugins={"rows": "a_check_of_rows"},
+    )
+    monkeypatch.syspath_prepend(folder)
+    members = POLICY.format(members='["bob", "carol"]')
+    policy.write_text(f'{members}checks = ["enough"]\n[checks.enough]\nplugin = "rows"\n')
+    site.chain("policy", "apply", policy, "--yes")
+    # The relay has no such plugin: it tells what the log says.
+    with _relay(site, **_notify(site, web, mail), MLOPS_CHAIN_PLUGINS="own") as relay:
+        site.propose(1)
+        wait_until(lambda: web.posted and mail.mails, "the first message")
+        _end(relay)
+    (waiting,) = site.json("approvals")["waiting"]
+    (warning,) = waiting["checks"]["warnings"]
+    told = web.posted[0].document["data"]["checks"]
+    assert told["obstacle"] is waiting["checks"]["obstacle"] is None
+    for name in ("report", "configuration", "passed"):
+        assert told[name] == waiting["checks"][name]
+    assert told["warnings"] == [{"check": "enough", "text": warning["text"]}]
+    passed = "enough (plugin rows of a-check-of-rows 1.0)"
+    configuration = told["configuration"][:14]
+    assert (
+        f"Checks       passed, says ada: {passed}; configuration {configuration}…\n"
+        "Warning      enough: it saw 3 rows\\u000aDeadline     never\n"
+        "Deadline     2"
+    ) in mail.mails[0].text

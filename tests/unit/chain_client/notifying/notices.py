@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chain_client.notices import AlarmNotice, AlarmState, ChangeKind, Person, ProposalChange
+from chain_client.notices import (
+    AlarmNotice,
+    AlarmState,
+    ChangeKind,
+    CheckWarning,
+    Person,
+    ProposalChange,
+    ReportedChecks,
+)
 from chain_client.types import Address, Digest, TxHash
 
 ADA, BOB, CAROL = (
@@ -36,6 +44,18 @@ def a_change(**values: Any) -> ProposalChange:
         earliest_s=1_800_000_000,
         deadline_s=1_800_086_400,
         is_open=True,
+    )
+    return replace(made, **values)
+
+
+def checks(*warnings: str, **values: Any) -> ReportedChecks:
+    """A report of one check with these warnings, but for what is given."""
+    made = ReportedChecks(
+        report=Digest(b"\x44" * 32),
+        configuration=Digest(b"\x55" * 32),
+        passed=("tags (plugin acme-tags of acme 1.0)",),
+        warnings=tuple(CheckWarning("tags", text) for text in warnings),
+        warning_count=len(warnings),
     )
     return replace(made, **values)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from chain_client.errors import ChainError, ConfigurationError, ReceiverUnavailable
+from chain_client.notices import ProposalChange
 from chain_client.notifying.mail import MailServer, parse_addresses, parse_server, to_mail
 from chain_client.notifying.texts import describe_change
 from tests.receivers import mail_receiver, make_certificate
-from tests.unit.chain_client.notifying.notices import a_change
+from tests.unit.chain_client.notifying.notices import a_change, checks
 
 SENDER, TO = "chain@example.com", ("bob@example.com", "carol@example.com")
 MESSAGE = describe_change(a_change(model="détection"))
@@ -148,10 +149,27 @@ def test_addresses_are_checked() -> None:
             parse_addresses(text, "notify.approvers")
 
 
-def test_a_name_forges_no_header() -> None:
-    evil = describe_change(a_change(model="fraud\nBcc: everybody@example.com\n"))
+EVIL = "fraud\r\nBcc: everybody@example.com\r\n\r\n.\r\nMAIL FROM:<x@example.com>"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        a_change(model=EVIL),
+        a_change(reason=EVIL),
+        a_change(checks=checks(EVIL)),
+        a_change(checks=checks(passed=(EVIL,))),
+        a_change(checks=checks(obstacle=EVIL)),
+    ],
+    ids=["model", "reason", "warning", "check", "obstacle"],
+)
+def test_no_words_from_outside_forge_a_header_or_a_second_mail(change: ProposalChange) -> None:
+    message = describe_change(change)
     with mail_receiver() as mail:
-        MailServer("127.0.0.1", mail.port, tls_at_once=False).send(evil, SENDER, TO, 1)
+        MailServer("127.0.0.1", mail.port, tls_at_once=False).send(message, SENDER, TO, 1)
     (found,) = mail.mails
     assert found.mail["Bcc"] is None
-    assert "\\u000aBcc" in found.subject
+    assert found.to == list(TO)
+    assert found.text == message.text
+    assert "\\u000aBcc" in found.subject + found.text
+    assert not any(line.startswith(("Bcc", "MAIL", ".")) for line in found.text.splitlines())

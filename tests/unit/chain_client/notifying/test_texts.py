@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from chain_client.notices import AlarmState, ChangeKind
+from chain_client.notices import AlarmState, ChangeKind, CheckWarning, ReportedChecks
 from chain_client.notifying.texts import Audience, describe_alarm, describe_change
-from tests.unit.chain_client.notifying.notices import BOB, CAROL, a_change, an_alarm
+from tests.unit.chain_client.notifying.notices import BOB, CAROL, a_change, an_alarm, checks
 
 SHORT = "0x" + "3f" * 6
 HISTORY = f"mlops-chain model history fraud --proposal {SHORT}"
@@ -79,6 +81,40 @@ def test_every_change_names_the_command_that_comes_next(
     assert message.type == f"proposal.{values['kind']}"
 
 
+PASSED = f"passed, says ada: tags (plugin acme-tags of acme 1.0); configuration 0x{'5' * 12}…"
+
+
+def test_what_checks_warn_of_is_read_before_it_is_signed_and_whose_word_it_is() -> None:
+    found = checks("no tag 'owner'", "hardly better", warning_count=5)
+    message = describe_change(a_change(checks=found))
+    assert (
+        "May approve  bob, carol\n"
+        f"Checks       {PASSED}\n"
+        "Warning      tags: no tag 'owner'\n"
+        "Warning      tags: hardly better\n"
+        "Warning      and 3 more, which mlops-chain approvals shows\n"
+        "Deadline     "
+    ) in message.text
+    assert message.data["checks"] == found.to_json()
+    assert "Warning" not in describe_change(a_change(checks=checks())).text
+    assert "Checks" not in describe_change(a_change()).text
+
+
+def test_a_report_that_nobody_can_rely_on_is_told_as_such() -> None:
+    unreadable = describe_change(a_change(checks=ReportedChecks(obstacle="it can't be read")))
+    assert "Checks       it can't be read\n" in unreadable.text
+    assert "passed" not in unreadable.text
+    text = describe_change(a_change(checks=checks(obstacle="it is not in the log"))).text
+    assert f"Checks       {PASSED}\nChecks       it is not in the log\n" in text
+
+
+def test_who_can_decide_no_more_is_not_told_of_checks_but_programs_are() -> None:
+    closed = a_change(kind=ChangeKind.PROMOTED, is_open=False, checks=checks("no tag 'owner'"))
+    message = describe_change(closed)
+    assert "owner" not in message.text
+    assert "no tag 'owner'" in str(message.data["checks"])
+
+
 @pytest.mark.parametrize("kind", list(ChangeKind))
 def test_every_kind_of_change_has_its_text(kind: ChangeKind) -> None:
     message = describe_change(a_change(kind=kind, reason="leaked data"))
@@ -114,3 +150,15 @@ def test_names_from_outside_forge_no_line_and_no_command() -> None:
     assert "$'x\\x0a\\x0arm -rf ~; $(boom)'" in message.text
     assert "\n" not in message.subject
     assert len(describe_change(a_change(model="m" * 500)).subject) == 180
+
+
+def test_no_words_of_a_check_forge_a_line() -> None:
+    evil = "fine\r\nApprovals    2 of 2\u2028Deadline     never\x1b[2J\u202e"
+    plain = describe_change(a_change(checks=checks("fine"))).text.splitlines()
+    values = {"passed": (evil,), "obstacle": evil}
+    found = replace(checks(evil, **values), warnings=(CheckWarning(evil, evil),))
+    message = describe_change(a_change(checks=found))
+    # One line more than without: that of the obstacle.
+    assert len(message.text.splitlines()) == len(plain) + 1
+    assert not any(char in message.text for char in "\r\u2028\x1b\u202e")
+    assert message.text.count("fine\\u000d\\u000aApprovals") == 4

@@ -21,7 +21,7 @@ from chain_client.notifying.webhook import (
     sign,
 )
 from tests.receivers import WebReceiver, make_certificate, web_receiver
-from tests.unit.chain_client.notifying.notices import a_change
+from tests.unit.chain_client.notifying.notices import a_change, checks
 
 SECRET = bytes(range(32))
 
@@ -56,6 +56,15 @@ def test_a_message_arrives_signed_and_is_the_same_when_it_is_sent_again(web: Web
     assert document["type"] == "proposal.proposed"
     assert document["timestamp"] == "2027-01-15T08:00:00Z"
     assert document["data"]["target"] == "alias:champion"
+
+
+def test_warnings_are_there_for_people_and_for_programs(web: WebReceiver) -> None:
+    _webhook(web).send(describe_change(a_change(checks=checks("no tag 'owner'\nBcc: x"))), 1)
+    (posted,) = web.posted
+    found = posted.document["data"]["checks"]
+    assert found["warnings"] == [{"check": "tags", "text": "no tag 'owner'\nBcc: x"}]
+    assert (found["report"], found["warning_count"]) == (f"0x{'44' * 32}", 1)
+    assert "Warning      tags: no tag 'owner'\\u000aBcc: x\n" in posted.document["text"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from chain_client.clock import Clock
-from chain_client.home import Home
-from chain_client.ledger.deployment import Deployment
 from chain_client.ledger.model_registry_values import ProposalFields
-from chain_client.log import Log
-from chain_client.notices import ChangeKind, ProposalChange
+from chain_client.notices import ChangeKind
 from chain_client.relay.proposal_changes import ProposalChanges
 from chain_client.types import Digest
 from tests.embedded_chains import OWNER
@@ -24,84 +17,14 @@ from tests.registries import (
     GROUP,
     MODEL,
     REQUESTER,
-    OpenRegistry,
-    copy_registry,
-    make_registry,
 )
+from tests.unit.chain_client.relay.gated_sites import Site, told_now
 
 REASON = Digest(b"\x77" * 32)
 
 
-@dataclass
-class TurnedClock:
-    """The machine's time, which deadlines on an embedded chain go by."""
-
-    ahead_s: int = 0
-    now_s: Callable[[], int] = lambda: 0
-
-    def time_us(self) -> int:
-        return (self.now_s() + self.ahead_s) * 1_000_000
-
-    def monotonic_us(self) -> int:
-        return self.time_us()
-
-
-@dataclass
-class Site:
-    registry: OpenRegistry
-    deployment: Deployment
-    log: Log
-    clock: TurnedClock
-
-    def changes(self, cursor: str | None = None) -> ProposalChanges:
-        clock: Clock = self.clock
-        return ProposalChanges(self.deployment, self.registry.ledger, self.log, None, clock, cursor)
-
-    def from_the_start(self) -> str:
-        """The cursor of somebody who was told everything before the first proposal."""
-        return json.dumps(["0x" + bytes(self.registry.contract.address).hex(), 0, 0, 0])
-
-
-@pytest.fixture(scope="module")
-def gated_chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
-    """A chain with a gated registry, made once, and the registry's address."""
-    file = tmp_path_factory.mktemp("gated") / "chain.db"
-    registry = make_registry(file)
-    registry.gate()
-    registry.register()
-    registry.ledger.close()
-    return file, bytes(registry.contract.address)
-
-
-@pytest.fixture
-def site(tmp_path: Path, founded_home: Path, gated_chain: tuple[Path, bytes]) -> Iterator[Site]:
-    file, address = gated_chain
-    registry = copy_registry(file, tmp_path / "chain.db", address)
-    deployment = replace(
-        Deployment.read(Home(founded_home).deployment_file),
-        chain_id=registry.ledger.chain_id(),
-        registry=registry.contract.address,
-        registry_block=0,
-    )
-    log = Log(f"sqlite:///{tmp_path / 'log.db'}")
-    log.create()
-    clock = TurnedClock(now_s=lambda: registry.ledger.block().timestamp_s)
-    yield Site(registry, deployment, log, clock)
-    log.close()
-    registry.ledger.close()
-
-
-def _told(changes: ProposalChanges) -> list[tuple[ProposalChange, str]]:
-    """What is to be told now, each with the cursor after it."""
-    changes.read()
-    found = []
-    while (told := changes.next()) is not None:
-        found += [(change, told.cursor) for change in told.changes]
-    return found
-
-
 def _kinds(changes: ProposalChanges) -> list[ChangeKind]:
-    return [change.kind for change, _ in _told(changes)]
+    return [change.kind for change, _ in told_now(changes)]
 
 
 def _live(site: Site) -> ProposalFields:
@@ -131,7 +54,7 @@ EXPECTED = [
 def test_everything_that_happens_to_a_proposal_is_told_in_order(site: Site) -> None:
     changes = site.changes(site.from_the_start())
     _live(site)
-    told = [change for change, _ in _told(changes)]
+    told = [change for change, _ in told_now(changes)]
     assert [str(change.kind) for change in told] == EXPECTED
     assert _kinds(changes) == []
     site.clock.ahead_s = 101
@@ -155,11 +78,11 @@ def test_whoever_starts_again_at_any_place_is_told_the_rest_and_nothing_twice(si
     start = site.from_the_start()
     _live(site)
     site.clock.ahead_s = 2_000
-    whole = _told(site.changes(start))
+    whole = told_now(site.changes(start))
     assert [str(change.kind) for change, _ in whole] == [*EXPECTED, "promotable", "expired"]
     assert len({change.notice_id for change, _ in whole}) == len(whole)
     for number, (_, cursor) in enumerate(whole, 1):
-        assert _told(site.changes(cursor)) == whole[number:]
+        assert told_now(site.changes(cursor)) == whole[number:]
 
 
 def test_the_first_start_tells_nothing_old_and_the_next_goes_on_from_there(site: Site) -> None:
@@ -185,7 +108,7 @@ def test_breaking_the_glass_asks_nobody_for_approval(site: Site) -> None:
     changes = site.changes(site.from_the_start())
     fields = replace(site.registry.fields(), requester=BREAKER.address())
     site.registry.send(BREAKER, site.registry.contract.break_glass_call(fields, REASON))
-    (told,) = _told(changes)
+    (told,) = told_now(changes)
     assert told[0].kind is ChangeKind.GLASS_BROKEN
     assert told[0].actor is not None
     assert told[0].actor.address == BREAKER.address()
@@ -200,7 +123,7 @@ def test_an_open_proposal_that_can_be_promoted_no_more_is_told_once(site: Site) 
     registry.propose(nonce=2)
     registry.send(BREAKER, registry.contract.revoke_version_call(MODEL, 1, REASON))
     site.clock.ahead_s = 5_000
-    told = [change for change, _ in _told(changes)]
+    told = [change for change, _ in told_now(changes)]
     assert [str(change.kind) for change in told] == [
         *("proposed", "policy-changed", "proposed", "revoked"),
     ]
@@ -215,7 +138,7 @@ def test_an_approver_who_left_counts_no_more(site: Site) -> None:
         registry.send(approver, contract.approve_call(fields))
     registry.send(OWNER, contract.remove_approver_call(GROUP, APPROVERS[0].address()))
     registry.send(APPROVERS[2], contract.approve_call(fields))
-    told = [change for change, _ in _told(changes)]
+    told = [change for change, _ in told_now(changes)]
     kinds = [str(change.kind) for change in told]
     assert kinds == ["proposed", "approved", "quorum", "quorum"]
     assert len(told[-1].approved_by) == 2
