@@ -8,6 +8,7 @@ import click
 
 from chain_client.cli.output import console, json_option, print_json, print_rows, safe
 from chain_client.plugin_host import LoadedPlugin, get_plugin_host
+from chain_client.shown_text import escape_unprintable
 
 
 @click.group()
@@ -47,7 +48,9 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
     elif not found:
         console().print("no plugin is installed, not even our own: install mlops-chain anew")
     else:
-        print_rows((_mark(one), f"[bold]{safe(one.name)}[/]", _describe(one)) for one in found)
+        width = max(len(escape_unprintable(one.name)) for one in found)
+        for one in found:
+            _print(one, width)
         print_rows(("[red]conflict[/]", said) for said in conflicts)
     context.exit(0 if sound else 1)
 
@@ -58,20 +61,32 @@ def _state(plugin: LoadedPlugin) -> str:
     return "loaded" if plugin.error is None else "broken"
 
 
+def _print(plugin: LoadedPlugin, width: int) -> None:
+    """One plugin; no path is broken into lines, to be copied and searched for."""
+    out = console()
+    name = safe(escape_unprintable(plugin.name).ljust(width))
+    came = safe(f"from {plugin.distribution} {plugin.version}".rstrip())
+    if plugin.error is None:
+        print_rows([(_mark(plugin), f"[bold]{name}[/]", _offers(plugin))])
+    else:
+        out.print(f"{_mark(plugin)}  [bold]{name}[/]  {safe(plugin.error)}", soft_wrap=True)
+    out.print(f"{' ' * (width + 10)}{came}", soft_wrap=True)
+    out.print(f"  {safe(plugin.file or plugin.module)}", soft_wrap=True)
+
+
 def _mark(plugin: LoadedPlugin) -> str:
     state = _state(plugin)
-    return {"loaded": "[green]loaded[/]", "off": "[yellow]off[/]"}.get(state, "[red]broken[/]")
+    color = {"loaded": "green", "off": "yellow"}.get(state, "red")
+    return f"[{color}]{state:6}[/]"
 
 
-def _describe(plugin: LoadedPlugin) -> str:
-    offers = [
+def _offers(plugin: LoadedPlugin) -> str:
+    return ", ".join(
         f"{hook} ({', '.join(f'{scheme}:' for scheme in plugin.schemes[hook])})"
         if hook in plugin.schemes
         else hook
         for hook in plugin.hooks
-    ]
-    came = f"{plugin.distribution} {plugin.version}".rstrip()
-    return f"{plugin.error or ', '.join(offers)}\nfrom {came}, {plugin.file or plugin.module}"
+    )
 
 
 def _to_json(plugin: LoadedPlugin) -> dict[str, Any]:
