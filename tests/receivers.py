@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -139,6 +138,7 @@ class MailReceiver:
     Args:
         port: where it listens.
         mails: that it took.
+        senders: whoever began to send a mail, whether it was taken or not.
         replies: to the next mails instead of taking them, such as ``451 later``.
         logins: user and password of every login.
         were_encrypted: whether each mail came over TLS.
@@ -146,12 +146,21 @@ class MailReceiver:
 
     port: int = 0
     mails: list[Mailed] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     were_encrypted: list[bool] = field(default_factory=list)
     accepts: tuple[str, str] | None = None
 
-    async def handle_DATA(  # noqa: N802  # the name that the server calls
+    async def handle_MAIL(  # noqa: N802  # the name that the server calls
+        self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.senders.append(address)
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 go on"
+
+    async def handle_DATA(  # noqa: N802  # likewise
         self, server: Any, session: Any, envelope: Envelope
     ) -> str:
         if self.replies:
@@ -160,7 +169,7 @@ class MailReceiver:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(Mailed(str(envelope.mail_from), list(envelope.rcpt_tos), mail))
-        self.were_encrypted.append(session.ssl is not None)
+        self.were_encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
         return "250 taken"
 
     def authenticate(self, _: Any, __: Any, ___: Any, mechanism: str, data: Any) -> AuthResult:
@@ -190,7 +199,7 @@ def mail_receiver(
 
     Args:
         host: address of this machine.
-        login: user and password that it asks for.
+        login: user and password that it takes; with ``starttls`` nothing goes without.
         starttls: certificate and key, to begin TLS when asked to.
         tls: likewise, from the first byte on.
     """
@@ -204,7 +213,8 @@ def mail_receiver(
         require_starttls=starttls is not None,
         ssl_context=tls,
         authenticator=receiver.authenticate if login else None,
-        auth_required=login is not None,
+        # The server warns of whoever asks for a login where STARTTLS is not asked for before.
+        auth_required=login is not None and starttls is not None,
         auth_require_tls=starttls is not None,
     )
     controller.start()
@@ -213,42 +223,3 @@ def mail_receiver(
         yield receiver
     finally:
         controller.stop()
-
-
-def make_certificate(folder: Path, *hosts: str) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for these addresses of the machine: its file, and a server's context."""
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mlops-chain test")])
-    now = datetime.datetime.now(datetime.UTC)
-    addresses = [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file, key_file = folder / "certificate.pem", folder / "key.pem"
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key_file)
-    return file, context

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chain_client.errors import ConfigurationError, ReceiverUnavailable
+from chain_client.notifying.certificates import refuse_certificate
 from chain_client.notifying.limits import STEP_S, Limit
 from chain_client.notifying.texts import Message
 
@@ -60,8 +61,9 @@ class MailServer:
             now_s: time in seconds since the epoch.
 
         Raises:
-            ReceiverUnavailable: the server does not answer, or takes it not now.
-            ConfigurationError: it refuses the login, TLS, sender or recipients.
+            ReceiverUnavailable: the server does not answer, takes it not now, or there is no TLS
+                with it that can be trusted, which anybody on the way there can bring about.
+            ConfigurationError: it refuses the login, sender or recipients.
         """
         mail = to_mail(message, sender, to, now_s)
         limit = Limit()
@@ -77,16 +79,14 @@ class MailServer:
             ) from None
         except smtplib.SMTPNotSupportedError:
             raise ConfigurationError(
-                f"{self.shown} offers no STARTTLS, or no login; nothing is sent without"
+                f"{self.shown} offers no login; see notify.smtp_user, and notify.smtp_url"
             ) from None
         except smtplib.SMTPRecipientsRefused as exc:
             raise self._refused([code for code, _ in exc.recipients.values()], "to") from None
         except smtplib.SMTPResponseException as exc:
             raise self._refused([exc.smtp_code], "for") from None
-        except ssl.SSLCertVerificationError:
-            raise ConfigurationError(
-                f"the certificate of {self.shown} is not accepted; see its name and its issuer"
-            ) from None
+        except ssl.SSLCertVerificationError as exc:
+            raise ReceiverUnavailable(refuse_certificate(self.shown, exc)) from None
         except (OSError, smtplib.SMTPException) as exc:
             why = limit.broken or type(exc).__name__
             raise ReceiverUnavailable(f"{self.shown} does not answer ({why})") from None
@@ -106,13 +106,21 @@ class MailServer:
             server = _Dialogue(limit, self.host, self.port, own, timeout=STEP_S)
         try:
             if not self.tls_at_once and self.host not in _LOOPBACK:
-                server.starttls(context=context)
+                self._begin_tls(server, context)
             if self.user:
                 server.login(self.user, self.password)
         except BaseException:
             server.close()
             raise
         return server
+
+    def _begin_tls(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        try:
+            server.starttls(context=context)
+        except (smtplib.SMTPNotSupportedError, smtplib.SMTPResponseException):
+            raise ReceiverUnavailable(
+                f"{self.shown} offers no STARTTLS; nothing is sent to another machine without"
+            ) from None
 
     def _refused(self, codes: Sequence[int], whom: str) -> ReceiverUnavailable | ConfigurationError:
         shown = ", ".join(str(code) for code in sorted(set(codes)))

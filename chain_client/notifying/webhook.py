@@ -30,6 +30,7 @@ from urllib.request import (
 )
 
 from chain_client.errors import ConfigurationError, HomeNotWritable, ReceiverUnavailable
+from chain_client.notifying.certificates import refuse_certificate
 from chain_client.notifying.limits import STEP_S, Limit
 from chain_client.notifying.texts import Message, to_timestamp
 
@@ -86,6 +87,8 @@ class Webhook:
         except (OSError, http.client.HTTPException, URLError) as exc:
             # Their texts may hold the path: none of it is passed on.
             cause = exc.reason if isinstance(exc, URLError) else exc
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise ReceiverUnavailable(refuse_certificate(self.shown, cause)) from None
             name = type(cause).__name__ if isinstance(cause, BaseException) else "no answer"
             why = limit.broken or name
             raise ReceiverUnavailable(f"{self.shown} does not answer ({why})") from None

@@ -22,6 +22,7 @@ from chain_client.home import Home
 from chain_client.ledger.deployment import Deployment
 from chain_client.plugin_host import PluginHost
 from chain_client.relay.lock import is_relay_running
+from tests.certificates import Authority
 from tests.integration.governance.conftest import POLICY, Site
 from tests.plugin_distributions import write_distribution
 from tests.receivers import MailReceiver, WebReceiver, mail_receiver, wait_until, web_receiver
@@ -298,3 +299,35 @@ def test_approvers_read_what_checks_warn_of_before_they_look_at_the_proposal(
         "Warning      enough: it saw 3 rows\\u000aDeadline     never\n"
         "Deadline     2"
     ) in mail.mails[0].text
+
+
+def test_a_mail_server_is_told_nothing_before_the_relay_trusts_it_and_everything_then(
+    site: Site, tmp_path: Path
+) -> None:
+    authority, password = Authority(tmp_path), tmp_path / "password"
+    password.write_text("hunter2\n")
+    # An address of this machine that does not count as such, so that TLS is demanded.
+    host, login, context = "127.0.0.2", ("chain", "hunter2"), authority.server("127.0.0.2")
+    with mail_receiver(host=host, login=login, starttls=context) as mail:
+        environment = {
+            "MLOPS_CHAIN_NOTIFY_APPROVERS": "bob@example.com",
+            "MLOPS_CHAIN_NOTIFY_SMTP_URL": f"smtp://{host}:{mail.port}",
+            "MLOPS_CHAIN_NOTIFY_SMTP_USER": login[0],
+            "MLOPS_CHAIN_NOTIFY_SMTP_PASSWORD_FILE": str(password),
+            "MLOPS_CHAIN_NOTIFY_EMAIL_FROM": "chain@example.com",
+            "MLOPS_CHAIN_RELAY_HTTP": "",
+        }
+        with _relay(site, **environment) as relay:
+            site.propose(1)
+            # The relay logs its reason once, and tries again.
+            said = f"the certificate of the mail server {host}:{mail.port} is not accepted"
+            output = site.folder / "relay.txt"
+            wait_until(lambda: said in output.read_text(), "the refusal")
+            _end(relay)
+        assert (mail.logins, mail.senders) == ([], [])
+        with _relay(site, **environment, SSL_CERT_FILE=str(authority.file)) as relay:
+            wait_until(lambda: mail.mails, "the mail")
+            _end(relay)
+    assert (mail.logins, mail.were_encrypted) == ([login], [True])
+    assert mail.mails[0].subject.startswith("[mlops-chain] approval wanted: fraud version 1")
+    assert "hunter2" not in output.read_text()

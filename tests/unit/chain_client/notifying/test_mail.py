@@ -1,4 +1,4 @@
-"""E-mail: through a real mail server, with TLS and login, and what it refuses."""
+"""E-mail: through a real mail server, and what it refuses; over TLS in `test_mail_tls`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from chain_client.errors import ChainError, ConfigurationError, ReceiverUnavaila
 from chain_client.notices import ProposalChange
 from chain_client.notifying.mail import MailServer, parse_addresses, parse_server, to_mail
 from chain_client.notifying.texts import describe_change
-from tests.receivers import mail_receiver, make_certificate
+from tests.receivers import mail_receiver
 from tests.unit.chain_client.notifying.notices import a_change, checks
 
 SENDER, TO = "chain@example.com", ("bob@example.com", "carol@example.com")
 MESSAGE = describe_change(a_change(model="détection"))
 
 
-def _send(port: int, scheme: str = "smtp", host: str = "127.0.0.1", **login: str) -> None:
-    server = MailServer(host, port, scheme == "smtps", **login)
+def _send(port: int) -> None:
+    server = MailServer("127.0.0.1", port, tls_at_once=False)
     server.send(MESSAGE, SENDER, TO, 1_800_000_000)
 
 
@@ -36,39 +36,6 @@ def test_a_mail_arrives_as_people_read_it() -> None:
     assert first.mail["Auto-Submitted"] == "auto-generated"
     assert first.mail["Date"] == "Fri, 15 Jan 2027 08:00:00 -0000"
     assert first.mail["Message-ID"] == second.mail["Message-ID"]
-
-
-def test_tls_begins_by_starttls_and_before_the_login(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # An address of this machine that does not count as such, so that TLS is demanded.
-    certificate, context = make_certificate(tmp_path, "127.0.0.2")
-    login = ("chain", "hunter2")
-    with mail_receiver(host="127.0.0.2", login=login, starttls=context) as mail:
-        with pytest.raises(ConfigurationError, match="the certificate of the mail server 127"):
-            _send(mail.port, host="127.0.0.2", user="chain", password="hunter2")
-        assert mail.logins == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        _send(mail.port, host="127.0.0.2", user="chain", password="hunter2")
-        assert (mail.logins, mail.were_encrypted) == ([login], [True])
-        with pytest.raises(ConfigurationError, match="refuses the user or the password") as refused:
-            _send(mail.port, host="127.0.0.2", user="chain", password="hunter3")
-        assert "hunter3" not in repr(refused.value)
-
-
-def test_tls_begins_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate, context = make_certificate(tmp_path, "127.0.0.1")
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with mail_receiver(tls=context) as mail:
-        _send(mail.port, "smtps")
-        assert len(mail.mails) == 1  # it understands nothing but TLS
-
-
-def test_nothing_is_sent_to_another_machine_without_tls() -> None:
-    with mail_receiver(host="127.0.0.2") as mail:
-        with pytest.raises(ConfigurationError, match="offers no STARTTLS"):
-            _send(mail.port, host="127.0.0.2")
-        assert mail.mails == []
 
 
 @pytest.mark.parametrize(
