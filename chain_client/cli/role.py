@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,21 +80,22 @@ def role() -> None:
     """
 
 
+def _change_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What is given or taken away, to whom, and by whose key."""
+    for option in (
+        click.pass_obj,
+        json_option,
+        key_options(_KEY_HELP, default=OWNER_KEY),
+        click.argument("who"),
+        click.argument("role_name", metavar="ROLE", callback=to_role),
+    ):
+        function = option(function)
+    return function
+
+
 @role.command("grant")
-@click.argument("role_name", metavar="ROLE", callback=to_role)
-@click.argument("who")
-@key_options(_KEY_HELP, default=OWNER_KEY)
-@json_option
-@click.pass_obj
-def grant(
-    home: Path | None,
-    role_name: Role,
-    who: str,
-    key_uri: str,
-    password_file: Path | None,
-    password_variable: str | None,
-    as_json: bool,
-) -> None:
+@_change_options
+def grant(home: Path | None, **options: Any) -> None:
     """Give ROLE to WHO: a bound user, or an address.
 
     Where a timelock administers the registry, the change is scheduled, and the same command
@@ -104,25 +105,12 @@ def grant(
     Example:
       mlops-chain role grant approver:risk bob
     """
-    source = PasswordSource(password_file, password_variable)
-    _change(home, role_name, who, key_uri, source, as_json, is_given=True)
+    _change(home, **options, is_given=True)
 
 
 @role.command("revoke")
-@click.argument("role_name", metavar="ROLE", callback=to_role)
-@click.argument("who")
-@key_options(_KEY_HELP, default=OWNER_KEY)
-@json_option
-@click.pass_obj
-def revoke(
-    home: Path | None,
-    role_name: Role,
-    who: str,
-    key_uri: str,
-    password_file: Path | None,
-    password_variable: str | None,
-    as_json: bool,
-) -> None:
+@_change_options
+def revoke(home: Path | None, **options: Any) -> None:
     """Take ROLE away from WHO: a bound user, or an address.
 
     What an approver signed counts no more then, wherever it is not promoted yet.
@@ -131,8 +119,7 @@ def revoke(
     Example:
       mlops-chain role revoke approver:risk bob
     """
-    source = PasswordSource(password_file, password_variable)
-    _change(home, role_name, who, key_uri, source, as_json, is_given=False)
+    _change(home, **options, is_given=False)
 
 
 @role.command("list")
@@ -184,14 +171,16 @@ def list_roles(home: Path | None, as_json: bool) -> None:
 
 def _change(
     home: Path | None,
-    wanted: Role,
+    *,
+    role_name: Role,
     who: str,
     key_uri: str,
-    source: PasswordSource,
+    password_file: Path | None,
+    password_variable: str | None,
     as_json: bool,
-    *,
     is_given: bool,
 ) -> None:
+    wanted, source = role_name, PasswordSource(password_file, password_variable)
     with governing(home) as client:
         registry = client.registry
         users = registry.users()
