@@ -138,10 +138,10 @@ def test_nothing_is_asked_again_after_the_deadline(
     signer.address()
     kms.will("Sign", *[BUSY] * 50)
     clock.slowness = 80.0  # waits of 8 to 16, then of 16 to 32 seconds
-    with pytest.raises(SignerUnavailable, match="asked 3 times"):
+    with pytest.raises(SignerUnavailable, match=r"ThrottlingException.*; asked 2 times"):
         signer.sign_hash(DIGEST)
-    assert kms.count("Sign") == 3
-    assert sum(clock.waits[:-1]) < DEADLINE_S
+    assert kms.count("Sign") == 2
+    assert sum(clock.waits[:-1]) < DEADLINE_S < sum(clock.waits)
 
 
 def test_a_kms_that_does_not_answer_is_given_up_in_time(

@@ -19,6 +19,7 @@ from mlops_chain_aws import kms as kms_keys
 from mlops_chain_aws.clients import Patience
 from mlops_chain_aws.testing.scripted_kms import (
     KEY_ARN,
+    Drip,
     Held,
     Refusal,
     ScriptedKms,
@@ -27,7 +28,11 @@ from mlops_chain_aws.testing.scripted_kms import (
 )
 
 PATIENCE_S = 30
-FAULTS = ((Silence(), "ReadTimeoutError"), (Refusal("DisabledException"), "the key is disabled"))
+FAULTS = (
+    (Silence(), "ReadTimeoutError"),
+    (Drip(), "ReadTimeoutError"),
+    (Refusal("DisabledException"), "the key is disabled"),
+)
 
 
 @pytest.fixture
@@ -41,8 +46,8 @@ def client(
     kms: ScriptedKms, plugins: PluginHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ChainClient]:
     """A home whose log's writer is a key in KMS, which is given up soon."""
-    monkeypatch.setattr(kms_keys, "PATIENCE", Patience(0.3, 0.3, 1))
-    monkeypatch.setattr(kms_keys, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(kms_keys, "PATIENCE", Patience(0.3, 0.3, 1, reply_s=0.3))
+    monkeypatch.setattr(kms_keys, "DEADLINE_S", 1.0)
     variables = {
         "MLOPS_CHAIN_LOG_WRITER": f"awskms:{KEY_ARN}?endpoint_url={kms.endpoint_url}",
         "MLOPS_CHAIN_RELAY_AUTOSTART": "false",
@@ -113,6 +118,7 @@ def test_a_relay_goes_on_while_it_waits_for_a_signature(
     client: ChainClient, kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kms_keys, "PATIENCE", Patience(5, 60, 1))
+    monkeypatch.setattr(kms_keys, "DEADLINE_S", 60.0)
     held = Held()
     kms.will("Sign", held)
     with running(client):

@@ -97,12 +97,14 @@ class Patience:
         read_s: until the next bytes of the answer come.
         attempts: requests of one call, with botocore's waiting between them.
         connections: kept open, at most: one a thread.
+        reply_s: of waiting for one answer in all; a large one gets more, see `replies`.
     """
 
     connect_s: float = 5.0
     read_s: float = 20.0
     attempts: int = 4
     connections: int = 10
+    reply_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +195,21 @@ class LazyClient:
                 self._made = os.getpid(), self._make()
             return self._made[1]
 
+    def drop(self) -> None:
+        """Make another one when it is next asked for: whoever uses this one hangs.
+
+        It may hang while it makes it, with the lock; so that is left to it.
+        """
+        self._lock = ForkableLock()
+        self._made = None
+
     def _make(self) -> Any:
         import boto3
         from botocore import UNSIGNED
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
+
+        from mlops_chain_aws.replies import keep_pace
 
         place = self._place
         config = Config(
@@ -209,7 +221,7 @@ class LazyClient:
             signature_version=UNSIGNED if place.signature == "unsigned" else place.signature,
         )
         try:
-            return boto3.session.Session().client(
+            client = boto3.session.Session().client(
                 self.service,
                 region_name=place.region,
                 endpoint_url=place.endpoint_url,
@@ -218,6 +230,8 @@ class LazyClient:
             )
         except (BotoCoreError, ValueError) as exc:
             raise_ours(exc, self.service)
+        keep_pace(client, self._patience.reply_s)
+        return client
 
 
 def aws_errors() -> tuple[type[Exception], ...]:

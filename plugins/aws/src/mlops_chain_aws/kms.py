@@ -48,16 +48,21 @@ from mlops_chain_aws.clients import (
     to_ours,
 )
 from mlops_chain_aws.der import address_of, parse_signature, to_chain_form
+from mlops_chain_aws.waiting import OutOfTimeError, TooManyHangError, Waiting
 
 SCHEME = "awskms"
 DEADLINE_S = 20.0
-"""After so long no request of a call is sent again."""
+"""Of an address or a signature, with all requests that it takes: then it is given up."""
 MOST_REQUESTS = 6
 """Of one call."""
-PATIENCE = Patience(connect_s=3.0, read_s=5.0, attempts=1, connections=4)
+PATIENCE = Patience(connect_s=3.0, read_s=5.0, attempts=1, connections=4, reply_s=5.0)
 """Of one request. It is asked again here, not by botocore, for a deadline holds over them all."""
 
+MOST_HANGING = 4
+"""Requests of one signer that were given up and have not ended."""
+
 _FIRST_PAUSE_S = 0.2
+_HINT_S = 5.0
 _SPEC, _USAGE, _ALGORITHM = "ECC_SECG_P256K1", "SIGN_VERIFY", "ECDSA_SHA_256"
 
 _ID = r"(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|mrk-[0-9a-f]{32})"
@@ -163,6 +168,7 @@ class KmsSigner:
         self._clock = clock or SystemClock()
         self._wait = wait
         self._lock = ForkableLock()
+        self._waiting = Waiting(MOST_HANGING)
         self._found: _Found | None = None
 
     def __repr__(self) -> str:
@@ -177,7 +183,7 @@ class KmsSigner:
                 has another address than the URI says, or these credentials may not use it.
             ConfigurationError: there are no credentials, or no region.
         """
-        return self._look().address
+        return self._look(self._until_us(DEADLINE_S)).address
 
     def sign_hash(self, digest: bytes) -> tuple[int, int, int]:
         """Sign a 32-byte digest as it is.
@@ -192,9 +198,11 @@ class KmsSigner:
         """
         if len(digest) != 32:
             raise InvalidInput(f"a digest to sign has 32 bytes, got {len(digest)}")
-        found = self._look()
+        until_us = self._until_us(DEADLINE_S)
+        found = self._look(until_us)
         answer = self._ask(
             "sign",
+            until_us,
             KeyId=found.arn,
             Message=digest,
             MessageType="DIGEST",
@@ -205,15 +213,15 @@ class KmsSigner:
         r, s = parse_signature(bytes(answer["Signature"]))
         return to_chain_form(r, s, digest, found.address)
 
-    def _look(self) -> _Found:
+    def _look(self, until_us: int) -> _Found:
         with self._lock.held():
             if self._found is None:
-                self._found = self._find()
+                self._found = self._find(until_us)
             return self._found
 
-    def _find(self) -> _Found:
+    def _find(self, until_us: int) -> _Found:
         # 1. What the name stands for now, and whether such a key can sign for a chain at all.
-        about = self._ask("describe_key", KeyId=self._key)["KeyMetadata"]
+        about = self._ask("describe_key", until_us, KeyId=self._key)["KeyMetadata"]
         arn = str(about.get("Arn", ""))
         for what, needed in (("KeySpec", _SPEC), ("KeyUsage", _USAGE), ("KeyState", "Enabled")):
             if about.get(what) != needed:
@@ -221,7 +229,7 @@ class KmsSigner:
                     f"{self.uri}: the key's {what} is {about.get(what)}, and has to be {needed}"
                 )
         # 2. Its address, by its public key.
-        answer = self._ask("get_public_key", KeyId=arn)
+        answer = self._ask("get_public_key", until_us, KeyId=arn)
         address = address_of(bytes(answer["PublicKey"]))
         # 3. That it is the one that was meant.
         if self._expected not in (None, address):
@@ -231,18 +239,19 @@ class KmsSigner:
             )
         return _Found(arn, address)
 
-    def _ask(self, operation: str, **arguments: object) -> dict[str, Any]:
+    def _ask(self, operation: str, until_us: int, **arguments: object) -> dict[str, Any]:
         """One call of KMS, asked again where that may help, within the deadline."""
-        until_us = self._clock.monotonic_us() + int(DEADLINE_S * 1e6)
         pause_s = _FIRST_PAUSE_S
         requests = 0
         while True:
             requests += 1
             try:
-                answer: dict[str, Any] = getattr(self._client.get(), operation)(**arguments)
+                answer = self._request(operation, until_us, **arguments)
                 if _ANSWERED[operation] in answer:
                     return answer
                 trouble: Exception = SignerUnavailable("KMS did not answer, something else did")
+            except SignerUnavailable as exc:
+                trouble = exc
             except aws_errors() as exc:
                 trouble = exc
                 if not is_unavailable(exc):
@@ -252,6 +261,32 @@ class KmsSigner:
                 self._raise(trouble, operation, requests)
             self._wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads requests
             pause_s *= 2
+            if self._clock.monotonic_us() >= until_us:
+                self._raise(trouble, operation, requests)
+
+    def _request(self, operation: str, until_us: int, **arguments: object) -> dict[str, Any]:
+        """One request: its answer, or botocore's exception.
+
+        Finding a host and credentials belongs to it, and neither has a limit of its own.
+        """
+
+        def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = getattr(self._client.get(), operation)(**arguments)
+            return answer
+
+        try:
+            return self._waiting.run(ask, lambda: self._clock.monotonic_us() >= until_us)
+        except OutOfTimeError:
+            self._client.drop()
+            raise SignerUnavailable(f"KMS gave no answer within {DEADLINE_S:g} s") from None
+        except TooManyHangError:
+            raise SignerUnavailable(
+                f"{MOST_HANGING} earlier requests to KMS, or looks for credentials, hang still, or "
+                "no thread can start in this process any more"
+            ) from None
+
+    def _until_us(self, seconds: float) -> int:
+        return self._clock.monotonic_us() + int(seconds * 1e6)
 
     def _raise(self, exc: Exception, operation: str, requests: int) -> NoReturn:
         refused = _REFUSED.get(code_of(exc))
@@ -273,9 +308,11 @@ class KmsSigner:
         if self._found is None or "alias/" not in self._key:
             return ""
         try:
-            about = self._client.get().describe_key(KeyId=self._key).get("KeyMetadata", {})
+            answer = self._request("describe_key", self._until_us(_HINT_S), KeyId=self._key)
+        except SignerUnavailable:
+            return ""
         except aws_errors():
             return ""
-        if about.get("Arn") == self._found.arn:
+        if answer.get("KeyMetadata", {}).get("Arn") == self._found.arn:
             return ""
         return ". Its alias names another key by now; who opens it anew signs with that one"

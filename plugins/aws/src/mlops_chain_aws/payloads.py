@@ -59,7 +59,7 @@ from mlops_chain_aws.payload_settings import RETENTIONS, PayloadSettings
 
 _logger = logging.getLogger(__name__)
 
-PATIENCE: Final = Patience(connect_s=5, read_s=20, attempts=3, connections=32)
+PATIENCE: Final = Patience(connect_s=5, read_s=20, attempts=3, connections=32, reply_s=30)
 
 _READING: Final = "s3:GetObject or s3:ListBucket"
 _ATTEMPTS: Final = 6

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from chain_client.errors import NotInTime, ShippingUnavailable
@@ -17,10 +16,10 @@ from mlops_chain_aws.clients import (
     to_ours,
 )
 from mlops_chain_aws.locations import S3Location
+from mlops_chain_aws.waiting import OutOfTimeError, TooManyHangError, Waiting
 
 _PATIENCE: Final = Patience(connect_s=3.0, read_s=10.0, attempts=3, connections=4)
-_ASK_S: Final = 0.1
-"""Between two questions whether the time is over, while a request is under way."""
+_MOST_HANGING: Final = 32
 _MOST_PAGES: Final = 1000
 
 
@@ -47,6 +46,7 @@ class ShippingBucket:
     def __init__(self, location: S3Location) -> None:
         self._location = location
         self._client = LazyClient("s3", location.place, _PATIENCE)
+        self._waiting = Waiting(_MOST_HANGING)
 
     def ask(
         self,
@@ -83,7 +83,15 @@ class ShippingBucket:
                 raise self.to_unavailable(exc, action) from None
             return answer
 
-        return _in_time(work, is_over)
+        try:
+            return self._waiting.run(work, is_over)
+        except OutOfTimeError:
+            raise NotInTime("the time for shipping is over") from None
+        except TooManyHangError:
+            raise ShippingUnavailable(
+                f"{self._location.shown}: too many requests hang, or no thread can start in this "
+                "process any more"
+            ) from None
 
     def pages(
         self, action: str, operation: str, names: tuple[str, ...], **arguments: Any
@@ -115,34 +123,6 @@ class ShippingBucket:
             return ShippingUnavailable(f"there is no bucket for {shown}")
         told = to_ours(exc, "s3", ShippingUnavailable, action)
         return ShippingUnavailable(f"{shown}: {told}")
-
-
-def _in_time(work: Callable[[], dict[str, Any]], is_over: IsOver) -> dict[str, Any]:
-    """What ``work`` gives or raises, unless the time is over before: it then ends unheard."""
-    if is_over():
-        raise NotInTime("the time for shipping is over")
-    given: list[dict[str, Any]] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            given.append(work())
-        except BaseException as exc:
-            raised.append(exc)
-
-    thread = threading.Thread(target=run, name="mlops-chain S3", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as exc:
-        raise ShippingUnavailable("no thread can start in this process any more") from exc
-    thread.join(_ASK_S)
-    while thread.is_alive():
-        if is_over():
-            raise NotInTime("the time for shipping is over")
-        thread.join(_ASK_S)
-    if raised:
-        raise raised[0]
-    return given[0]
 
 
 def _never() -> bool:

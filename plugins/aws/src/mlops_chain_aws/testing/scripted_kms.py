@@ -49,6 +49,19 @@ class Held(threading.Event):
     """The right answer, once this is set."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """The right answer, byte by byte, as long as anybody takes it.
+
+    Args:
+        in_headers: the bytes are of a header that never ends; else of the body.
+        pause_s: between two bytes.
+    """
+
+    in_headers: bool = False
+    pause_s: float = 0.02
+
+
 class HangUp:
     """The connection ends before there is an answer."""
 
@@ -63,7 +76,7 @@ class Page:
 
 Change: TypeAlias = Callable[[Body], Body]
 """Makes another answer of the right one."""
-Reply: TypeAlias = Refusal | Silence | Held | HangUp | Page | Change
+Reply: TypeAlias = Refusal | Silence | Held | Drip | HangUp | Page | Change
 
 
 @dataclass
@@ -75,6 +88,7 @@ class ScriptedKms:
         key: the one it signs with.
         script: what it answers to the next calls of an action, such as ``Sign``.
         asked: the actions it was asked for, in order.
+        dripping: answers that come byte by byte now.
     """
 
     endpoint_url: str = ""
@@ -83,6 +97,7 @@ class ScriptedKms:
     )
     script: dict[str, deque[Reply]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    dripping: set[int] = field(default_factory=set)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def will(self, action: str, *replies: Reply) -> None:
@@ -136,6 +151,8 @@ def scripted_kms() -> Iterator[ScriptedKms]:
                 reply = None
             if isinstance(reply, Silence | HangUp):
                 self.close_connection = True
+            elif isinstance(reply, Drip):
+                self._drip(reply)
             elif isinstance(reply, Page):
                 self._send(reply.status, reply.text.encode(), "text/html")
             elif isinstance(reply, Refusal):
@@ -144,6 +161,20 @@ def scripted_kms() -> Iterator[ScriptedKms]:
             else:
                 answer = kms.answer(action, request)
                 self._send(200, json.dumps(reply(answer) if reply else answer).encode())
+
+        def _drip(self, reply: Drip) -> None:
+            self.close_connection = True
+            kms.dripping.add(id(self))
+            start = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n"
+            end = b"X-Long: " if reply.in_headers else b"Content-Length: 1000000\r\n\r\n{"
+            try:
+                self.wfile.write(start + end)
+                while not kms.ended.wait(reply.pause_s):
+                    self.wfile.write(b" ")
+            except OSError:
+                pass  # nobody takes it any more
+            finally:
+                kms.dripping.discard(id(self))
 
         def _send(
             self,
