@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from chain_client.observing import Dispatcher
 from chain_client.relay.alarm_changes import AlarmChanges
 from chain_client.relay.figures import Tally
 from chain_client.relay.held_lease import HeldLease
+from chain_client.relay.looking import LookingThread
 from chain_client.relay.observer_trouble import ObserverTrouble
 from chain_client.relay.proposal_changes import ProposalChanges
 from chain_client.relay.told_notices import OpenNotice, ToldNotices
@@ -113,9 +113,7 @@ class Announcer:
         self._dispatcher: Dispatcher | None = None
         self._trouble = ObserverTrouble(log, clock)
         self._progress: _Progress | None = None
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._idle = threading.Event()
+        self._looking = LookingThread("mlops-chain announcer")
         self._failures = 0
         self._failed: set[str] = set()
         self._look_at_us = 0
@@ -123,43 +121,33 @@ class Announcer:
 
     def start(self) -> None:
         """Look again and again from now on; nothing happens if that goes on already."""
-        if self._thread is None:
-            self._idle.clear()
-            self._thread = threading.Thread(
-                target=self._follow, name="mlops-chain announcer", daemon=True
-            )
-            self._thread.start()
+        if not self._looking.has_begun:
+            self._looking.start(self._follow)
 
     def is_busy(self, wait_s: float = 0) -> bool:
         """Whether something is being told, or was not looked for yet, also after ``wait_s``."""
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            return False
-        return not self._idle.wait(wait_s)
+        return self._looking.is_busy(wait_s)
 
     def stop(self) -> None:
         """End; what observers do not end in some seconds is left behind."""
-        self._stop.set()
-        thread, self._thread = self._thread, None
-        if thread is None:
+        if not self._looking.has_begun:
             return
-        thread.join(_STOP_S)
+        has_ended = self._looking.stop(_STOP_S)
         if self._dispatcher is not None:
             self._dispatcher.close()
-        if not thread.is_alive():
+        if has_ended:
             self._guarded(self._end)
         self._lease.give_back()
 
     def _follow(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._looking.is_over:
                 self._guarded(self._turn)
                 if self._dispatcher is not None and not self._dispatcher.listens():
                     return
-                pause_s = min(_POLL_S * 2**self._failures, _RETRY_MAX_S)
-                self._stop.wait(pause_s)
+                self._looking.rest(_POLL_S, self._failures, _RETRY_MAX_S)
         finally:
-            self._idle.set()
+            self._looking.say_idle()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -173,7 +161,7 @@ class Announcer:
             self._failures = min(self._failures + 1, 10)
             self._note(exc)
         if self._failures:
-            self._idle.set()
+            self._looking.say_idle()
 
     def _turn(self) -> None:
         if self._dispatcher is None:
@@ -191,9 +179,9 @@ class Announcer:
         self._report()
         is_held_back = progress.proposals is not None and progress.proposals.is_waiting
         if is_held_back or (progress.is_open and not self._is_over_patience(progress)):
-            self._idle.clear()
+            self._looking.say_busy()
         else:
-            self._idle.set()
+            self._looking.say_idle()
 
     def _hold(self) -> None:
         if not self._lease.is_held:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from chain_client.errors import ChainError, LedgerUnavailable
 from chain_client.home import Home
 from chain_client.log import Log
 from chain_client.registry.documents import Records
+from chain_client.relay.looking import LookingThread
 from chain_client.sync.syncing import ALARM, Syncer
 
 _logger = logging.getLogger(__name__)
@@ -66,9 +66,7 @@ class RegistrySync:
         self._log = log
         self._look_s = look_s
         self._syncer: Syncer | None = None
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._idle = threading.Event()
+        self._looking = LookingThread("mlops-chain sync")
         self._failures = 0
         self._is_settled = False
         self._alarmed: str | None = None
@@ -80,36 +78,23 @@ class RegistrySync:
         """Look now, and again and again; nothing happens if that goes on already."""
         if self._open_syncer is None:
             self._settle()
-        elif self._thread is None or not self._thread.is_alive():
-            self._launch(self._follow)
+        elif not self._looking.is_running:
+            self._looking.start(lambda: self._run(self._follow))
 
     def run_once(self) -> None:
         """Look once, also at what failed a moment ago; `is_busy` tells when that is over."""
         if self._open_syncer is None:
             self._settle()
-        elif self._thread is None or not self._thread.is_alive():
-            self._launch(lambda: self._look(at_once=True))
+        elif not self._looking.is_running:
+            self._looking.start(lambda: self._run(lambda: self._look(at_once=True)))
 
     def is_busy(self, wait_s: float = 0) -> bool:
         """Whether a pass is under way, or the first look, also after ``wait_s``."""
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            return False
-        return not self._idle.wait(wait_s)
+        return self._looking.is_busy(wait_s)
 
     def stop(self) -> None:
         """End after the pass that is under way; one that hangs is left behind."""
-        self._stop.set()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join(_STOP_S)
-
-    def _launch(self, work: Callable[[], None]) -> None:
-        self._idle.clear()
-        self._thread = threading.Thread(
-            target=self._run, args=(work,), name="mlops-chain sync", daemon=True
-        )
-        self._thread.start()
+        self._looking.stop(_STOP_S)
 
     def _run(self, work: Callable[[], None]) -> None:
         try:
@@ -120,10 +105,9 @@ class RegistrySync:
                 syncer.close()
 
     def _follow(self) -> None:
-        while not self._stop.is_set():
+        while not self._looking.is_over:
             self._look()
-            pause_s = min(self._look_s * 2**self._failures, _RETRY_MAX_S)
-            self._stop.wait(pause_s)
+            self._looking.rest(self._look_s, self._failures, _RETRY_MAX_S)
 
     def _look(self, *, at_once: bool = False) -> None:
         try:
@@ -134,7 +118,7 @@ class RegistrySync:
             if self._syncer is None:
                 return
             if self._syncer.is_wanted(at_once=at_once):
-                self._idle.clear()
+                self._looking.say_busy()
                 if self._syncer.run().has_recorded:
                     self._close_recorder()
             self.trouble = None
@@ -150,7 +134,7 @@ class RegistrySync:
             _logger.exception("hosts could not be made equal to the registry")
             self._fail(f"the pass failed with {type(exc).__name__}")
         finally:
-            self._idle.set()
+            self._looking.say_idle()
 
     def _is_lacking(self) -> bool:
         """Whether this home has not what sync needs; told once."""
