@@ -109,7 +109,9 @@ TOLD = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
     ("answer", "is_taken"),
     [
         ({"ChecksumSHA256": TOLD, "ChecksumType": "FULL_OBJECT", "ETag": '"0"'}, True),
-        ({"ChecksumSHA256": TOLD, "ETag": '"0"'}, True),
+        ({"ChecksumSHA256": TOLD, "ETag": '"0"'}, False),
+        ({"ChecksumSHA256": TOLD, "ChecksumType": "", "ETag": '"0"'}, False),
+        ({"ChecksumSHA256": TOLD, "ChecksumType": "OTHER", "ETag": '"0"'}, False),
         ({"ChecksumSHA256": TOLD, "ChecksumType": "COMPOSITE", "ETag": '"0"'}, False),
         ({"ChecksumSHA256": f"{TOLD}-2", "ChecksumType": "COMPOSITE"}, False),
         ({"ChecksumSHA256": f"{TOLD}-2", "ChecksumType": "FULL_OBJECT"}, False),
@@ -124,6 +126,18 @@ def test_only_a_checksum_of_the_whole_object_is_taken(
     answer: dict[str, str], is_taken: bool
 ) -> None:
     assert _sha256(answer) == (hashlib.sha256(b"x").digest() if is_taken else None)
+
+
+def test_a_storage_that_does_not_say_of_what_its_checksum_is_is_read(s3: Any) -> None:
+    put(s3, "data.bin", b"x")
+    untold = answering(s3, head_object={"ChecksumType": None}, get_object={})
+    found = untold.find("data.bin")
+    assert found is not None
+    assert found.sha256 is None
+    assert read(untold, "data.bin") == b"x"
+    told = open_s3_artifacts(ROOT).find("data.bin")
+    assert told is not None
+    assert told.sha256 == hashlib.sha256(b"x").digest(), "as S3 says it"
 
 
 def test_a_version_is_read_after_it_was_overwritten_and_deleted(s3: Any) -> None:

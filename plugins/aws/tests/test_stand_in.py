@@ -37,6 +37,32 @@ def test_moto_itself_hashes_a_digest_again() -> None:
         assert not _signs_the_digest_itself(StandIn())
 
 
+def _checksum_types(aws: StandIn) -> list[str | None]:
+    """What HEAD says of the checksums of an object, of one of parts, and of one without any."""
+    s3, bucket = aws.client("s3"), aws.make_bucket("checksums")
+    s3.put_object(Bucket=bucket, Key="whole", Body=b"x", ChecksumAlgorithm="SHA256")
+    begun = s3.create_multipart_upload(Bucket=bucket, Key="parts", ChecksumAlgorithm="SHA256")
+    named = {"Bucket": bucket, "Key": "parts", "UploadId": begun["UploadId"]}
+    part = s3.upload_part(**named, PartNumber=1, Body=b"x", ChecksumAlgorithm="SHA256")
+    parts = [{"ETag": part["ETag"], "PartNumber": 1}]
+    s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
+    heads = [
+        s3.head_object(Bucket=bucket, Key=key, ChecksumMode=mode)
+        for key, mode in (("whole", "ENABLED"), ("parts", "ENABLED"), ("whole", ""))
+    ]
+    return [head.get("ChecksumType") for head in heads]
+
+
+def test_moto_itself_does_not_say_of_what_a_checksum_is() -> None:
+    """When this fails, moto is mended: then `telling_checksum_types` can go."""
+    with mock_aws():
+        assert _checksum_types(StandIn())[0] is None
+
+
+def test_the_stand_in_says_of_what_a_checksum_is_as_s3_does(aws: StandIn) -> None:
+    assert _checksum_types(aws) == ["FULL_OBJECT", "COMPOSITE", None]
+
+
 def test_in_this_process_a_digest_is_signed_as_it_is(aws: StandIn) -> None:
     assert _signs_the_digest_itself(aws)
 

@@ -6,7 +6,7 @@
 
 A digest is S3's own SHA-256 of a whole object, which S3 checks against the bytes when it takes
 them: nobody who may only write objects can have it say something else. Where S3 holds none, or one
-of parts, the bytes are read.
+of parts, or does not say of what, the bytes are read.
 """
 
 from __future__ import annotations
@@ -187,13 +187,13 @@ def _check_version(answer: Any, version: str | None) -> None:
 
 
 def _sha256(answer: Any) -> Digest | None:
-    """S3's SHA-256 of all bytes of an object; None for none, and for one of its parts' digests."""
+    """S3's SHA-256 of all bytes of an object; None for none, and for what it may hold instead.
+
+    Of an object of parts it may be a digest of their digests; S3 says of each which it is. Where a
+    store does not, nothing else in its answer tells for sure.
+    """
     told = answer.get("ChecksumSHA256")
-    kind = answer.get("ChecksumType")
-    if not isinstance(told, str) or kind not in (None, "FULL_OBJECT"):
-        return None
-    if kind is None and "-" in str(answer.get("ETag", "-")):
-        # Stores that do not say: an object of parts shows by its tag.
+    if not isinstance(told, str) or answer.get("ChecksumType") != "FULL_OBJECT":
         return None
     try:
         digest = base64.b64decode(told, validate=True)

@@ -1,7 +1,8 @@
-"""AWS by moto, in this process or as a server, with KMS that signs digests as AWS does.
+"""AWS by moto, in this process or as a server, mended where it is not as AWS and that matters here.
 
 moto 5.2.5 hashes what it is told is a digest already (its pull request 10202); no signature then
-leads back to the key. `signing_digests` mends that while it is in force.
+leads back to the key. `signing_digests` mends that while it is in force. And HEAD of an object does
+not say of what its checksum is, as S3 always does: `telling_checksum_types`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 """Variables by which boto3 finds credentials that are nobody's, and looks nowhere else."""
+
+
+_CHECKSUMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,39 @@ def signing_digests() -> Iterator[None]:
 
 
 @contextmanager
+def telling_checksum_types() -> Iterator[None]:
+    """Within, moto's HEAD of an object says whether its checksum is one of parts' checksums."""
+    from moto.s3.responses import S3Response
+
+    answer = S3Response.head_object
+
+    def answer_telling(self: Any, *args: Any, **named: Any) -> Any:
+        status, headers, body = answer(self, *args, **named)
+        if any(f"x-amz-checksum-{name}" in headers for name in _CHECKSUMS):
+            of_parts = "-" in str(headers.get("ETag", ""))
+            headers["x-amz-checksum-type"] = "COMPOSITE" if of_parts else "FULL_OBJECT"
+        return status, headers, body
+
+    patched: Any = S3Response
+    patched.head_object = answer_telling
+    try:
+        yield
+    finally:
+        patched.head_object = answer
+
+
+@contextmanager
+def _mended() -> Iterator[None]:
+    with signing_digests(), telling_checksum_types():
+        yield
+
+
+@contextmanager
 def in_process() -> Iterator[StandIn]:
     """Within, every client of AWS in this process speaks with moto; nothing reaches a network."""
     from moto import mock_aws
 
-    with signing_digests(), mock_aws():
+    with _mended(), mock_aws():
         yield StandIn()
 
 
@@ -129,7 +161,7 @@ def served(port: int = 0) -> Iterator[StandIn]:
     """
     from moto.server import ThreadedMotoServer
 
-    with signing_digests():
+    with _mended():
         server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
         server.start()
         try:
