@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -28,8 +28,13 @@ def build_wheel(project: Path, target: Path) -> Path:
     return built
 
 
-def install(site: Path, wheels: Iterable[Path]) -> set[str]:
+def install(site: Path, wheels: Iterable[Path], extras: Collection[str] = ()) -> set[str]:
     """Unpack wheels, and link what they declare to need, and what that needs in turn.
+
+    Args:
+        site: the folder of packages; it is made if there is none.
+        wheels: what is unpacked into it.
+        extras: those of the wheels that are asked for; a wheel without one of them ignores it.
 
     Returns:
         names of the distributions that were linked.
@@ -42,24 +47,29 @@ def install(site: Path, wheels: Iterable[Path]) -> set[str]:
             archive.extractall(site)
         unpacked = Distribution.at(next(site.glob(f"{wheel.name.partition('-')[0]}-*.dist-info")))
         given.add(canonicalize_name(unpacked.name))
-        wanted += [Requirement(text) for text in unpacked.requires or ()]
+        wanted += _applying(unpacked, ("", *extras))
     linked: set[tuple[str, str]] = set()
     while wanted:
         requirement = wanted.pop()
         name = canonicalize_name(requirement.name)
         for extra in ("", *sorted(requirement.extras)):
-            applies = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-            if not applies or name in given or (name, extra) in linked:
+            if name in given or (name, extra) in linked:
                 continue
             linked.add((name, extra))
             found = distribution(name)
             _link(found, site)
-            wanted += [
-                needed
-                for needed in map(Requirement, found.requires or ())
-                if needed.marker is None or needed.marker.evaluate({"extra": extra})
-            ]
+            wanted += _applying(found, (extra,))
     return {name for name, _ in linked}
+
+
+def _applying(found: Distribution, extras: Iterable[str]) -> list[Requirement]:
+    """What a distribution needs here with one of these extras; the empty one is none."""
+    environments = [{"extra": extra} for extra in extras]
+    return [
+        needed
+        for needed in map(Requirement, found.requires or ())
+        if needed.marker is None or any(map(needed.marker.evaluate, environments))
+    ]
 
 
 def _link(found: Distribution, site: Path) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+import shutil
+import subprocess
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ import pytest
 from tests.unit.repository.checkout import ROOT
 from tests.unit.repository.isolated_site import build_wheel, install, run_isolated
 
+PLUGIN = ROOT / "plugins/aws"
 PROJECTS = {"core": ".", "aws": "plugins/aws", "checks": "examples/promotion_checks"}
 
 FOREIGN = "('plugins', 'examples', 'tests', 'contracts', 'moto', 'pytest', 'airflow')"
@@ -108,6 +114,67 @@ def test_the_plugin_for_aws_works_with_the_core_alone(
     assert (found["mlflow"], found["boto3"]) == (False, True)
 
 
+@pytest.fixture(scope="module")
+def test_python(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a virtual environment with the core, the plugin for AWS and its extra `test`."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    [site] = folder.glob("lib/python*/site-packages")
+    linked = install(site, [wheels["core"], wheels["aws"]], extras=("test",))
+    assert linked >= {"boto3", "moto", "pytest"}
+    assert linked.isdisjoint({"mlflow", "apache-airflow", "hypothesis", "pytest-xdist"})
+    return folder / "bin/python"
+
+
+def test_the_plugins_own_tests_run_with_what_its_extra_names(
+    test_python: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(PLUGIN / "tests", tmp_path / "tests")
+    shutil.copy(PLUGIN / "pyproject.toml", tmp_path)
+    # Every module is loaded; run are those that need moto in this process, and as a server.
+    chosen = ("-k", "test_stand_in", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [test_python, "-m", "pytest", "-q", *chosen],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    tests = (PLUGIN / "tests/test_stand_in.py").read_text(encoding="utf-8").count("\ndef test_")
+    assert passed is not None
+    assert int(passed[1]) >= tests > 0
+
+
+def test_what_the_plugin_imports_anywhere_is_declared(test_python: Path) -> None:
+    imported = {
+        name.partition(".")[0]
+        for folder in ("src", "tests")
+        for file in (PLUGIN / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in _imports(node)
+    }
+    assert imported >= {"boto3", "chain_client", "mlops_chain_aws", "moto", "pytest"}
+    code = (
+        "import importlib.util, sys\n"
+        "print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None))"
+    )
+    done = subprocess.run(
+        [test_python, "-I", "-c", code, *sorted(imported)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
+
+
+def _imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+
+
 def test_the_example_of_checks_works_with_the_core_and_mlflow(
     wheels: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -126,6 +193,15 @@ def test_a_wheel_holds_its_own_packages_alone(wheels: dict[str, Path], name: str
     with zipfile.ZipFile(wheels[name]) as archive:
         tops = {inside.partition("/")[0] for inside in archive.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == packages[name]
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_description_has_no_link_out_of_its_project(wheels: dict[str, Path], name: str) -> None:
+    with zipfile.ZipFile(wheels[name]) as archive:
+        [file] = [inside for inside in archive.namelist() if inside.endswith("/METADATA")]
+        _, _, description = archive.read(file).decode("utf-8").partition("\n\n")
+    assert bool(description.strip()) == (name != "checks")
+    assert re.findall(r"\]\((?:\.\./|/)[^)]*\)", description) == []
 
 
 def test_folders_of_plugins_are_no_packages() -> None:
