@@ -44,6 +44,12 @@ PRIVATE = "patients of the north clinic"
 """What a run's tag says, and nobody may read in a bucket."""
 
 
+_INSTALL = (
+    "run pip install './plugins/aws[test]' in the repository; what is wrong then says "
+    "python -m mlops_chain_aws.testing.stand_in"
+)
+
+
 class StoryFailed(Exception):
     """Something happened that must not; the text says what."""
 
@@ -56,8 +62,10 @@ def tell(text: str) -> None:
 @contextlib.contextmanager
 def stand_in_for_aws() -> Iterator[dict[str, str]]:
     """AWS that is nobody's: the variables by which boto3, and so everything here, finds it."""
-    from mlops_chain_aws.testing.stand_in import ENVIRONMENT
-
+    try:
+        from mlops_chain_aws.testing.stand_in import ENVIRONMENT
+    except ModuleNotFoundError as exc:
+        raise StoryFailed(f"{exc.name} is not installed: {_INSTALL}") from None
     command = [sys.executable, "-m", "mlops_chain_aws.testing.stand_in"]
     variables = {**ENVIRONMENT, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     environment = {
@@ -71,7 +79,7 @@ def stand_in_for_aws() -> Iterator[dict[str, str]]:
             assert server.stdout is not None
             endpoint = server.stdout.readline().strip()
             if not endpoint:
-                raise StoryFailed("the stand-in for AWS did not start")
+                raise StoryFailed(f"the stand-in for AWS did not start: {_INSTALL}")
             yield {**variables, "AWS_ENDPOINT_URL": endpoint}
         finally:
             server.terminate()
@@ -231,6 +239,10 @@ def run(folder: Path, aws: dict[str, str]) -> None:
     """
     team, cloud = Team(folder, aws), Cloud()
     tell(
+        "AWS is a stand-in on this machine; no credentials of yours are used. It takes a minute, "
+        "or two."
+    )
+    tell(
         "An administrator makes a key in KMS for Ada, Bob, Carol and the log's writer, and a "
         "bucket for payloads. The home's config.toml names writer and bucket, and no key."
     )
@@ -255,7 +267,7 @@ def run(folder: Path, aws: dict[str, str]) -> None:
     team.chain("sync")
     _expect(dan.champion(), "1", "the champion")
     tell("The relay anchors what happened, by the writer's key, and moves payloads to S3.")
-    team.chain("relay", "--once", shown=False)
+    team.chain("relay", "--once")
     team.chain("status")
     objects = cloud.payloads()
     legible = [key for key, data in objects.items() if PRIVATE.encode() in data]
@@ -301,6 +313,8 @@ def main() -> int:
     asked: Any = parser.parse_args()
     folder = (asked.folder or Path(tempfile.mkdtemp(prefix="aws-promotion-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        parser.error(f"{folder} is not empty")
     try:
         with stand_in_for_aws() as aws:
             _set_up(folder, aws)
