@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import venv
 import zipfile
 from pathlib import Path
@@ -207,3 +208,13 @@ def test_a_description_has_no_link_out_of_its_project(wheels: dict[str, Path], n
 def test_folders_of_plugins_are_no_packages() -> None:
     for folder in ("plugins", "plugins/aws", "examples", "examples/promotion_checks"):
         assert not (ROOT / folder / "__init__.py").exists(), folder
+
+
+@pytest.mark.parametrize("name", ["plugins", "examples", "tests", "contracts", "deploy"])
+def test_an_editable_install_offers_no_folder_of_the_checkout(name: str, tmp_path: Path) -> None:
+    code = f"import chain_client; print(chain_client.__file__); import {name}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert Path(done.stdout.strip()).is_relative_to(ROOT)
+    assert f"ModuleNotFoundError: No module named {name!r}" in done.stderr
