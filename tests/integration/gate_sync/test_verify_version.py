@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,6 +13,13 @@ from chain_client.governing.verifying import VerifiedVersion, verify_version
 from chain_client.verify.report import Verdict
 from tests.governed import BREAKER
 from tests.integration.gate_sync.people import CHAMPION, People
+
+
+@pytest.fixture(autouse=True)
+def leave_nothing_to_sync(people: People) -> Iterator[None]:
+    """Whatever test comes next finds MLflow equal to the chain."""
+    yield
+    people.remove()
 
 
 def kinds(found: VerifiedVersion) -> list[str]:
