@@ -22,7 +22,7 @@ from chain_client.relay.pace import choose_size
 from chain_client.steps import step
 from chain_client.transactions import StoredTransaction, TransactionQueue, TransactionStatus
 from chain_client.transactions.state import UNSETTLED
-from chain_client.types import Digest, LogId, to_hex
+from chain_client.types import Address, Digest, LogId, to_hex
 
 _logger = logging.getLogger(__name__)
 
@@ -87,6 +87,11 @@ class Anchorer:
         """Entries under the greatest head that is on chain or on its way, as last seen."""
         self.is_on_its_way = False
         """Whether a head was sent and is not on chain, as last seen."""
+
+    @property
+    def writer(self) -> Address:
+        """Address of the key that it sends with."""
+        return self._queue.sender
 
     def keep(self) -> None:
         """Renew the key's lease, when it is time.

@@ -318,6 +318,6 @@ class Anchoring:
             self._log.clear_alarm("head", "log")
             self._may_stand = False
         if self._purse is not None:
-            self._purse.look_when_due()
+            self._purse.look_when_due(anchorer.writer)
             self._tally.balance_wei = self._purse.balance_wei
         return Turned(anchored, anchorer.sent_size, anchorer.is_on_its_way)

@@ -15,11 +15,11 @@ _ANCHOR_GAS = 100_000
 
 
 class Purse:
-    """The balance of one key, looked at once a minute.
+    """The balance of the log writer's key, looked at once a minute.
 
     Args:
         ledger: the chain, used by the thread that calls.
-        owner: the key's address.
+        owner: the writer's address at the founding; its alarm ends when another key writes.
         anchors: for how many anchors it must suffice.
         clock: time.
         raise_alarm: called with (kind, subject, detail).
@@ -51,15 +51,21 @@ class Purse:
         """Whether the alarm stands and it is time to see whether it is cured."""
         return self._told is True and self._clock.monotonic_us() >= self._look_at_us
 
-    def look_when_due(self) -> None:
-        """Look, if the last look is a minute ago.
+    def look_when_due(self, owner: Address) -> None:
+        """Look, if the last look is a minute ago or was at another key.
+
+        Args:
+            owner: address of the key that writes now.
 
         Raises:
             LedgerUnavailable: the chain does not answer.
             LogUnavailable: the alarm can't be written.
         """
         now_us = self._clock.monotonic_us()
-        if now_us < self._look_at_us:
+        if owner != self._owner:
+            self._clear(ALARM, to_hex(self._owner))
+            self._owner, self._told = owner, None
+        elif now_us < self._look_at_us:
             return
         self.balance_wei = self._ledger.balance_wei(self._owner)
         cost_wei = self._ledger.fees().max_fee_wei * _ANCHOR_GAS

@@ -21,10 +21,11 @@ from chain_client.relay.purse import Purse
 from chain_client.relay.standing_by import StandingBy
 from chain_client.relay.watch import Watch
 from chain_client.testing.simulated_ledger import SimulatedLedger
-from chain_client.types import Address, Digest
+from chain_client.types import Address, Digest, to_hex
 from tests.queues import make_log
 from tests.unit.chain_client.log.logs import TurnedClock, make_entries
 
+WRITER, NEXT_WRITER = Address(b"\2" * 20), Address(b"\3" * 20)
 PACE = RelaySettings(lease_s=15, max_batch=10, max_wait_s=5, idle_s=1, look_s=2)
 
 
@@ -119,11 +120,14 @@ def test_a_log_that_does_not_answer_is_trouble(scene: Scene, tmp_path: Path) -> 
 class Coins(SimulatedLedger):
     """A chain on which the key has what a test says."""
 
-    balance = 10**18
     gas_price = 10**9
 
+    def __init__(self) -> None:
+        self.balance = 10**18
+        self.balances: dict[Address, int] = {}
+
     def balance_wei(self, address: Address) -> int:
-        return self.balance
+        return self.balances.get(address, self.balance)
 
     def fees(self) -> Fees:
         return Fees(self.gas_price, 1)
@@ -134,30 +138,55 @@ def test_a_writer_that_can_not_pay_for_long_is_an_alarm_until_it_can() -> None:
     said: list[tuple[str, str, str]] = []
     purse = Purse(
         ledger,
-        Address(b"\2" * 20),
+        WRITER,
         100,
         clock,
         lambda kind, subject, detail: said.append((kind, subject, detail)),
         lambda kind, subject: said.append((kind, subject, "")),
     )
-    purse.look_when_due()
+    purse.look_when_due(WRITER)
     assert said == [("low_balance", "0x" + "02" * 20, "")]  # one of an earlier relay
     ledger.balance = 99 * 100_000 * 10**9
-    purse.look_when_due()
+    purse.look_when_due(WRITER)
     assert len(said) == 1  # once a minute
     clock.turn(61)
-    purse.look_when_due()
+    purse.look_when_due(WRITER)
     clock.turn(61)
     assert purse.is_due
-    purse.look_when_due()
+    purse.look_when_due(WRITER)
     assert [kind for kind, _, _ in said] == ["low_balance"] * 2
     assert "0.009900 of the chain's coin, enough for 99 anchors" in said[1][2]
     assert not purse.is_due
     ledger.balance *= 2
     clock.turn(61)
-    purse.look_when_due()
+    purse.look_when_due(WRITER)
     assert said[2][2] == ""
     assert not purse.is_due
+
+
+def test_after_the_writer_was_rotated_the_new_key_is_watched() -> None:
+    ledger, clock = Coins(), TurnedClock()
+    said: list[tuple[str, str]] = []
+    purse = Purse(
+        ledger,
+        WRITER,
+        100,
+        clock,
+        lambda kind, subject, detail: said.append(("raised", subject)),
+        lambda kind, subject: said.append(("cleared", subject)),
+    )
+    ledger.balance = 0
+    purse.look_when_due(WRITER)
+    purse.look_when_due(WRITER)
+    assert said == [("raised", to_hex(WRITER))]
+    ledger.balances[NEXT_WRITER] = 10**18
+    purse.look_when_due(NEXT_WRITER)  # at once, and the alarm for the old key ends
+    assert said[1:] == [("cleared", to_hex(WRITER)), ("cleared", to_hex(NEXT_WRITER))]
+    assert purse.balance_wei == 10**18
+    ledger.balances[NEXT_WRITER] = 1
+    clock.turn(61)
+    purse.look_when_due(NEXT_WRITER)
+    assert said[3:] == [("raised", to_hex(NEXT_WRITER))]
 
 
 def test_a_chain_without_fees_needs_no_coin() -> None:
@@ -166,13 +195,13 @@ def test_a_chain_without_fees_needs_no_coin() -> None:
     ledger.balance = ledger.gas_price = 0
     purse = Purse(
         ledger,
-        Address(b"\2" * 20),
+        WRITER,
         100,
         TurnedClock(),
         _never,
         lambda kind, subject: said.append(kind),
     )
-    purse.look_when_due()
+    purse.look_when_due(WRITER)
     assert said == ["low_balance"]
 
 
