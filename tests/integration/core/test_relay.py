@@ -151,9 +151,8 @@ def test_a_killed_relay_is_followed_at_once(site: Site) -> None:
 
 
 def test_a_relay_that_was_stopped_past_its_lease_is_replaced_and_never_writes_again(
-    home: Path, open_site: Callable[..., Site]
+    site: Site,
 ) -> None:
-    site = open_site(home, RELAY_LEASE_S=1)
     site.note(3)
     with relay_process(site, RELAY_LEASE_S=1) as process:
         wait_until(lambda: final_size(site) == 4)
