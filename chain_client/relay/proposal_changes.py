@@ -181,7 +181,7 @@ class ProposalChanges:
     def _checks(self, change: RawChange) -> ReportedChecks | None:
         now_s = self._clock.time_us() / 1e6
         return read_checks(
-            *(self._log, self._ledger, self._deployment, self._salt, change.record, now_s)
+            self._log, self._ledger, self._deployment, self._salt, record=change.record, now_s=now_s
         )
 
     def _has_names(self, group: ChangeGroup) -> bool:

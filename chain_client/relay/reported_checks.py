@@ -29,6 +29,7 @@ def read_checks(
     ledger: Ledger,
     deployment: Deployment,
     salt: Salt | None,
+    *,
     record: ProposalRecord,
     now_s: float,
 ) -> ReportedChecks | None:
