@@ -65,13 +65,16 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test starts in an empty folder, so nothing is written into the checkout."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith(CLEANED) and name != PLUGINS:
             monkeypatch.delenv(name)
     monkeypatch.setenv(PLUGINS, "own")
+    yield
+    # Set by `mlflow.set_experiment`: a fixture of the session would hand it on to its processes.
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @pytest.fixture

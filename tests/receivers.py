@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 import time
@@ -52,6 +53,8 @@ class WebReceiver:
         posted: every request, also those that were refused.
         taken: those that were not.
         gate: unset, no request is answered.
+        accepted: where each connection came from.
+        ended: connections that are over.
     """
 
     port: int = 0
@@ -59,6 +62,8 @@ class WebReceiver:
     posted: list[Posted] = field(default_factory=list)
     taken: list[Posted] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    accepted: list[object] = field(default_factory=list)
+    ended: list[object] = field(default_factory=list)
 
     def url(self, path: str = "/hooks/T0P-SECRET-PATH?k=T0P-SECRET-QUERY") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -66,6 +71,13 @@ class WebReceiver:
     def types(self) -> list[str]:
         """What was told, in order."""
         return [one.document["type"] for one in self.posted]
+
+    def settle(self) -> None:
+        """Wait until what a process sent that is dead by now was answered, too."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            name = last.getsockname()
+        wait_until(lambda: name in self.accepted, "the last connection")
+        wait_until(lambda: len(self.ended) == len(self.accepted), "the end of all answers")
 
 
 @contextmanager
@@ -95,6 +107,14 @@ def web_receiver(context: ssl.SSLContext | None = None) -> Iterator[WebReceiver]
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            receiver.accepted.append(client_address)
+            super().process_request(request, client_address)
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            super().process_request_thread(request, client_address)
+            receiver.ended.append(client_address)
 
         def handle_error(self, request: object, client_address: object) -> None:
             pass

@@ -110,6 +110,7 @@ def test_people_are_told_once_though_a_server_is_away_and_a_relay_is_killed_and_
         wait_until(lambda: "127.0.0.1 answers 503" in output.read_text(), "the first try")
         os.killpg(relay.pid, signal.SIGKILL)
         relay.wait(60)
+    web.settle()
     web.answers.clear()
     # What was told is not told again by another one, what was not is.
     with _relay(site, **environment) as relay:
