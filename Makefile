@@ -58,7 +58,7 @@ check: $(READY) ## lint, format, types, import contracts, documents
 	$(BIN)/pytest -q tests/unit/repository/test_docs.py
 
 test: check ## every check, every test, and the pure rooms under other Pythons
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal
 	@tools/test-pythons $(VENV)
 
 test-pythons: $(READY) ## the tests of formats and storage under each Python 3.11–3.13 found here
